@@ -1,0 +1,8 @@
+//! VOCABULARY: plain values of IMAP. No bytes, no I/O.
+
+pub mod capability;
+pub mod mailbox;
+pub mod message;
+pub mod rights;
+pub mod status;
+pub mod verb;

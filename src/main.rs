@@ -1,0 +1,2 @@
+//! Arguments to [`imapwarden::cli`], exit status; nothing else.
+fn main() {}

@@ -1,0 +1,10 @@
+//! BYTES ⇄ VOCABULARY: the grammar of RFC 9051 section 9 and of the extensions that imapwarden understands.
+
+pub mod command;
+pub mod encode;
+pub mod error;
+pub mod fetch;
+pub mod frame;
+pub mod mailbox;
+pub mod patch;
+pub mod response;
