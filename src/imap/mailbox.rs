@@ -1,1 +1,174 @@
-//! Being written.
+//! Which mailbox? A name as policy compares it: UTF-8, "/" between levels, INBOX in capitals.
+//!
+//! ```
+//! use imapwarden::imap::mailbox::MailboxName;
+//!
+//! let name = MailboxName::new("inbox");
+//! assert_eq!(name.as_str(), "INBOX");
+//! assert_eq!(MailboxName::new("Archive/ ２０２４ /").fold_key(), MailboxName::new("archive/2024").fold_key());
+//! ```
+//!
+//! It knows nothing of spellings on the wire: `wire::mailbox` turns them into names and back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// The canonical name of a mailbox. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MailboxName(Arc<str>);
+
+impl MailboxName {
+    /// `name` is UTF-8 with "/" between levels. The exact name `inbox`, in any case, becomes `INBOX` (RFC 9051 §5.1).
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        if name.eq_ignore_ascii_case("INBOX") { Self::inbox() } else { Self(name.into()) }
+    }
+
+    /// `INBOX`
+    #[must_use]
+    pub fn inbox() -> Self {
+        Self("INBOX".into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Is it INBOX itself?
+    #[must_use]
+    pub fn is_inbox(&self) -> bool {
+        &*self.0 == "INBOX"
+    }
+
+    /// Its levels, top first.
+    pub fn levels(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// The last level.
+    #[must_use]
+    pub fn last_level(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&*self.0, |(_, last)| last)
+    }
+
+    /// The name above it.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.0.rsplit_once('/').map(|(above, _)| Self::new(above))
+    }
+
+    /// Is it below `other`?
+    #[must_use]
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.0.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// The name as rules that take something away compare it: see [`fold`].
+    #[must_use]
+    pub fn fold_key(&self) -> String {
+        fold(&self.0)
+    }
+}
+
+/// Folds what servers and eyes take for the same: case, width and other compatibility forms (NFKC), characters that do
+/// not show, blanks and dots around a level, empty levels and a delimiter at the end.
+///
+/// It folds rather too much than too little: what it is compared for takes something away.
+#[must_use]
+pub fn fold(name: &str) -> String {
+    let folded: String = fold_text(name);
+    let levels = folded.split('/').map(|level| level.trim_matches(|c: char| c == '.' || c.is_whitespace()));
+    let mut key = String::with_capacity(folded.len());
+    for level in levels.filter(|level| !level.is_empty()) {
+        if !key.is_empty() {
+            key.push('/');
+        }
+        key.push_str(level);
+    }
+    key
+}
+
+/// NFKC, without case and without characters that do not show; levels are left as they are.
+#[must_use]
+pub fn fold_text(text: &str) -> String {
+    // By way of upper case, as case folding asks: ß and ss, ς and σ, ſ and s meet.
+    let shown = text.nfkc().filter(|c| !is_default_ignorable(*c));
+    let folded = shown.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    folded.nfkc().filter(|c| !is_default_ignorable(*c)).collect()
+}
+
+/// Default_Ignorable_Code_Point of Unicode (DerivedCoreProperties).
+const fn is_default_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+impl fmt::Display for MailboxName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for MailboxName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MailboxName({:?})", &self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inbox_alone_is_folded() {
+        assert!(MailboxName::new("iNbOx").is_inbox());
+        assert_eq!(MailboxName::new("inbox/x").as_str(), "inbox/x");
+        assert_eq!(MailboxName::new("inbox/x").parent(), Some(MailboxName::inbox()));
+    }
+
+    #[test]
+    fn levels() {
+        let name = MailboxName::new("a/b/c");
+        assert_eq!(name.levels().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!((name.last_level(), name.parent()), ("c", Some(MailboxName::new("a/b"))));
+        assert!(name.is_below(&MailboxName::new("a")) && !MailboxName::new("ab").is_below(&MailboxName::new("a")));
+        assert!(!name.is_below(&name));
+    }
+
+    #[test]
+    fn what_folds_together() {
+        let rows = [
+            ("case", "Archive/Old", "archive/old"),
+            ("trailing delimiter", "Archive/", "archive"),
+            ("empty levels", "/Archive//Old", "archive/old"),
+            ("blanks and dots", " Archive. / .Old", "archive/old"),
+            ("width", "Ａｒｃｈｉｖｅ", "archive"),
+            ("ligature", "ﬁnance", "finance"),
+            ("zero width", "Fin\u{200b}ance\u{feff}", "finance"),
+            ("decomposed", "Cafe\u{301}", "caf\u{e9}"),
+            ("sharp s", "Straße", "strasse"),
+            ("final sigma", "ΣΑΣ", "σασ"),
+            ("no-break space", "\u{a0}Archive", "archive"),
+            ("inbox below", "inbox/x", "inbox/x"),
+            ("nothing left", "/./", ""),
+        ];
+        for (name, text, want) in rows {
+            assert_eq!(fold(text), want, "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn folding_twice_is_folding_once(name in "\\PC{0,24}") {
+            let once = fold(&name);
+            proptest::prop_assert_eq!(fold(&once), once);
+        }
+    }
+}
