@@ -8,3 +8,4 @@ pub mod frame;
 pub mod mailbox;
 pub mod patch;
 pub mod response;
+pub mod sasl;
