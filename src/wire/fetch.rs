@@ -384,7 +384,12 @@ mod tests {
                     FetchEvent::Size(size) => format!("size {size}"),
                     FetchEvent::Opaque => "opaque".to_owned(),
                     FetchEvent::Inline { item, octets, nil, .. } => {
-                        format!("{:?}{}{}", item.kind, if nil { " nil" } else { "" }, if octets > 0 { format!(" {octets}") } else { String::new() })
+                        format!(
+                            "{:?}{}{}",
+                            item.kind,
+                            if nil { " nil" } else { "" },
+                            if octets > 0 { format!(" {octets}") } else { String::new() }
+                        )
                     }
                     FetchEvent::Literal { item, size, section } => format!(
                         "{:?}[{}]{} {{{size}}}",
@@ -412,7 +417,10 @@ mod tests {
         assert_eq!(one(" (UID 7 MODSEQ (-1))\r\n"), "uid 7, Listed");
         assert_eq!(one(" ()\r\n"), "");
         assert_eq!(one(" (XAOL 1 FLAGS ())\r\n"), "Unknown, Flags");
-        assert_eq!(one(" (UID 14935 (ENVELOPE (NIL NIL)) BODYSTRUCTURE (\"TEXT\"))\r\n"), "uid 14935, Structure, Structure");
+        assert_eq!(
+            one(" (UID 14935 (ENVELOPE (NIL NIL)) BODYSTRUCTURE (\"TEXT\"))\r\n"),
+            "uid 14935, Structure, Structure"
+        );
         assert_eq!(
             one(" (ENVELOPE (\"d\" \"a)\" (\"<1.\"cv@n\"@v>\")) UID 3)\r\n"),
             "Structure, uid 3",
@@ -434,6 +442,9 @@ mod tests {
         );
         assert_eq!(told(&[(" (BODY[] ~{3}\r\n", Some(3)), (")\r\n", None)]), "Whole[] {3}");
         assert_eq!(told(&[(" (BODY[] {3}\r\n", Some(3))]), "Whole[] {3}, open");
-        assert_eq!(told(&[(" (UID 1 BODY[2.MIME] {4}\r\n", Some(4)), (" BODY[2] )\r\n", None)]), "uid 1, Header[2.MIME] {4}, Part nil");
+        assert_eq!(
+            told(&[(" (UID 1 BODY[2.MIME] {4}\r\n", Some(4)), (" BODY[2] )\r\n", None)]),
+            "uid 1, Header[2.MIME] {4}, Part nil"
+        );
     }
 }

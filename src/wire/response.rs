@@ -234,10 +234,8 @@ pub fn token(response: &[u8], at: usize) -> Option<(Token<'_>, usize)> {
             Some((Token::Literal(bytes.get(line_end..end)?), start.checked_add(end)?))
         }
         _ => {
-            let end = bytes
-                .iter()
-                .position(|byte| matches!(byte, b' ' | b'(' | b')' | b'\r' | b'\n'))
-                .unwrap_or(bytes.len());
+            let end =
+                bytes.iter().position(|byte| matches!(byte, b' ' | b'(' | b')' | b'\r' | b'\n')).unwrap_or(bytes.len());
             Some((Token::Atom(bytes.get(..end)?), start.saturating_add(end)))
         }
     }
