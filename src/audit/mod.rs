@@ -1,1 +1,6 @@
-//! Being written.
+//! EVENTS → hash-chained JSON lines.
+
+pub mod chain;
+pub mod ids;
+mod json;
+pub mod record;

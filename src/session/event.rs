@@ -383,12 +383,8 @@ pub enum EventKind {
         /// Class that was asked for.
         want: ReadClass,
     },
-    /// `message.read`, what was delivered.
+    /// `message.read`, what was delivered. Counts are those of the two lists; a message stands in one of them.
     MessageReadDone {
-        /// Messages.
-        n: u64,
-        /// Octets of class preview and above.
-        bytes: u64,
         /// Classes `listed` to `envelope`.
         sets: Vec<ReadSet>,
         /// Messages of class `preview` and above.
@@ -465,8 +461,8 @@ pub enum EventKind {
     CommandRefused,
     /// `limit.hit`
     LimitHit {
-        /// Rule id, or name of the key in `[limits]`.
-        limit: Arc<str>,
+        /// Which.
+        limit: LimitName,
         /// What is counted.
         kind: LimitKind,
         /// For whom.
@@ -572,6 +568,62 @@ pub enum EventKind {
         /// Why.
         reason: GapReason,
     },
+}
+
+impl EventKind {
+    /// The dotted type of audit.md §2.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        self.spelled(None).0
+    }
+
+    /// The dotted type and its code: two letters, three digits, and `I`, `W` or `E`. Refusals are `W`.
+    #[must_use]
+    pub const fn spelled(&self, stage: Option<Stage>) -> (&'static str, &'static str) {
+        let refused = matches!(stage, Some(Stage::Refused));
+        match self {
+            Self::ProxyStart { .. } => ("proxy.start", "SY100I"),
+            Self::ProxyStop { .. } => ("proxy.stop", "SY101I"),
+            Self::ProxyDrain { .. } => ("proxy.drain", "SY102I"),
+            Self::UpstreamState { .. } => ("upstream.state", "SY110W"),
+            Self::SessionOpen { .. } => ("session.open", "SE100I"),
+            Self::SessionRefused { .. } => ("session.refused", "SE100W"),
+            Self::SessionClose { .. } => ("session.close", "SE101I"),
+            Self::ClientId { .. } => ("client.id", "SE110I"),
+            Self::AuthSuccess { .. } => ("auth.success", "AU100I"),
+            Self::AuthFailure { .. } => ("auth.failure", "AU100W"),
+            Self::AuthRefused { .. } => ("auth.refused", "AU101W"),
+            Self::MailboxList { .. } => ("mailbox.list", "MB110I"),
+            Self::MailboxStatus { .. } => ("mailbox.status", if refused { "MB111W" } else { "MB111I" }),
+            Self::MailboxOpen { .. } => ("mailbox.open", if refused { "MB100W" } else { "MB100I" }),
+            Self::MailboxChange { .. } => ("mailbox.change", if refused { "MB120W" } else { "MB120I" }),
+            Self::MailboxAcl { .. } => ("mailbox.acl", if refused { "MB130W" } else { "MB130I" }),
+            Self::MessageRead { .. } => ("message.read", if refused { "MS100W" } else { "MS100I" }),
+            Self::MessageReadDone { .. } => ("message.read", "MS101I"),
+            Self::MessageSearch { .. } => ("message.search", if refused { "MS110W" } else { "MS110I" }),
+            Self::MessageFlag { .. } => ("message.flag", if refused { "MS120W" } else { "MS120I" }),
+            Self::MessageCopy { .. } => ("message.copy", if refused { "MS130W" } else { "MS130I" }),
+            Self::MessageAppend { .. } => ("message.append", if refused { "MS140W" } else { "MS140I" }),
+            Self::MessageExpunge { .. } => ("message.expunge", if refused { "MS150W" } else { "MS150I" }),
+            Self::CommandRefused => ("command.refused", "CM100W"),
+            Self::LimitHit { .. } => ("limit.hit", "LI100W"),
+            Self::PolicyLoad { .. } => ("policy.load", "PO200I"),
+            Self::PolicyLoadFailed { .. } => ("policy.load_failed", "PO200E"),
+            Self::ProtocolFault { .. } => ("protocol.fault", "PR100W"),
+            Self::FilterFailure { .. } => ("filter.failure", "PR200E"),
+            Self::AdminAction { refused: true, .. } => ("admin.action", "AD100W"),
+            Self::AdminAction { refused: false, .. } => ("admin.action", "AD100I"),
+            Self::AuditOpen { .. } => ("audit.open", "AL100I"),
+            Self::AuditClose { .. } => ("audit.close", "AL101I"),
+            Self::AuditGap { .. } => ("audit.gap", "AL200E"),
+        }
+    }
+
+    /// The first two letters of the code: the metrics label `area`.
+    #[must_use]
+    pub fn area(&self) -> &'static str {
+        self.spelled(None).1.get(..2).unwrap_or_default()
+    }
 }
 
 /// TLS with the client.
@@ -878,6 +930,15 @@ names! {
         /// Octets of a literal.
         Literal = "literal",
     }
+}
+
+/// Which limit was reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LimitName {
+    /// That of a rule, by its id.
+    Rule(Arc<str>),
+    /// That of a key in `[limits]`, or of a listener.
+    Key(&'static str),
 }
 
 names! {
@@ -1228,4 +1289,20 @@ pub trait Observer: Send + Sync {
     fn event(&self, event: &Event);
     /// Something happened that is only counted.
     fn note(&self, ctx: &EventContext, note: &Note);
+}
+
+/// What the audit log tells of itself while it writes. Called from the writer's thread: must not block.
+pub trait LogObserver: Send + Sync {
+    /// A record of this area (first two letters of its code) was written.
+    fn recorded(&self, area: &'static str);
+    /// One hand-over to the kernel took this long.
+    fn wrote(&self, took: Duration);
+    /// One sync took this long.
+    fn synced(&self, took: Duration);
+    /// Records were lost.
+    fn lost(&self, reason: GapReason, n: u64);
+    /// The log began to fail, or works again.
+    fn failing(&self, failing: bool);
+    /// Free space where the log lives, 0 to 1.
+    fn disk_free(&self, ratio: f64);
 }
