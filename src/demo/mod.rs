@@ -13,3 +13,4 @@ pub mod envelope;
 pub mod mime;
 pub mod store;
 pub mod structure;
+mod view;
