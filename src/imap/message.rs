@@ -325,6 +325,48 @@ impl fmt::Display for Flag {
     }
 }
 
+/// How much of a message a command reads, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ReadClass {
+    /// Its numbers, flags, dates and size.
+    Listed,
+    /// A search looked into it.
+    Searched,
+    /// Who and what about: headers and structure.
+    Envelope,
+    /// A few words of its text.
+    Preview,
+    /// A part of it.
+    Part,
+    /// All of it.
+    Full,
+}
+
+impl ReadClass {
+    /// All classes, rising.
+    pub const ALL: [Self; 6] =
+        [Self::Listed, Self::Searched, Self::Envelope, Self::Preview, Self::Part, Self::Full];
+
+    /// The word in records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::Searched => "searched",
+            Self::Envelope => "envelope",
+            Self::Preview => "preview",
+            Self::Part => "part",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for ReadClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
