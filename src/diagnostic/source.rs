@@ -1,0 +1,93 @@
+//! The texts that problems point into.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::problem::{Problem, Severity};
+
+/// Path → text of every file that was read.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    texts: BTreeMap<Arc<Path>, Arc<str>>,
+}
+
+/// Line and column, both from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The character in it, from 1.
+    pub column: usize,
+}
+
+impl Sources {
+    /// Keeps a text under the path by which problems will name it.
+    pub fn insert(&mut self, path: impl AsRef<Path>, text: impl Into<Arc<str>>) -> Arc<Path> {
+        let path: Arc<Path> = path.as_ref().into();
+        self.texts.insert(path.clone(), text.into());
+        path
+    }
+
+    /// Reads a file and keeps its text. The problem names the file; the caller may know a better place for it.
+    pub fn read(&mut self, path: impl AsRef<Path>) -> Result<(Arc<Path>, Arc<str>), Problem> {
+        let path = path.as_ref();
+        let unreadable = |why: String| Problem::in_file(Severity::Error, path, format!("cannot read the file: {why}"));
+        let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            unreadable(format!("it is not UTF-8 text (byte {valid})"))
+        })?;
+        let text: Arc<str> = text.into();
+        Ok((self.insert(path, text.clone()), text))
+    }
+
+    /// The text of a file.
+    pub fn text(&self, path: &Path) -> Option<&str> {
+        self.texts.get(path).map(AsRef::as_ref)
+    }
+
+    /// How many files were read.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// All of `other`'s texts, too.
+    pub fn extend(&mut self, other: Self) {
+        self.texts.extend(other.texts);
+    }
+
+    /// Line and column of a byte offset.
+    pub fn position(&self, path: &Path, offset: usize) -> Option<Position> {
+        let text = self.text(path)?;
+        let before = text.get(..text.floor_char_boundary(offset))?;
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Some(Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters_from_one() {
+        let mut sources = Sources::default();
+        let file = sources.insert("a.toml", "äb\nc\n");
+        for (name, offset, line, column) in [
+            ("the first byte", 0, 1, 1),
+            ("behind a character of two bytes", 2, 1, 2),
+            ("inside of a character", 1, 1, 1),
+            ("the second line", 4, 2, 1),
+            ("past the end", 99, 3, 1),
+        ] {
+            assert_eq!(sources.position(&file, offset), Some(Position { line, column }), "{name}");
+        }
+        assert_eq!(sources.position(Path::new("b.toml"), 0), None);
+    }
+}
