@@ -231,7 +231,7 @@ fn data(event: &Event, intent: Option<u64>, start: usize, progress: &mut Progres
             data.number("out", bytes_out);
             let mut classes = Object::open(data.key("reads"));
             for class in ReadClass::ALL {
-                classes.maybe_number(class.as_str(), Some(reads.of(*class)).filter(|n| *n > 0));
+                classes.maybe_number(class.as_str(), Some(reads.of(class)).filter(|n| *n > 0));
             }
             classes.close();
         }

@@ -326,9 +326,10 @@ impl fmt::Display for Flag {
 }
 
 /// How much of a message a command reads, in rising order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum ReadClass {
     /// Its numbers, flags, dates and size.
+    #[default]
     Listed,
     /// A search looked into it.
     Searched,

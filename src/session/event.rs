@@ -214,23 +214,7 @@ names! {
     }
 }
 
-names! {
-    /// How much of a message was delivered, in rising order (audit.md §3).
-    ReadClass {
-        /// UID, flags, dates, sizes.
-        Listed = "listed",
-        /// Content was tested by a search.
-        Searched = "searched",
-        /// Header, envelope, structure.
-        Envelope = "envelope",
-        /// PREVIEW: text of the body.
-        Preview = "preview",
-        /// Some of the body.
-        Part = "part",
-        /// All of it.
-        Full = "full",
-    }
-}
+pub use crate::imap::message::ReadClass;
 
 /// What happened. One variant a type of audit.md §2, as far as this version can produce it.
 ///

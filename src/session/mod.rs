@@ -4,11 +4,48 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
+mod append;
+mod auth;
+mod capability;
+mod command_path;
+mod effect;
 pub mod event;
+mod follow;
+mod idle;
+mod in_flight;
+mod names;
+mod outbox;
+mod reads;
+mod recording;
+mod refusal;
+mod response_path;
+mod shared;
+mod state;
+mod upstream;
 
-use event::Event;
+pub use shared::{Clock, Limits, Shared, UpstreamInfo, UserTest};
+
+use crate::policy::{Bound, Hits, Subject, TlsLevel};
+use crate::wire::frame::CommandFramer;
+
+use auth::{Login, SaslStep};
+use effect::Held;
+use event::{
+    CloseReason, ClosedBy, Event, EventContext, FaultReason, MailboxRef, Note, ReadCounts, ResultStatus, SessionPhase,
+    Side,
+};
+use in_flight::{InFlight, Tag};
+use names::Names;
+use outbox::Outbox;
+use reads::Coverage;
+use refusal::{Answer, Bye};
+use response_path::Reading;
+use state::State;
+use upstream::{LegPhase, UpstreamLeg};
 
 /// What a session is told of its client and of its surroundings when it begins.
 #[derive(Debug, Clone)]
@@ -73,6 +110,8 @@ pub enum Output {
     Record(Box<Event>),
     /// Record this and answer with [`Session::handle_recorded`]: the command behind it waits.
     Intent(Box<Event>),
+    /// Count this.
+    Note(Box<Note>),
     /// Connect to a server of this upstream (with implicit TLS where configured), then
     /// [`Session::handle_upstream_connected`] or [`Session::handle_upstream_failed`].
     Connect {
@@ -89,77 +128,582 @@ pub enum Output {
     Close,
 }
 
+/// Commands that may be under way at once; more wait in the buffer, and the client's socket behind it.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// Answers in BAD after which the client is sent away.
+const MAX_BAD: u32 = 10;
+
+/// The same before login, where nobody has a reason to guess.
+const MAX_BAD_BEFORE_LOGIN: u32 = 3;
+
+/// Failed logins after which the connection ends.
+const MAX_AUTH_FAILURES: u32 = 5;
+
+/// Buffered bytes of the client's beyond which no more are read.
+const MAX_INBOX: usize = 256 * 1024;
+
 /// One client and its upstream.
-#[derive(Debug)]
 pub struct Session {
-    _start: SessionStart,
+    start: SessionStart,
+    shared: Arc<Shared>,
+    rev: Arc<str>,
+    state: State,
+    mode: ClientMode,
+    client_tls: Option<ClientTls>,
+    /// The client asked for things in UTF-8 (`ENABLE UTF8=ACCEPT` or `IMAP4rev2`) and the upstream agreed.
+    utf8: bool,
+
+    inbox: Vec<u8>,
+    framer: CommandFramer,
+    commands: u32,
+    bad: u32,
+    auth_failures: u32,
+    /// Octets behind a refused synchronizing literal of an APPEND in which no second line may come (quirk C24).
+    suspect: u64,
+
+    /// The line behind a message literal is to come.
+    appending: Option<append::Stream>,
+    /// The upstream's answer to an APPEND whose octets are still coming.
+    early_answer: Option<Vec<u8>>,
+    /// How a command is answered whose literal was dropped.
+    doomed: Option<Answer>,
+    /// LOGOUT's answer, which waits for commands before it.
+    logout: Option<Vec<u8>>,
+    /// One DONE may come late (quirk S23).
+    swallow_done: bool,
+    id_sent: bool,
+    /// The command for which names were asked again.
+    retried: Option<u32>,
+    /// No command is read before this time.
+    pause: Option<Instant>,
+
+    leg: UpstreamLeg,
+    login: Option<Login>,
+    login_shadow: Hits,
+    sasl_tag: Tag,
+    first_message: Option<Zeroizing<Vec<u8>>>,
+    reading: Reading,
+    /// What is left of a command whose literal the upstream has not asked for yet.
+    gate: Option<append::Gate>,
+    in_flight: InFlight,
+    /// A command that waits for what must come before it.
+    held: Option<Box<Held>>,
+
+    subject: Subject,
+    bound: Bound,
+    names: Names,
+    coverage: Coverage,
+
+    out: Outbox,
+    ctx: Arc<EventContext>,
+    phase: Option<SessionPhase>,
+    read_counts: ReadCounts,
+    bytes_in: u64,
+    bytes_out: u64,
+
+    opened: Instant,
+    client_heard: Instant,
+    upstream_heard: Instant,
+    /// The wall time of the turn under way, for rules with hours.
+    wall: jiff::Timestamp,
+    audit_failing: bool,
+    draining: bool,
+    faults: u32,
+    upstream_bye: bool,
+    client_told_bye: bool,
+    closing: bool,
 }
 
-#[expect(unused_variables, reason = "being written")]
+/// How the client's next octets are to be read.
+#[derive(Debug)]
+enum ClientMode {
+    /// TLS has to come first.
+    Handshake,
+    /// Commands.
+    Command,
+    /// Lines of a SASL exchange.
+    Sasl(SaslStep),
+    /// IDLE: DONE, and nothing else.
+    Idle,
+    /// A message literal, once the upstream has asked for it.
+    AwaitStream(append::Stream),
+    /// Octets of a message literal.
+    Stream(append::Stream),
+    /// Octets of a literal that nobody takes, of a command that is answered when it is over.
+    Discard { left: u64, then: Answer },
+    /// Nothing more is read.
+    Over,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("sid", &self.start.sid).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
 impl Session {
     /// A new session; the TCP connection stands, TLS (if implicit) not yet.
     #[must_use]
     pub fn new(start: SessionStart, shared: Arc<Shared>, now: Instant) -> Self {
-        Self { _start: start }
+        let subject = Subject {
+            user: Arc::from(""),
+            actor: Arc::from(""),
+            listener: Arc::clone(&start.listener),
+            upstream: Arc::from(""),
+            client_ip: start.client_ip,
+            client_id: Arc::from(""),
+            tls: TlsLevel::None,
+        };
+        let bound = shared.rules.bind(&subject);
+        let mut session = Self {
+            rev: Arc::clone(shared.rules.rev()),
+            state: State::NotAuthenticated,
+            mode: if start.tls == ListenerTls::Implicit { ClientMode::Handshake } else { ClientMode::Command },
+            client_tls: None,
+            utf8: false,
+            inbox: Vec::new(),
+            framer: CommandFramer::default(),
+            commands: 0,
+            bad: 0,
+            auth_failures: 0,
+            suspect: 0,
+            appending: None,
+            early_answer: None,
+            doomed: None,
+            logout: None,
+            swallow_done: false,
+            id_sent: false,
+            retried: None,
+            pause: None,
+            leg: UpstreamLeg::default(),
+            login: None,
+            login_shadow: Hits::default(),
+            sasl_tag: Tag::new(),
+            first_message: None,
+            reading: Reading::default(),
+            gate: None,
+            in_flight: InFlight::default(),
+            held: None,
+            subject,
+            bound,
+            names: Names::default(),
+            coverage: Coverage::default(),
+            out: Outbox::default(),
+            ctx: Arc::new(EventContext::proxy()),
+            phase: None,
+            read_counts: ReadCounts::default(),
+            bytes_in: 0,
+            bytes_out: 0,
+            opened: now,
+            client_heard: now,
+            upstream_heard: now,
+            wall: shared.clock.at(now),
+            audit_failing: false,
+            draining: false,
+            faults: 0,
+            upstream_bye: false,
+            client_told_bye: false,
+            closing: false,
+            start,
+            shared,
+        };
+        session.name_context();
+        session.move_phase(Some(SessionPhase::Preauth));
+        if session.start.tls != ListenerTls::Implicit {
+            session.record_open();
+            session.greet();
+        }
+        session
     }
+
+    fn greet(&mut self) {
+        let list = self.capabilities_before_login();
+        let out = self.out.client();
+        out.extend_from_slice(b"* OK [CAPABILITY ");
+        out.extend_from_slice(list.as_bytes());
+        out.extend_from_slice(b"] imapwarden ready\r\n");
+    }
+
+    fn subject_of(&self, user: Arc<str>, actor: Arc<str>, upstream: Arc<str>) -> Subject {
+        Subject {
+            user,
+            actor,
+            listener: Arc::clone(&self.start.listener),
+            upstream,
+            client_ip: self.start.client_ip,
+            client_id: Arc::clone(&self.subject.client_id),
+            tls: if self.client_tls.is_some() { TlsLevel::Server } else { TlsLevel::None },
+        }
+    }
+
+    /// The rules that can touch this session, as it is now.
+    fn bind_rules(&mut self) {
+        self.rev = Arc::clone(self.shared.rules.rev());
+        self.bound = self.shared.rules.bind(&self.subject);
+    }
+
+    /// Can a rule hide anything here (design: scopes)?
+    fn filtered(&self) -> bool {
+        self.bound.scope() == crate::policy::Scope::Filtered
+    }
+
     /// Bytes that the client sent.
-    pub fn handle_client_bytes(&mut self, bytes: &[u8], now: Instant) {}
-    /// Bytes that the upstream sent.
-    pub fn handle_upstream_bytes(&mut self, bytes: &[u8], now: Instant) {}
-    /// The client's side of the connection ended (EOF or reset).
-    pub fn handle_client_closed(&mut self, now: Instant) {}
-    /// The upstream's side of the connection ended (EOF or reset).
-    pub fn handle_upstream_closed(&mut self, now: Instant) {}
-    /// TLS with the client stands.
-    pub fn handle_client_tls(&mut self, tls: ClientTls, now: Instant) {}
-    /// TLS with the client failed: nothing more can be said to it. `why` is one of a closed list of short reasons.
-    pub fn handle_client_tls_failed(&mut self, why: &'static str, now: Instant) {}
-    /// The connection asked for by [`Output::Connect`] stands; `tls`: is it already under TLS?
-    pub fn handle_upstream_connected(&mut self, tls: bool, now: Instant) {}
-    /// TLS asked for by [`Output::StartUpstreamTls`] stands.
-    pub fn handle_upstream_tls(&mut self, now: Instant) {}
-    /// [`Output::Connect`] or [`Output::StartUpstreamTls`] failed.
-    pub fn handle_upstream_failed(&mut self, why: ConnectFailure, now: Instant) {}
-    /// The answer to [`Output::Intent`].
-    pub fn handle_recorded(&mut self, recorded: bool, now: Instant) {}
-    /// An [`Output::Record`] could not be written: what stands behind it must not happen.
-    pub fn handle_record_failed(&mut self, now: Instant) {}
-    /// The audit log began to fail (`true`) or works again (`false`).
-    pub fn handle_audit_failing(&mut self, failing: bool, now: Instant) {}
-    /// A reload: the rules that hold from the next command on.
-    pub fn handle_rules(&mut self, now: Instant) {}
-    /// The proxy drains: say BYE at the next moment between commands, or at once if `hard`.
-    pub fn handle_drain(&mut self, hard: bool, now: Instant) {}
-    /// A deadline passed.
-    pub fn handle_deadline(&mut self, now: Instant) {}
-    /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        None
+    pub fn handle_client_bytes(&mut self, bytes: &[u8], now: Instant) {
+        if self.closing {
+            return;
+        }
+        self.client_heard = now;
+        self.bytes_in = self.bytes_in.saturating_add(bytes.len() as u64);
+        let taken = if self.inbox.is_empty() { self.stream_octets(bytes) } else { 0 };
+        self.inbox.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+        self.pump(now);
     }
+
+    /// Bytes that the upstream sent.
+    pub fn handle_upstream_bytes(&mut self, bytes: &[u8], now: Instant) {
+        if self.closing {
+            return;
+        }
+        self.upstream_heard = now;
+        self.read_responses(bytes, now);
+        self.pump(now);
+    }
+
+    /// The client's side of the connection ended (EOF or reset).
+    pub fn handle_client_closed(&mut self, now: Instant) {
+        self.end(CloseReason::ClientClosed, None, now);
+    }
+
+    /// The upstream's side of the connection ended (EOF or reset).
+    pub fn handle_upstream_closed(&mut self, now: Instant) {
+        if self.closing || self.leg.phase == LegPhase::Away {
+            return;
+        }
+        if self.login.is_some() {
+            self.leg.phase = LegPhase::Gone;
+            self.note_upstream_error(event::UpstreamError::Reset);
+            self.give_up_login(now);
+            return self.pump(now);
+        }
+        if matches!(self.leg.phase, LegPhase::Gone) {
+            return;
+        }
+        self.leg.phase = LegPhase::Gone;
+        let bye = (!self.client_told_bye && !self.logging_out()).then_some(Bye::Unavailable);
+        let reason = if self.upstream_bye { CloseReason::UpstreamBye } else { CloseReason::UpstreamClosed };
+        self.end(reason, bye, now);
+    }
+
+    /// TLS with the client stands.
+    pub fn handle_client_tls(&mut self, tls: ClientTls, now: Instant) {
+        let implicit = self.start.tls == ListenerTls::Implicit;
+        self.client_tls = Some(tls);
+        self.client_heard = now;
+        self.mode = ClientMode::Command;
+        // Nothing learnt in clear survives (RFC 9051 §6.2.1).
+        self.inbox.clear();
+        self.framer.reset();
+        self.subject.client_id = Arc::from("");
+        self.bad = 0;
+        self.record_open();
+        if implicit {
+            self.greet();
+        }
+    }
+
+    /// TLS with the client failed: nothing more can be said to it.
+    pub fn handle_client_tls_failed(&mut self, now: Instant) {
+        self.end(CloseReason::Tls, None, now);
+    }
+
+    /// The connection asked for by [`Output::Connect`] stands; `tls`: is it already under TLS?
+    pub fn handle_upstream_connected(&mut self, tls: bool, now: Instant) {
+        self.on_upstream_connected(tls, now);
+    }
+
+    /// TLS asked for by [`Output::StartUpstreamTls`] stands.
+    pub fn handle_upstream_tls(&mut self, now: Instant) {
+        self.on_upstream_tls(now);
+    }
+
+    /// [`Output::Connect`] or [`Output::StartUpstreamTls`] failed.
+    pub fn handle_upstream_failed(&mut self, why: ConnectFailure, now: Instant) {
+        self.on_upstream_failed(why, now);
+        self.pump(now);
+    }
+
+    /// The answer to [`Output::Intent`]: does the record stand?
+    pub fn handle_recorded(&mut self, recorded: bool, now: Instant) {
+        if let Some(held) = self.held.take() {
+            if recorded {
+                self.send_held(*held, now);
+            } else {
+                self.note(Note::RefusedForAudit);
+                self.refuse_held(*held, &Answer::Unavailable);
+            }
+        }
+        self.pump(now);
+    }
+
+    /// An [`Output::Record`] could not be written: what stands behind it must not happen.
+    pub fn handle_record_failed(&mut self, now: Instant) {
+        self.out.clear();
+        self.audit_failing = true;
+        self.end(CloseReason::Audit, Some(Bye::Unavailable), now);
+    }
+
+    /// The audit log began to fail (`true`) or works again (`false`).
+    pub fn handle_audit_failing(&mut self, failing: bool, now: Instant) {
+        self.audit_failing = failing;
+        if failing && self.in_flight.iter().any(|entry| matches!(entry.effect, effect::Effect::Fetching(_))) {
+            self.out.clear();
+            self.end(CloseReason::Audit, Some(Bye::Unavailable), now);
+        }
+        self.pump(now);
+    }
+
+    /// A reload: the rules, limits and upstreams that hold from the next command on.
+    pub fn handle_shared(&mut self, shared: Arc<Shared>, now: Instant) {
+        self.shared = shared;
+        if self.state.is_before_login() {
+            return;
+        }
+        let was_filtered = self.filtered();
+        let knew_names = self.bound.names_mailboxes();
+        self.bind_rules();
+        let at = self.shared.clock.at(now);
+        let denied = matches!(self.shared.rules.login(&self.subject, at), crate::policy::LoginVerdict::Denied { .. });
+        let hidden = self.selected_is_hidden(now);
+        // What was switched on or pipelined under looser rules cannot be taken back: the client begins anew.
+        let tightened = self.filtered() && !was_filtered;
+        if denied || hidden || tightened {
+            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
+        }
+        if self.bound.names_mailboxes() && !knew_names {
+            self.begin_names(now);
+        }
+        self.pump(now);
+    }
+
+    /// The proxy drains: say BYE at the next moment between commands, or at once if `hard`.
+    pub fn handle_drain(&mut self, hard: bool, now: Instant) {
+        self.draining = true;
+        self.move_phase(Some(SessionPhase::Draining));
+        if hard {
+            return self.end(CloseReason::Drain, Some(Bye::Drain), now);
+        }
+        self.pump(now);
+    }
+
+    /// A deadline passed.
+    pub fn handle_deadline(&mut self, now: Instant) {
+        let Some((due, what)) = self.deadline() else { return };
+        if due > now || self.closing {
+            return;
+        }
+        match what {
+            Deadline::PreAuth => self.end(CloseReason::PreAuthTimeout, Some(Bye::LoginTimeout), now),
+            Deadline::Pause => {
+                self.pause = None;
+                self.pump(now);
+            }
+            Deadline::Idle => self.end(CloseReason::IdleTimeout, Some(Bye::Idle), now),
+            Deadline::Upstream => {
+                self.note_upstream_error(event::UpstreamError::Timeout);
+                if self.login.is_some() {
+                    self.give_up_login(now);
+                    return self.pump(now);
+                }
+                self.end(CloseReason::UpstreamTimeout, Some(Bye::Unavailable), now);
+            }
+        }
+    }
+
     /// When [`Session::handle_deadline`] must be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        None
+        if self.closing { None } else { self.deadline().map(|(due, _)| due) }
     }
+
+    fn deadline(&self) -> Option<(Instant, Deadline)> {
+        let limits = &self.shared.limits;
+        let client = if self.state.is_before_login() {
+            (self.opened + limits.pre_auth_timeout, Deadline::PreAuth)
+        } else {
+            (self.client_heard.max(self.upstream_heard_in_answer()) + limits.idle_timeout, Deadline::Idle)
+        };
+        let upstream = self.waits_for_upstream().map(|since| {
+            (since.max(self.upstream_heard) + limits.upstream_timeout, Deadline::Upstream)
+        });
+        let pause = self.pause.map(|until| (until, Deadline::Pause));
+        upstream.into_iter().chain(pause).chain([client]).min_by_key(|(due, _)| *due)
+    }
+
+    /// A long answer is no silence of the client's: it may be busy reading.
+    fn upstream_heard_in_answer(&self) -> Instant {
+        if self.in_flight.oldest_waiting().is_some() { self.upstream_heard } else { self.client_heard }
+    }
+
+    fn waits_for_upstream(&self) -> Option<Instant> {
+        if self.login.is_some() && !matches!(self.mode, ClientMode::Sasl(_)) {
+            return Some(self.upstream_heard);
+        }
+        if matches!(self.mode, ClientMode::Stream(_)) {
+            return None; // the client's octets are on their way: it is its turn
+        }
+        self.in_flight.oldest_waiting().map(|entry| entry.sent)
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        let output = self.out.pop();
+        if let Some(Output::ToClient(bytes)) = &output {
+            self.bytes_out = self.bytes_out.saturating_add(bytes.len() as u64);
+        }
+        output
+    }
+
     /// May more bytes of the client be read? (`false` is back-pressure.)
     #[must_use]
     pub fn wants_client_bytes(&self) -> bool {
-        true
+        !self.closing && self.inbox.len() < MAX_INBOX.max(self.shared.limits.max_line.saturating_mul(2))
     }
+
     /// May more bytes of the upstream be read?
     #[must_use]
     pub fn wants_upstream_bytes(&self) -> bool {
-        true
+        // While the log fails IDLE stays silent: nothing is delivered that cannot be recorded (audit.md §4).
+        !self.closing && self.leg.is_open() && !(self.audit_failing && matches!(self.mode, ClientMode::Idle))
     }
+
     /// A buffer that came out of [`Session::poll_output`] and has been written.
-    pub fn recycle(&mut self, buffer: Vec<u8>) {}
-    /// Nothing is under way: the relay may give back its own buffers, too.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        true
+    pub fn recycle(&mut self, buffer: Vec<u8>) {
+        self.out.recycle(buffer);
+    }
+
+    /// Nothing is under way (IDLE is): the relay may give back its own buffers, as this gives back the session's.
+    pub fn is_idle(&mut self) -> bool {
+        let idle = self.out.is_empty()
+            && self.inbox.is_empty()
+            && self.held.is_none()
+            && self.login.is_none()
+            && self.in_flight.oldest_waiting().is_none()
+            && self.reading.between_responses();
+        if idle {
+            self.out.relax();
+            self.in_flight.relax();
+            self.reading.relax();
+            self.inbox = Vec::new();
+        }
+        idle
+    }
+
+    /// Answers a command in the proxy's own words, in its turn: never before commands that came before it (quirk C11).
+    fn answer(&mut self, tag: &[u8], answer: &Answer) {
+        if self.in_flight.is_empty() {
+            return answer.write(tag, self.out.client());
+        }
+        let mut line = Vec::new();
+        answer.write(tag, &mut line);
+        self.answer_in_turn(line);
+    }
+
+    /// A line too long to wait for, bytes that cannot be framed: the client is sent away.
+    fn fault(&mut self, side: Side, reason: FaultReason, bye: Bye, now: Instant) {
+        self.record_fault(side, reason);
+        let reason = if side == Side::Client { CloseReason::ClientFault } else { CloseReason::UpstreamFault };
+        self.end(reason, Some(bye), now);
+    }
+
+    fn upstream_fault(&mut self, reason: FaultReason, now: Instant) {
+        self.note_upstream_error(event::UpstreamError::Syntax);
+        self.fault(Side::Upstream, reason, Bye::Unavailable, now);
+    }
+
+    /// A departure that is lived with: said once per session and kind.
+    fn note_fault(&mut self, side: Side, reason: FaultReason) {
+        let bit = 1u32.checked_shl(reason as u32).unwrap_or(0);
+        if self.faults & bit == 0 {
+            self.faults |= bit;
+            self.record_fault(side, reason);
+        }
+    }
+
+    /// Closes the upstream's leg, the client stays.
+    fn drop_upstream(&mut self) {
+        if self.leg.is_open() {
+            self.out.push(Output::CloseUpstream);
+        }
+        self.leg = UpstreamLeg::default();
+        self.in_flight = InFlight::default();
+        self.reading = Reading::default();
+        self.gate = None;
+    }
+
+    fn logging_out(&self) -> bool {
+        matches!(self.state, State::Logout)
+            || self.in_flight.iter().any(|entry| matches!(entry.effect, effect::Effect::LoggingOut))
+    }
+
+    /// Ends the session: what was under way is recorded as cut, the client hears why, both legs close.
+    fn end(&mut self, reason: CloseReason, bye: Option<Bye>, now: Instant) {
+        if self.closing {
+            return;
+        }
+        self.closing = true;
+        self.mode = ClientMode::Over;
+        let cut: Vec<_> = self.in_flight.drain().collect();
+        for mut entry in cut {
+            if let effect::Effect::Fetching(reads) = &mut entry.effect {
+                reads.end(&mut self.coverage);
+            }
+            if !matches!(entry.effect, effect::Effect::Own(_) | effect::Effect::Local(_)) {
+                self.count_command(entry.verb, entry.kind, event::NoteStatus::Cut, None);
+                if reason != CloseReason::Audit {
+                    self.record_done(entry, ResultStatus::Cut, None, now);
+                }
+            }
+        }
+        if let Some(login) = self.login.take() {
+            self.record_auth_failure(login.mechanism, event::AuthFailureReason::Unavailable, Some(&login), now);
+        }
+        let by = match reason {
+            CloseReason::Logout | CloseReason::ClientClosed => ClosedBy::Client,
+            CloseReason::UpstreamClosed | CloseReason::UpstreamBye => ClosedBy::Upstream,
+            _ => ClosedBy::Proxy,
+        };
+        if reason != CloseReason::Audit {
+            self.record_close(reason, by, now);
+        }
+        if let Some(bye) = bye.filter(|_| !self.client_told_bye) {
+            self.out.client().extend_from_slice(bye.line().as_bytes());
+        }
+        self.move_phase(None);
+        self.state = State::Logout;
+        self.out.push(Output::Close);
+    }
+
+    fn move_phase(&mut self, to: Option<SessionPhase>) {
+        if self.phase != to {
+            let from = std::mem::replace(&mut self.phase, to);
+            self.note(Note::SessionState { from, to });
+        }
+    }
+
+    /// The state changed: tell the gauges.
+    fn state_moved(&mut self) {
+        if !self.draining && !self.closing {
+            self.move_phase(Some(self.state.label()));
+        }
     }
 }
 
-/// What all sessions share: the rules in force, limits, what is known of each upstream. Swapped as a whole on reload.
-#[derive(Debug)]
-pub struct Shared {}
+/// What is waited for no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deadline {
+    PreAuth,
+    Idle,
+    Upstream,
+    Pause,
+}

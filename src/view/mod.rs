@@ -1,1 +1,3 @@
-//! Being written.
+//! WHAT THIS CLIENT MAY KNOW EXISTS.
+
+pub mod mailboxes;

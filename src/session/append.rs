@@ -1,0 +1,459 @@
+//! APPEND and REPLACE, whose messages are streamed: no octet of one is ever collected.
+//!
+//! ```text
+//!   client  a APPEND x {5}␍␊ ─▶ judged ─▶ intent ─▶ t APPEND x {5}␍␊   upstream
+//!           + …              ◀─────────────────────  +
+//!           hello␍␊          ─────────────────────▶  hello␍␊
+//! ```
+//!
+//! All that can be refused is refused before `+` (surface F.3). What the client sends all the same is counted and dropped,
+//! and never read as commands.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+use zeroize::Zeroizing;
+
+use crate::imap::verb::Verb;
+use crate::policy::{FlagChange, FlagsWanted, Permit, Request, Role, Verdict};
+use crate::wire::command::append::parse_append_continuation;
+use crate::wire::command::{AppendPrefix, Command, CommandPrefix, MessageLiteral, tag_of};
+use crate::wire::command::append::{AppendNext, MessageForm};
+use crate::wire::frame::Announced;
+use crate::wire::patch::Patch;
+
+use super::effect::{Effect, Held, Judged, Own};
+use super::event::{FaultReason, MailboxRef, Note, Side, VerdictKind};
+use super::in_flight::Tag;
+use super::refusal::{Answer, Bye};
+use super::{ClientMode, Session};
+
+/// A message literal on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Stream {
+    /// Number of the command's tag upstream.
+    pub serial: u32,
+    /// Octets that are still to come.
+    pub left: u64,
+    /// Does the client wait for `+`?
+    pub sync: bool,
+    /// How the octets are wrapped, hence what may stand behind them.
+    pub form: MessageForm,
+    /// Are further messages allowed (MULTIAPPEND)?
+    pub several: bool,
+    /// The upstream has refused: the octets go nowhere, and this is said when they are over.
+    pub refused: bool,
+}
+
+/// What is left of a command behind a literal that the upstream has not asked for.
+#[derive(Debug)]
+pub(super) struct Gate {
+    serial: u32,
+    rest: Zeroizing<Vec<u8>>,
+    /// Ends of the lines in `rest` at which to wait again.
+    stops: SmallVec<[usize; 2]>,
+}
+
+impl Session {
+    /// Sends a line of ours under a tag of ours.
+    pub(super) fn send_own(&mut self, line: &[u8]) -> u32 {
+        let serial = self.in_flight.next_serial();
+        self.write_own_tag(serial);
+        let out = self.out.upstream();
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\r\n");
+        serial
+    }
+
+    /// The same, followed until its answer.
+    pub(super) fn send_own_as(&mut self, line: &[u8], own: Own, now: Instant) {
+        let serial = self.send_own(line);
+        self.in_flight.push(super::in_flight::Entry::own(serial, own, now));
+    }
+
+    pub(super) fn write_own_tag(&mut self, serial: u32) {
+        let prefix = Arc::clone(&self.start.tag_prefix);
+        let out = self.out.upstream();
+        out.extend_from_slice(prefix.as_bytes());
+        out.extend_from_slice(serial.to_string().as_bytes());
+        out.push(b' ');
+    }
+
+    /// Sends a command whose literals, if it has any, stand in it: as they are where the upstream takes them unasked, else
+    /// one by one as it asks (RFC 7888).
+    pub(super) fn send_with_literals(&mut self, serial: u32, line: &[u8]) {
+        self.write_own_tag(serial);
+        let mut stops = SmallVec::<[usize; 2]>::new();
+        let mut out = Zeroizing::new(Vec::with_capacity(line.len().saturating_add(8)));
+        let mut framer = crate::wire::frame::CommandFramer::default();
+        let mut begin = 0;
+        loop {
+            match framer.next(line, usize::MAX) {
+                crate::wire::frame::Framed::Literal { end, literal } => {
+                    let brace = line.get(..end).and_then(|line| memchr::memrchr(b'{', line)).unwrap_or(end);
+                    let unasked = self.leg.capabilities.takes_unasked(literal.size);
+                    out.extend_from_slice(line.get(begin..brace).unwrap_or_default());
+                    out.extend_from_slice(format!("{{{}{}}}\r\n", literal.size, if unasked { "+" } else { "" }).as_bytes());
+                    if !unasked {
+                        stops.push(out.len());
+                    }
+                    begin = end;
+                    framer.skip(usize::try_from(literal.size).unwrap_or(usize::MAX));
+                }
+                _ => break,
+            }
+        }
+        out.extend_from_slice(line.get(begin..).unwrap_or_default());
+        let Some(first) = stops.first().copied() else {
+            return self.out.upstream().extend_from_slice(&out);
+        };
+        self.out.upstream().extend_from_slice(out.get(..first).unwrap_or_default());
+        let rest = Zeroizing::new(out.get(first..).unwrap_or_default().to_vec());
+        let stops = stops.iter().skip(1).map(|stop| stop.saturating_sub(first)).collect();
+        self.gate = Some(Gate { serial, rest, stops });
+    }
+
+    /// The upstream asked for the literal.
+    pub(super) fn open_gate(&mut self, _now: Instant) {
+        let Some(mut gate) = self.gate.take() else { return };
+        let Some(next) = (!gate.stops.is_empty()).then(|| gate.stops.remove(0)) else {
+            return self.out.upstream().extend_from_slice(&gate.rest);
+        };
+        self.out.upstream().extend_from_slice(gate.rest.get(..next).unwrap_or_default());
+        let next = next.min(gate.rest.len());
+        gate.rest.drain(..next);
+        gate.stops.iter_mut().for_each(|stop| *stop = stop.saturating_sub(next));
+        self.gate = Some(gate);
+    }
+
+    /// A command was answered: if it still waited to be asked for a literal, it never will be.
+    pub(super) fn close_gate(&mut self, serial: u32) {
+        if self.gate.as_ref().is_some_and(|gate| gate.serial == serial) {
+            self.gate = None;
+        }
+    }
+
+    /// A line that announces a literal: is it the message of an APPEND? `None`: no. Else whether the line is done with.
+    pub(super) fn on_message_literal(&mut self, frame: &[u8], more: bool, now: Instant) -> Option<bool> {
+        let (from, several) = match self.appending.take() {
+            Some(stream) => return self.on_continued(frame, stream, more, now),
+            None => match Command::parse_prefix(frame, self.utf8_mode()) {
+                Ok(CommandPrefix::MessageLiteral(message)) => {
+                    let several = message.append.verb == Verb::Append;
+                    (message, several)
+                }
+                _ => return None,
+            },
+        };
+        self.commands = self.commands.saturating_add(1);
+        self.begin_append(frame, &from, several, more, now);
+        Some(true)
+    }
+
+    fn begin_append(&mut self, frame: &[u8], message: &MessageLiteral<'_>, several: bool, more: bool, now: Instant) {
+        let MessageLiteral { append, literal } = message;
+        let tag = Tag::from_slice(append.tag.text.as_bytes());
+        let legal = self.state.phase().is_some_and(|phase| append.verb.legal_in(phase));
+        if !legal || !self.knows_command(append.verb) {
+            let answer = if legal { Answer::UnknownCommand } else { Answer::WrongState };
+            return self.refuse_literal(tag, &answer, *literal, more, now);
+        }
+        let catenates = append.messages.iter().any(|head| head.form == MessageForm::Catenate);
+        if catenates && (self.filtered() || self.bound.restricts()) {
+            // A URL is a read of another mailbox (surface A.3): not offered here.
+            return self.refuse_literal(tag, &Answer::Syntax, *literal, more, now);
+        }
+        if literal.size > self.shared.limits.max_literal {
+            let text = "[TOOBIG] message too large";
+            return self.refuse_literal(tag, &Answer::Refused { text }, *literal, more, now);
+        }
+        let Some(resolved) = self.resolve(&append.mailbox) else {
+            return self.refuse_literal(tag, &Answer::TryCreate, *literal, more, now);
+        };
+        let mut targets = SmallVec::<[_; 2]>::new();
+        targets.push((Role::AppendTo, self.target(&resolved)));
+        if let (Some(_), Some(selected)) = (&append.replaced, self.state.selected()) {
+            targets.push((Role::ReplaceFrom, self.target(&selected.target)));
+        }
+        let request = Request::new(append.verb, &targets).flags(flags_of(append));
+        let verdict = self.bound.decide(&request, self.wall);
+        drop(targets);
+        let flags = append.messages.iter().filter_map(|head| head.flags.as_ref());
+        let flags = flags.flat_map(|list| list.flags.iter().map(|arg| arg.flag.clone())).collect();
+        let mut held = Held {
+            tag: tag.clone(),
+            cmd: self.commands,
+            verb: append.verb,
+            kind: append.verb.kind(),
+            since: now,
+            effect: Effect::Appending {
+                dst: Arc::new(MailboxRef::named(Arc::from(resolved.name.as_str()))),
+                size: literal.size,
+                flags,
+                uid: None,
+                uidv: None,
+            },
+            judged: Judged::default(),
+            mailbox: None,
+            line: Vec::new(),
+            stream: None,
+            wait_quiet: false,
+        };
+        let permit = match verdict {
+            Verdict::Allowed(permit) if self.exists(&resolved) => permit,
+            Verdict::Allowed(_) => {
+                held.judged.verdict = Some(VerdictKind::Hidden);
+                self.record_refused(&held, &Answer::TryCreate);
+                return self.refuse_literal(tag, &Answer::TryCreate, *literal, more, now);
+            }
+            Verdict::Refused(refusal) => {
+                let hidden = refusal.kind == crate::policy::RefusalKind::Hidden;
+                let answer = if hidden {
+                    Answer::TryCreate
+                } else {
+                    Answer::NotPermitted { reference: format!("{}-{}", self.start.sid, self.commands) }
+                };
+                let verdict = if hidden { VerdictKind::Hidden } else { VerdictKind::Refused };
+                held.judged = Judged { verdict: Some(verdict), by: refusal.by, shadow: refusal.shadow };
+                self.record_refused(&held, &answer);
+                return self.refuse_literal(tag, &answer, *literal, more, now);
+            }
+        };
+        if self.audit_failing {
+            self.note(Note::RefusedForAudit);
+            return self.refuse_literal(tag, &Answer::Unavailable, *literal, more, now);
+        }
+        let form = append.messages.last().map_or(MessageForm::Plain, |head| head.form);
+        let stream = Stream { serial: 0, left: literal.size, sync: literal.sync, form, several, refused: false };
+        self.send_append(frame, append, permit, resolved.octets, held, stream, now);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that an APPEND consists of")]
+    fn send_append(
+        &mut self,
+        frame: &[u8],
+        append: &AppendPrefix<'_>,
+        permit: Permit,
+        octets: Option<Box<[u8]>>,
+        mut held: Held,
+        stream: Stream,
+        now: Instant,
+    ) {
+        let narrowing = permit.narrowing();
+        let mut patch = Patch::new(frame);
+        if let (true, Some(octets)) = (self.filtered(), octets) {
+            let mut text = Vec::new();
+            crate::wire::encode::string(&mut text, &octets, self.utf8_mode(), self.leg.capabilities.literal_plus);
+            patch.replace(append.mailbox.span(), text);
+        }
+        for list in append.messages.iter().filter_map(|head| head.flags.as_ref()).filter(|_| narrowing.drops_flags()) {
+            let kept: Vec<&str> =
+                list.flags.iter().filter(|arg| !drops(narrowing, &arg.flag)).map(|arg| arg.flag.name()).collect();
+            patch.replace(list.span.clone(), format!("({})", kept.join(" ")));
+        }
+        if let Effect::Appending { flags, .. } = &mut held.effect {
+            flags.retain(|flag| !drops(narrowing, flag));
+        }
+        let verdict = if narrowing.is_none() { VerdictKind::Allowed } else { VerdictKind::Narrowed };
+        held.judged = Judged { verdict: Some(verdict), by: permit.by().clone(), shadow: permit.shadow().clone() };
+        let from = append.tag.span.end.saturating_add(1);
+        held.line = patch.to_vec().get(from..).unwrap_or_default().to_vec();
+        held.stream = Some(stream);
+        self.record_intent(held, now);
+    }
+
+    /// The head of an APPEND goes up, as far as its literal.
+    pub(super) fn send_stream(&mut self, serial: u32, line: &[u8], mut stream: Stream, _now: Instant) {
+        stream.serial = serial;
+        self.write_own_tag(serial);
+        self.announce(line, stream);
+    }
+
+    /// Sends a line that ends in an announcement, and sees to who waits for whom.
+    fn announce(&mut self, line: &[u8], stream: Stream) {
+        let unasked = self.leg.capabilities.takes_unasked(stream.left) && !stream.sync;
+        let brace = memchr::memrchr(b'{', line).unwrap_or(line.len());
+        let out = self.out.upstream();
+        out.extend_from_slice(line.get(..brace).unwrap_or_default());
+        out.extend_from_slice(format!("{{{}{}}}\r\n", stream.left, if unasked { "+" } else { "" }).as_bytes());
+        self.mode = if unasked { self.streaming(stream) } else { ClientMode::AwaitStream(stream) };
+    }
+
+    fn streaming(&mut self, stream: Stream) -> ClientMode {
+        if stream.left > 0 {
+            return ClientMode::Stream(stream);
+        }
+        self.appending = Some(stream);
+        self.framer.reset();
+        ClientMode::Command
+    }
+
+    /// The upstream asks for the message.
+    pub(super) fn begin_stream(&mut self, line: &[u8], _now: Instant) {
+        if let ClientMode::AwaitStream(stream) = std::mem::replace(&mut self.mode, ClientMode::Command) {
+            if stream.sync {
+                self.out.client().extend_from_slice(line);
+            }
+            self.mode = self.streaming(stream);
+        }
+    }
+
+    /// Hands octets of a message on; says how many were taken.
+    pub(super) fn stream_octets(&mut self, bytes: &[u8]) -> usize {
+        let ClientMode::Stream(stream) = &mut self.mode else { return 0 };
+        let take = usize::try_from(stream.left).unwrap_or(usize::MAX).min(bytes.len());
+        stream.left = stream.left.saturating_sub(take as u64);
+        let (left, refused) = (stream.left, stream.refused);
+        if !refused {
+            self.out.upstream().extend_from_slice(bytes.get(..take).unwrap_or_default());
+        }
+        if left == 0
+            && let ClientMode::Stream(stream) = std::mem::replace(&mut self.mode, ClientMode::Command)
+        {
+            self.appending = Some(stream);
+            self.framer.reset();
+        }
+        take
+    }
+
+    /// The line behind a message, where it announces another literal.
+    fn on_continued(&mut self, line: &[u8], stream: Stream, more: bool, now: Instant) -> Option<bool> {
+        let continuation = parse_append_continuation(line, stream.form, stream.several, self.utf8_mode());
+        match continuation.map(|continuation| continuation.then) {
+            Ok(AppendNext::Message(form, literal))
+                if literal.size <= self.shared.limits.max_literal
+                    && !(form == MessageForm::Catenate && self.bound.restricts()) =>
+            {
+                let next = Stream { left: literal.size, sync: literal.sync, form, ..stream };
+                if next.refused {
+                    // Nothing of it goes up any more, but what comes unasked has to be counted.
+                    if literal.sync {
+                        self.finish_refused(next.serial);
+                    } else {
+                        self.mode = self.streaming(next);
+                    }
+                } else {
+                    self.announce(line, next);
+                }
+            }
+            _ => {
+                // The upstream waits for the rest of a command that will never be whole.
+                let _ = more;
+                self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
+            }
+        }
+        Some(true)
+    }
+
+    /// The line behind a message, where it ends the command. False: there is none under way.
+    pub(super) fn on_append_end(&mut self, line: &[u8], now: Instant) -> bool {
+        let Some(stream) = self.appending.take() else { return false };
+        let end = parse_append_continuation(line, stream.form, stream.several, self.utf8_mode());
+        if !matches!(end.map(|end| end.then), Ok(AppendNext::End)) {
+            self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
+        } else if stream.refused {
+            self.finish_refused(stream.serial);
+        } else {
+            self.out.upstream().extend_from_slice(line);
+        }
+        true
+    }
+
+    /// The upstream answered before the message was over: the client is told when it has sent the rest.
+    pub(super) fn refuse_stream(&mut self, serial: u32, answer: Vec<u8>) -> Option<Vec<u8>> {
+        let stream = match &mut self.mode {
+            ClientMode::Stream(stream) => stream,
+            ClientMode::AwaitStream(stream) if stream.serial == serial => {
+                let (sync, left) = (stream.sync, stream.left);
+                if sync {
+                    self.mode = ClientMode::Command; // it was never asked for, so it will not be sent
+                    return Some(answer);
+                }
+                let mut stream = stream.clone();
+                stream.refused = true;
+                stream.left = left;
+                self.early_answer = Some(answer);
+                self.mode = self.streaming(stream);
+                return None;
+            }
+            _ => match &mut self.appending {
+                Some(stream) => stream,
+                None => return Some(answer),
+            },
+        };
+        if stream.serial != serial {
+            return Some(answer);
+        }
+        stream.refused = true;
+        self.early_answer = Some(answer);
+        None
+    }
+
+    fn finish_refused(&mut self, _serial: u32) {
+        if let Some(answer) = self.early_answer.take() {
+            self.out.client().extend_from_slice(&answer);
+        }
+    }
+
+    /// Refuses a command at its message literal.
+    fn refuse_literal(&mut self, tag: Tag, answer: &Answer, literal: Announced, more: bool, now: Instant) {
+        if literal.sync {
+            self.answer(&tag, answer);
+            if more {
+                // It did not wait: what stands behind is mail, or cannot be told from it (quirk C24).
+                return self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
+            }
+            self.suspect = literal.size;
+        } else if literal.size > self.shared.limits.max_literal {
+            self.answer(&tag, answer);
+            self.fault(Side::Client, FaultReason::LiteralTooLong, Bye::Garbage, now);
+        } else {
+            self.sasl_tag = tag;
+            self.mode = ClientMode::Discard { left: literal.size, then: answer.clone() };
+            if literal.size == 0 {
+                self.discarded(0);
+            }
+        }
+    }
+
+    /// Is this line part of a message that was refused, and is sent all the same? One line may be the client's next
+    /// command; a second one on its heels is mail (quirk C24), and mail must not run.
+    pub(super) fn is_mail_text(&mut self, frame: &[u8], more: bool) -> Option<Bye> {
+        if self.suspect == 0 {
+            return None;
+        }
+        let readable = tag_of(frame).is_some() && Command::parse(frame, self.utf8_mode()).is_ok();
+        if readable && !more {
+            self.suspect = 0;
+            return None;
+        }
+        let left = self.suspect.saturating_sub(frame.len() as u64);
+        if more || left == 0 {
+            self.suspect = 0;
+        }
+        more.then_some(Bye::Garbage)
+    }
+}
+
+fn drops(narrowing: crate::policy::Narrowing, flag: &crate::imap::message::Flag) -> bool {
+    use crate::imap::message::Flag;
+    match flag {
+        Flag::Seen => narrowing.drop_seen,
+        Flag::Deleted => narrowing.drop_deleted,
+        _ => narrowing.drop_other,
+    }
+}
+
+fn flags_of(append: &AppendPrefix<'_>) -> FlagsWanted {
+    use crate::imap::message::Flag;
+    let mut wanted = FlagsWanted { change: FlagChange::Add, ..FlagsWanted::NONE };
+    for arg in append.messages.iter().filter_map(|head| head.flags.as_ref()).flat_map(|list| &list.flags) {
+        match arg.flag {
+            Flag::Seen => wanted.seen = true,
+            Flag::Deleted => wanted.deleted = true,
+            _ => wanted.other = true,
+        }
+    }
+    wanted
+}

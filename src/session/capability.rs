@@ -1,0 +1,72 @@
+//! What the client is told that can be done: the upstream's list, less what is not understood, what the scope cannot carry
+//! and what rules take (design: CAPABILITY is composed).
+
+use crate::imap::capability::{CapabilityClass, class};
+use crate::imap::verb::Verb;
+use crate::rewrite::status_data::filter_words;
+use crate::wire::response::{Code, code, tagged_status};
+
+use super::Session;
+
+/// In filtered scope the proxy answers LIST itself, without these.
+const NOT_FILTERED: [&[u8]; 1] = [b"LIST-STATUS"];
+
+impl Session {
+    /// Is this capability of the upstream's offered to the client?
+    fn offers(&self, token: &[u8], at: jiff::Timestamp) -> bool {
+        let ruled = self.bound.restricts();
+        let understood = match class(token) {
+            Some(CapabilityClass::Local) => true,
+            Some(class) => class.offered(self.filtered(), ruled),
+            None => false,
+        };
+        understood
+            && !(self.filtered() && NOT_FILTERED.iter().any(|name| token.eq_ignore_ascii_case(name)))
+            && !self.bound.denies_capability(token, at)
+    }
+
+    /// The upstream's list as the client gets it.
+    pub(super) fn offered_capabilities(&self, list: &[u8]) -> Vec<u8> {
+        let at = self.wall;
+        let mut out = Vec::with_capacity(list.len());
+        filter_words(list, |token| self.offers(token, at), &mut out);
+        out
+    }
+
+    /// A line with the list in it that stands at `list`.
+    pub(super) fn filter_capability_line(&self, line: &[u8], list: &[u8]) -> Vec<u8> {
+        let begin = memchr::memmem::find(line, list).unwrap_or(line.len());
+        let mut out = line.get(..begin).unwrap_or_default().to_vec();
+        out.extend_from_slice(&self.offered_capabilities(list));
+        out.extend_from_slice(line.get(begin.saturating_add(list.len())..).unwrap_or_default());
+        out
+    }
+
+    /// The part of a tagged line behind its tag, with less in its CAPABILITY code, if it has one.
+    pub(super) fn filter_capability_code(&self, rest: &[u8]) -> Vec<u8> {
+        let text = tagged_status(rest).map(|(_, text)| text).unwrap_or_default();
+        match code(text).filter(|code| code.is("CAPABILITY")) {
+            Some(Code { args, .. }) => self.filter_capability_line(rest, args),
+            None => rest.to_vec(),
+        }
+    }
+
+    /// May the client use this command at all here? What is not offered is unknown, advertised by the upstream or not.
+    pub(super) fn knows_command(&self, verb: Verb) -> bool {
+        let Some(capability) = verb.capability() else { return verb != Verb::Compress };
+        match class(capability.as_bytes()) {
+            // A rule that denies a command answers NO, not BAD.
+            Some(CapabilityClass::Local) => true,
+            // MYRIGHTS states rights, and is told with what is left of them (contract.md §6).
+            Some(CapabilityClass::PlainUnruled) if verb == Verb::MyRights => !self.filtered(),
+            Some(class) => class.offered(self.filtered(), self.bound.restricts()),
+            None => false,
+        }
+    }
+
+    /// May the client switch this on?
+    pub(super) fn may_enable(&self, token: &str) -> bool {
+        const KNOWN: [&str; 5] = ["CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "IMAP4rev2", "UIDONLY"];
+        KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token)) && self.offers(token.as_bytes(), self.wall)
+    }
+}

@@ -1,0 +1,142 @@
+//! What is followed of a command from the moment it goes up until its tagged answer: what it will have done, and what
+//! must be said of it in the record.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::imap::message::{Flag, Uid, UidSet};
+use crate::imap::verb::Verb;
+use crate::policy::Hits;
+
+use super::event::{CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, VerdictKind};
+use super::in_flight::Tag;
+use super::reads::Reads;
+
+/// What a command is about to do.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Nothing: the proxy has answered, and the answer waits for its turn.
+    Local(Vec<u8>),
+    /// Nothing that is recorded.
+    Plain,
+    /// One of the proxy's own.
+    Own(Own),
+    /// A login.
+    LoggingIn,
+    /// LOGOUT.
+    LoggingOut,
+    /// ENABLE of these.
+    Enabling { utf8: bool },
+    /// SELECT or EXAMINE.
+    Opening(Box<Opening>),
+    /// CLOSE (which expunges these) or UNSELECT.
+    Closing { uids: Option<UidSet> },
+    /// IDLE; `over`: DONE has gone up. `broken`: it ended with something else than DONE.
+    Idle { confirmed: bool, done: bool, broken: bool },
+    /// LIST, LSUB or XLIST.
+    Listing { op: ListOp, reference: Box<str>, pattern: Box<str>, n: u64, hidden: u64 },
+    /// STATUS.
+    Status { mailbox: Arc<MailboxRef>, items: Vec<&'static str> },
+    /// FETCH.
+    Fetching(Box<Reads>),
+    /// SEARCH, SORT, THREAD.
+    Searching(Box<Searching>),
+    /// STORE.
+    Storing { op: FlagOp, flags: Vec<Flag>, dropped: Vec<Flag>, uids: Option<UidSet>, ask: Option<Box<[u8]>> },
+    /// COPY, MOVE.
+    Copying { op: CopyOp, dst: Arc<str>, uids: Option<UidSet>, code: Option<CopyUid>, ask: Option<Box<[u8]>> },
+    /// APPEND, REPLACE.
+    Appending { dst: Arc<MailboxRef>, size: u64, flags: Vec<Flag>, uid: Option<Uid>, uidv: Option<u32> },
+    /// EXPUNGE, UID EXPUNGE.
+    Expunging { how: ExpungeHow, uids: Option<UidSet> },
+    /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
+    Changing { op: MailboxChange, name: Arc<MailboxRef>, to: Option<Arc<str>> },
+    /// ACL commands.
+    Acl { mailbox: Arc<MailboxRef>, target: Option<super::names::Resolved>, who: Option<Box<str>>, rights: Option<Box<str>> },
+}
+
+/// A command that the proxy sends for its own purposes: a closed list with a door of its own, as none of them carries a
+/// byte of the client's.
+#[derive(Debug)]
+pub(super) enum Own {
+    /// STARTTLS before login.
+    Starttls,
+    /// CAPABILITY before login.
+    Capability,
+    /// ID: some servers want one before they serve (quirk V02).
+    Id,
+    /// NAMESPACE: the prefix of the personal namespace.
+    Namespace,
+    /// `LIST "" ""`: the delimiter.
+    Delimiter,
+    /// `LIST "" *`: every name.
+    Names,
+    /// `LSUB "" *`: every subscription.
+    Subscriptions,
+    /// `LIST "" name`: how the upstream spells this one.
+    Name,
+    /// `FETCH set (UID)`: which UIDs the client's numbers stand for.
+    Uids,
+    /// `UID SEARCH DELETED`: what an EXPUNGE is going to remove.
+    Deleted,
+    /// UNSELECT, so that nothing stays open behind a SELECT that was refused here.
+    Unselect,
+}
+
+/// A mailbox that is being opened.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub mailbox: Arc<MailboxRef>,
+    pub target: super::names::Resolved,
+    /// Does it go up as EXAMINE?
+    pub examine: bool,
+    pub exists: Option<u32>,
+    pub uidvalidity: Option<u32>,
+    pub read_only: bool,
+}
+
+/// A search that is under way.
+#[derive(Debug, Default)]
+pub(super) struct Searching {
+    pub keys: Vec<&'static str>,
+    pub content: bool,
+    /// Are the numbers in its answer UIDs?
+    pub uid: bool,
+    pub hits: u64,
+    pub uids: UidSet,
+}
+
+/// A COPYUID code (RFC 4315 §3).
+#[derive(Debug, Clone)]
+pub(super) struct CopyUid {
+    pub uidvalidity: u32,
+    pub source: UidSet,
+    pub copies: UidSet,
+}
+
+/// What the policy said of a command, kept for its records.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Judged {
+    pub verdict: Option<VerdictKind>,
+    pub by: Hits,
+    pub shadow: Hits,
+}
+
+/// A command that was judged and may go up, once what must come first has come: the UIDs it is about, then its record.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub tag: Tag,
+    pub cmd: u32,
+    pub verb: Verb,
+    pub kind: crate::imap::verb::CommandKind,
+    pub since: Instant,
+    pub effect: Effect,
+    pub judged: Judged,
+    pub mailbox: Option<Arc<MailboxRef>>,
+    /// The command behind its tag, line ends, literals and all.
+    pub line: Vec<u8>,
+    /// Does a message literal follow that is streamed?
+    pub stream: Option<super::append::Stream>,
+    /// It waits until nothing else is under way, so that answers to the proxy's own question can be told.
+    pub wait_quiet: bool,
+}

@@ -1,0 +1,147 @@
+//! Commands that await their tagged answer, in the order in which they came.
+//!
+//! ```text
+//!   client tag   own tag      doing
+//!   a1           t…k1         Opening INBOX            ← a barrier: what is behind it is not judged yet
+//!   a2           –            Local "a2 BAD …"         ← says its piece when it comes to the front (quirk C11)
+//!   –            t…k3         Own(UidsOf 3:5)          ← nobody's but ours
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use crate::imap::verb::{CommandKind, Pipelining, Verb};
+
+use super::effect::{Effect, Judged, Own};
+use super::event::MailboxRef;
+
+/// A tag of the client's. Most are short.
+pub(super) type Tag = SmallVec<[u8; 16]>;
+
+/// A command that is not over.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Number of its own tag upstream.
+    pub serial: u32,
+    /// The client's tag; empty for the proxy's own commands.
+    pub tag: Tag,
+    /// Ordinal of the command in its session.
+    pub cmd: u32,
+    /// What it is.
+    pub verb: Verb,
+    /// What it is counted as.
+    pub kind: CommandKind,
+    /// When its last octet had come.
+    pub since: Instant,
+    /// When it went up.
+    pub sent: Instant,
+    /// What is followed until it ends.
+    pub effect: Effect,
+    /// The mailbox that was selected.
+    pub mailbox: Option<Arc<MailboxRef>>,
+    /// What the policy said, where it had something to say.
+    pub judged: Option<Box<Judged>>,
+}
+
+impl Entry {
+    /// An answer of the proxy's that waits for its turn.
+    pub fn local(line: Vec<u8>, now: Instant) -> Self {
+        Self { effect: Effect::Local(line), ..Self::own(0, Own::Id, now) }
+    }
+
+    /// A command of the proxy's own.
+    pub fn own(serial: u32, own: Own, now: Instant) -> Self {
+        Self {
+            serial,
+            tag: Tag::new(),
+            cmd: 0,
+            verb: Verb::Noop,
+            kind: CommandKind::Meta,
+            since: now,
+            sent: now,
+            effect: Effect::Own(own),
+            mailbox: None,
+            judged: None,
+        }
+    }
+}
+
+/// All commands that are not over.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    entries: VecDeque<Entry>,
+    serial: u32,
+}
+
+impl InFlight {
+    /// A number for the next tag of ours.
+    pub fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    pub fn push(&mut self, entry: Entry) {
+        self.entries.push_back(entry);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Must what comes next wait for an answer?
+    pub fn has_barrier(&self) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.verb.pipelining() == Pipelining::Barrier && !matches!(entry.effect, Effect::Local(_))
+                || matches!(entry.effect, Effect::Own(_))
+        })
+    }
+
+    /// Takes out the entry whose tag this is.
+    pub fn take(&mut self, serial: u32) -> Option<Entry> {
+        let at = self.entries.iter().position(|entry| entry.serial == serial)?;
+        self.entries.remove(at)
+    }
+
+    pub fn find(&mut self, mut wanted: impl FnMut(&Entry) -> bool) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| wanted(entry))
+    }
+
+    pub fn by_serial(&self, serial: u32) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.serial == serial)
+    }
+
+    /// Takes the first entry if it only waited for its turn to speak.
+    pub fn pop_local(&mut self) -> Option<Entry> {
+        match self.entries.front()?.effect {
+            Effect::Local(_) => self.entries.pop_front(),
+            _ => None,
+        }
+    }
+
+    /// The command that has waited longest for the upstream, IDLE excepted.
+    pub fn oldest_waiting(&self) -> Option<&Entry> {
+        self.entries.iter().find(|entry| !matches!(entry.effect, Effect::Local(_) | Effect::Idle { .. }))
+    }
+
+    pub fn drain(&mut self) -> impl Iterator<Item = Entry> {
+        std::mem::take(&mut self.entries).into_iter()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Gives memory back when nothing is under way.
+    pub fn relax(&mut self) {
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+        }
+    }
+}

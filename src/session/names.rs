@@ -1,0 +1,262 @@
+//! Which mailbox does a name mean?
+//!
+//! Where no rule names mailboxes nothing is asked and nothing is known: names pass as they are. Else the upstream's own list is
+//! fetched once after login (and again when names changed), and a name is judged, and in filtered scope sent, as the
+//! upstream spells it.
+
+use std::time::{Duration, Instant};
+
+use crate::imap::mailbox::MailboxName;
+use crate::policy::{SpecialUse, Target};
+use crate::rewrite::mailbox_data::{read_list, write_list};
+use crate::view::mailboxes::{NameTable, Query, Row};
+use crate::wire::command::{MailboxArg, Utf8Mode};
+use crate::wire::response::{Keyword, Token, token};
+
+use super::effect::Own;
+use super::{CloseReason, Session};
+use super::refusal::Bye;
+
+/// A miss asks the upstream again, but not more often than this.
+const REFRESH: Duration = Duration::from_secs(2);
+
+/// A mailbox, as far as rules must know it.
+#[derive(Debug, Clone)]
+pub(super) struct Resolved {
+    pub name: MailboxName,
+    pub special: Option<SpecialUse>,
+    /// The upstream's spelling, where it listed the name.
+    pub octets: Option<Box<[u8]>>,
+}
+
+/// What is known of the upstream's names.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    table: NameTable,
+    /// The table is as the upstream told it at this time.
+    loaded: Option<Instant>,
+    /// Names may have changed since.
+    stale: bool,
+    delimiter: Option<char>,
+    prefix: Option<Box<str>>,
+    namespaces: Vec<Namespace>,
+}
+
+/// A namespace of the upstream's (RFC 2342): personal, other users', shared.
+#[derive(Debug)]
+struct Namespace {
+    kind: usize,
+    prefix: Vec<u8>,
+    delimiter: Option<char>,
+}
+
+impl Session {
+    pub(super) fn delimiter(&self) -> Option<char> {
+        self.names.delimiter.or(Some('/'))
+    }
+
+    pub(super) fn utf8_mode(&self) -> Utf8Mode {
+        if self.utf8 { Utf8Mode::On } else { Utf8Mode::Off }
+    }
+
+    /// Fetches the upstream's names, where rules need them.
+    pub(super) fn begin_names(&mut self, now: Instant) {
+        if !self.leg.capabilities.known && (self.bound.restricts() || self.filtered()) {
+            self.send_own_as(b"CAPABILITY", Own::Capability, now);
+        }
+        if !self.bound.names_mailboxes() {
+            return;
+        }
+        self.names = Names { loaded: Some(now), ..Names::default() };
+        self.send_own_as(b"NAMESPACE", Own::Namespace, now);
+        self.send_own_as(b"LIST \"\" \"*\"", Own::Names, now);
+        if self.filtered() {
+            self.send_own_as(b"LSUB \"\" \"*\"", Own::Subscriptions, now);
+        }
+    }
+
+    /// Names may have changed upstream.
+    pub(super) fn names_changed(&mut self) {
+        self.names.stale = true;
+    }
+
+    /// Fetches the names again if they changed; says whether it has to be waited for.
+    pub(super) fn refresh_names(&mut self, now: Instant) -> bool {
+        let refresh = self.names.stale && self.bound.names_mailboxes();
+        if refresh {
+            self.begin_names(now);
+        }
+        refresh
+    }
+
+    /// An unknown name may be a new one: asks again, if that was not done just now.
+    pub(super) fn refresh_on_miss(&mut self, now: Instant) -> bool {
+        let old = self.names.loaded.is_none_or(|loaded| now.saturating_duration_since(loaded) >= REFRESH);
+        if old {
+            self.begin_names(now);
+        }
+        old
+    }
+
+    /// What a name in a command means; `None`: it cannot be read where rules name mailboxes, so it means nothing.
+    pub(super) fn resolve(&self, arg: &MailboxArg<'_>) -> Option<Resolved> {
+        let delimiter = self.delimiter();
+        let ruled = self.bound.names_mailboxes();
+        match arg.name(self.utf8_mode(), delimiter) {
+            Ok(name) => {
+                // CREATE may carry the delimiter at its end (RFC 9051 §6.3.4); as a name it is the one before it.
+                let row = self.names.table.get(&name);
+                Some(Resolved {
+                    special: row.map(special_use),
+                    octets: row.map(|row| row.octets.clone()),
+                    name: row.map_or(name, |row| row.name.clone()),
+                })
+            }
+            Err(_) if ruled => None,
+            Err(_) => Some(Resolved {
+                name: crate::wire::mailbox::decode_lenient(arg.octets(), self.utf8_mode(), delimiter).name,
+                special: None,
+                octets: None,
+            }),
+        }
+    }
+
+    pub(super) fn target<'a>(&'a self, resolved: &'a Resolved) -> Target<'a> {
+        Target { name: &resolved.name, special_use: resolved.special, prefix: self.names.prefix.as_deref() }
+    }
+
+    fn row_is_hidden(&self, row: &Row) -> bool {
+        let target =
+            Target { name: &row.name, special_use: Some(special_use(row)), prefix: self.names.prefix.as_deref() };
+        self.bound.is_hidden(&target, self.wall)
+    }
+
+    /// Does the mailbox exist for this client? In filtered scope only what the upstream listed and no rule hides does.
+    pub(super) fn exists(&self, resolved: &Resolved) -> bool {
+        if !self.filtered() {
+            return true;
+        }
+        self.names.table.get(&resolved.name).is_some_and(|row| row.exists() && !self.row_is_hidden(row))
+    }
+
+    /// Is it subscribed to, and not hidden? Then UNSUBSCRIBE of it may go up.
+    pub(super) fn is_subscribed(&self, resolved: &Resolved) -> bool {
+        self.names.table.get(&resolved.name).is_some_and(|row| row.subscribed && !self.row_is_hidden(row))
+    }
+
+    pub(super) fn selected_is_hidden(&self, now: Instant) -> bool {
+        let at = self.shared.clock.at(now);
+        self.state.selected().is_some_and(|selected| self.bound.is_hidden(&self.target(&selected.target), at))
+    }
+
+    /// A line of LIST or LSUB that we asked for.
+    pub(super) fn learn_name(&mut self, keyword: Keyword, response: &[u8], rest: usize, now: Instant) {
+        let Some(row) = read_list(response, rest, self.utf8_mode()) else {
+            // Nobody can tell which name this is: for this client it does not exist.
+            return self.note_fault(super::event::Side::Upstream, super::event::FaultReason::ResponseSyntax);
+        };
+        self.names.delimiter = row.delimiter.or(self.names.delimiter);
+        let subscriptions = keyword == Keyword::Lsub;
+        if subscriptions { self.names.table.subscribe(row) } else { self.names.table.list(row) }
+        if self.names.table.len() > 200_000 {
+            self.end(CloseReason::UpstreamFault, Some(Bye::Unavailable), now);
+        }
+    }
+
+    /// `* NAMESPACE (("INBOX." ".")) NIL NIL`
+    pub(super) fn learn_namespace(&mut self, response: &[u8], rest: usize) {
+        let (mut at, mut kind, mut depth) = (rest, 0usize, 0u32);
+        let mut strings: Vec<Vec<u8>> = Vec::new();
+        while let Some((next, end)) = token(response, at) {
+            at = end;
+            match next {
+                Token::Open => {
+                    depth = depth.saturating_add(1);
+                    strings.clear();
+                }
+                Token::Close => {
+                    if let (2, [prefix, delimiter, ..]) = (depth, strings.as_slice()) {
+                        let delimiter = std::str::from_utf8(delimiter).ok().and_then(|text| text.chars().next());
+                        self.names.namespaces.push(Namespace { kind, prefix: prefix.clone(), delimiter });
+                    }
+                    depth = depth.saturating_sub(1);
+                    kind = kind.saturating_add(usize::from(depth == 0));
+                    strings.clear();
+                }
+                Token::Atom(word) if depth == 0 && word.eq_ignore_ascii_case(b"NIL") => kind = kind.saturating_add(1),
+                next => strings.extend(next.string()),
+            }
+        }
+        let personal = self.names.namespaces.iter().find(|namespace| namespace.kind == 0 && !namespace.prefix.is_empty());
+        if let Some(namespace) = personal {
+            self.names.delimiter = namespace.delimiter.or(self.names.delimiter);
+            let name =
+                crate::wire::mailbox::decode_lenient(&namespace.prefix, self.utf8_mode(), namespace.delimiter).name;
+            let mut prefix = name.as_str().trim_end_matches('/').to_owned();
+            prefix.push('/');
+            self.names.prefix = Some(prefix.into_boxed_str());
+        }
+    }
+
+    /// Answers NAMESPACE with those in which this client can see something.
+    pub(super) fn write_namespaces(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"* NAMESPACE");
+        for kind in 0..3 {
+            let shown: Vec<&Namespace> = self
+                .names
+                .namespaces
+                .iter()
+                .filter(|namespace| namespace.kind == kind && (kind == 0 || self.shows_something_in(namespace)))
+                .collect();
+            if shown.is_empty() {
+                out.extend_from_slice(if kind == 0 && self.names.namespaces.is_empty() { b" ((\"\" \"/\"))" } else { b" NIL" });
+                continue;
+            }
+            out.extend_from_slice(b" (");
+            for namespace in shown {
+                out.push(b'(');
+                crate::wire::encode::string(out, &namespace.prefix, self.utf8_mode(), false);
+                out.push(b' ');
+                crate::rewrite::mailbox_data::write_delimiter(out, namespace.delimiter);
+                out.push(b')');
+            }
+            out.push(b')');
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn shows_something_in(&self, namespace: &Namespace) -> bool {
+        let query = Query {
+            patterns: &["*".to_owned()],
+            subscribed: false,
+            special_use: false,
+            say_subscribed: false,
+            extended: false,
+            lsub: false,
+        };
+        let (lines, _) = self.names.table.answer(&query, |row| row.octets.starts_with(&namespace.prefix) && !self.row_is_hidden(row));
+        !lines.is_empty()
+    }
+
+    /// Answers LIST, LSUB or XLIST from the table; says how many lines that were and how many were withheld.
+    pub(super) fn write_list_answer(&self, word: &str, query: &Query<'_>, out: &mut Vec<u8>) -> (u64, u64) {
+        let (lines, hidden) = self.names.table.answer(query, |row| !self.row_is_hidden(row));
+        for line in &lines {
+            write_list(out, word, line, self.utf8_mode());
+        }
+        (lines.len() as u64, hidden)
+    }
+
+    /// The answer to `LIST "" ""`: the delimiter (RFC 9051 §6.3.9).
+    pub(super) fn write_root(&self, word: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"* ");
+        out.extend_from_slice(word.as_bytes());
+        out.extend_from_slice(b" (\\Noselect) ");
+        crate::rewrite::mailbox_data::write_delimiter(out, self.names.delimiter);
+        out.extend_from_slice(b" \"\"\r\n");
+    }
+}
+
+fn special_use(row: &Row) -> SpecialUse {
+    row.attributes.iter().fold(SpecialUse::NONE, |all, attribute| all | SpecialUse::from_attribute(attribute))
+}

@@ -1,0 +1,402 @@
+//! What was read? Counted from what was relayed, not from what was asked (audit.md §3).
+//!
+//! ```text
+//!   FETCH 3:5 (UID FLAGS)         ─▶ listed   {11,13}
+//!   UID FETCH 11 BODY[]<0.1000>   ─▶ part     11: 1000 octets
+//!   UID FETCH 11 BODY[]<1000.…>   ─▶ full     11, the intervals now cover it
+//! ```
+
+use std::collections::HashMap;
+
+use crate::imap::message::{Uid, UidSet};
+use crate::wire::fetch::{FetchEvent, FetchScan, Item, ItemKind};
+
+use super::event::{ReadClass, ReadMessage, ReadSet};
+
+/// Most messages in one record; a FETCH that read more is recorded in several.
+pub(super) const MAX_MESSAGES: usize = 500;
+
+/// Most messages whose slices are remembered in one session.
+const MAX_COVERED: usize = 64;
+
+/// The reads of one FETCH command.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    /// Highest class of what is asked.
+    pub wants: ReadClass,
+    /// UIDs that are asked for, as far as they are known.
+    pub asked: Option<UidSet>,
+    /// The set of sequence numbers that the upstream must be asked about first.
+    pub ask: Option<Box<[u8]>>,
+    /// Items that went up under another name, and the name that the client knows.
+    pub renames: Vec<(&'static str, &'static str)>,
+    /// Does the command ask for FLAGS? If not, a response with nothing else is news, not a read.
+    pub wants_flags: bool,
+    /// Largest partial that the command asks for: a shorter answer is the end of the message.
+    pub slice: Option<u64>,
+    /// UIDs behind sequence numbers, where the proxy asked for them.
+    pub uids: HashMap<u32, Uid>,
+    pub(super) listed: Class,
+    pub(super) envelope: Class,
+    pub(super) messages: Vec<ReadMessage>,
+    pub(super) bytes: u64,
+    pub(super) now: Current,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Class {
+    uids: UidSet,
+    n: u64,
+}
+
+/// The response under way.
+#[derive(Debug, Default)]
+pub(super) struct Current {
+    scan: FetchScan,
+    open: bool,
+    seq: u64,
+    uid: Option<Uid>,
+    class: Option<ReadClass>,
+    only_flags: bool,
+    unknown: bool,
+    bytes: u64,
+    size: Option<u64>,
+    header: bool,
+    text: bool,
+    parts: Vec<Box<str>>,
+    literal: Option<Literal>,
+    slices: Vec<(u64, u64, bool)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Literal {
+    item: Item,
+    size: u64,
+    seen: u64,
+}
+
+/// The slices of one message that were relayed, over a whole session.
+#[derive(Debug, Default)]
+pub(super) struct Coverage {
+    messages: HashMap<Uid, (Vec<(u64, u64)>, Option<u64>)>,
+}
+
+impl Coverage {
+    /// Another mailbox: other UIDs.
+    pub fn clear(&mut self) {
+        self.messages.clear();
+    }
+
+    /// Octets `from..to` of the message were relayed; `last`: its end is `to`. Is it whole now?
+    fn add(&mut self, uid: Uid, from: u64, to: u64, end: Option<u64>) -> bool {
+        if self.messages.len() >= MAX_COVERED && !self.messages.contains_key(&uid) {
+            self.messages.clear();
+        }
+        let (runs, size) = self.messages.entry(uid).or_default();
+        *size = end.or(*size);
+        runs.push((from, to));
+        runs.sort_unstable();
+        let mut merged: Vec<(u64, u64)> = Vec::with_capacity(runs.len());
+        for &(from, to) in runs.iter() {
+            match merged.last_mut() {
+                Some(last) if from <= last.1 => last.1 = last.1.max(to),
+                _ => merged.push((from, to)),
+            }
+        }
+        *runs = merged;
+        matches!((runs.as_slice(), *size), ([(0, to)], Some(size)) if *to >= size)
+    }
+}
+
+impl Reads {
+    /// A FETCH response begins: its number, and its text behind the word FETCH.
+    /// Says whether an item was met that the table of classes lacks.
+    pub fn begin(&mut self, seq: u64, uid_is_number: bool, text: &[u8], literal: Option<u64>) {
+        self.now = Current { open: true, seq, only_flags: true, ..Current::default() };
+        if uid_is_number {
+            self.now.uid = u32::try_from(seq).ok().and_then(Uid::new);
+        }
+        self.fragment(text, literal);
+    }
+
+    /// A fragment of the response.
+    pub fn fragment(&mut self, text: &[u8], literal: Option<u64>) {
+        let now = &mut self.now;
+        let mut scan = std::mem::take(&mut now.scan);
+        scan.fragment(text, literal, |event| now.on(event));
+        now.scan = scan;
+    }
+
+    /// Octets of the literal under way were handed on.
+    pub fn literal(&mut self, octets: u64) {
+        if let Some(literal) = &mut self.now.literal {
+            literal.seen = literal.seen.saturating_add(octets);
+        }
+    }
+
+    /// The literal under way is over.
+    pub fn literal_end(&mut self) {
+        self.now.finish_literal(self.slice);
+    }
+
+    /// The response is over, or was cut. Did it hold an item that is not in the table?
+    pub fn end(&mut self, coverage: &mut Coverage) -> bool {
+        if !self.now.open {
+            return false;
+        }
+        self.now.finish_literal(self.slice);
+        let now = std::mem::take(&mut self.now);
+        let unknown = now.unknown;
+        let Some(mut class) = now.class else { return false };
+        if now.only_flags && !self.wants_flags {
+            return false;
+        }
+        let uid = now.uid.or_else(|| u32::try_from(now.seq).ok().and_then(|seq| self.uids.get(&seq).copied()));
+        if now.header && now.text {
+            class = ReadClass::Full;
+        }
+        for &(from, to, last) in &now.slices {
+            let end = if last { Some(to) } else { now.size };
+            if uid.is_some_and(|uid| coverage.add(uid, from, to, end)) {
+                class = ReadClass::Full;
+            }
+        }
+        self.bytes = self.bytes.saturating_add(now.bytes);
+        match class {
+            ReadClass::Listed | ReadClass::Searched => self.listed.add(uid),
+            ReadClass::Envelope => self.envelope.add(uid),
+            ReadClass::Preview | ReadClass::Part | ReadClass::Full => self.messages.push(ReadMessage {
+                uid,
+                class,
+                bytes: now.bytes,
+                size: now.size,
+                parts: now.parts,
+                emailid: None,
+                hdr: None,
+            }),
+        }
+        unknown
+    }
+
+    /// Was nothing delivered?
+    pub fn is_empty(&self) -> bool {
+        self.listed.n == 0 && self.envelope.n == 0 && self.messages.is_empty()
+    }
+
+    /// Messages and octets of each class, for the counters.
+    pub fn totals(&self) -> impl Iterator<Item = (ReadClass, u64, u64)> {
+        let mut totals = [(ReadClass::Listed, self.listed.n, 0u64), (ReadClass::Envelope, self.envelope.n, 0)]
+            .into_iter()
+            .chain([ReadClass::Preview, ReadClass::Part, ReadClass::Full].map(|class| (class, 0, 0)))
+            .collect::<Vec<_>>();
+        for message in &self.messages {
+            if let Some(total) = totals.iter_mut().find(|total| total.0 == message.class) {
+                total.1 = total.1.saturating_add(1);
+                total.2 = total.2.saturating_add(message.bytes);
+            }
+        }
+        totals.into_iter().filter(|total| total.1 > 0)
+    }
+
+    /// What the records hold: sets of the lower classes (in the first), at most [`MAX_MESSAGES`] messages each.
+    pub fn into_records(mut self) -> Vec<(Vec<ReadSet>, Vec<ReadMessage>)> {
+        let mut sets = Vec::new();
+        for (class, seen) in [(ReadClass::Listed, self.listed), (ReadClass::Envelope, self.envelope)] {
+            if seen.n > 0 {
+                let uids = (!seen.uids.is_empty()).then_some(seen.uids);
+                sets.push(ReadSet { class, uids, n: seen.n, bytes: 0 });
+            }
+        }
+        let mut records = Vec::new();
+        loop {
+            let rest = self.messages.split_off(self.messages.len().min(MAX_MESSAGES));
+            let messages = std::mem::replace(&mut self.messages, rest);
+            let sets = std::mem::take(&mut sets);
+            records.push((sets, messages));
+            if self.messages.is_empty() {
+                return records;
+            }
+        }
+    }
+}
+
+impl Class {
+    fn add(&mut self, uid: Option<Uid>) {
+        match uid {
+            Some(uid) if !self.uids.insert(uid) => {}
+            _ => self.n = self.n.saturating_add(1),
+        }
+    }
+}
+
+impl Current {
+    fn on(&mut self, event: FetchEvent<'_>) {
+        match event {
+            FetchEvent::Uid(uid) => {
+                self.uid = u32::try_from(uid).ok().and_then(Uid::new);
+                self.reach(ReadClass::Listed);
+            }
+            FetchEvent::Size(size) => {
+                self.size = Some(size);
+                self.only_flags = false;
+                self.reach(ReadClass::Listed);
+            }
+            FetchEvent::Inline { item, section, octets, nil } => {
+                self.only_flags &= item.kind == ItemKind::Flags;
+                if nil && !matches!(item.kind, ItemKind::Structure | ItemKind::Unknown) {
+                    return self.reach(ReadClass::Listed);
+                }
+                self.name_part(item, section);
+                self.deliver(item, octets, true, None);
+            }
+            FetchEvent::Literal { item, section, size } => {
+                self.only_flags = false;
+                self.name_part(item, section);
+                self.literal = Some(Literal { item, size, seen: 0 });
+            }
+            FetchEvent::Opaque => {
+                self.only_flags = false;
+                self.unknown = true;
+                self.reach(ReadClass::Full);
+            }
+        }
+    }
+
+    fn reach(&mut self, class: ReadClass) {
+        self.class = Some(self.class.map_or(class, |reached| reached.max(class)));
+    }
+
+    fn name_part(&mut self, item: Item, section: &[u8]) {
+        if matches!(item.kind, ItemKind::Part | ItemKind::Text) && self.parts.len() < 32 {
+            let section = String::from_utf8_lossy(section.get(..section.len().min(64)).unwrap_or_default());
+            self.parts.push(section.into());
+        }
+    }
+
+    fn finish_literal(&mut self, slice: Option<u64>) {
+        if let Some(literal) = self.literal.take() {
+            self.deliver(literal.item, literal.seen, literal.seen == literal.size, slice);
+        }
+    }
+
+    /// `octets` of an item's value were relayed; `whole`: all that the upstream announced.
+    fn deliver(&mut self, item: Item, octets: u64, whole: bool, slice: Option<u64>) {
+        let content = |this: &mut Self| this.bytes = this.bytes.saturating_add(octets);
+        match item.kind {
+            ItemKind::Uid | ItemKind::Flags | ItemKind::Size | ItemKind::Listed => self.reach(ReadClass::Listed),
+            ItemKind::Structure => self.reach(ReadClass::Envelope),
+            ItemKind::Header => {
+                self.header |= whole && item.origin.is_none();
+                self.reach(ReadClass::Envelope);
+            }
+            ItemKind::Preview => {
+                content(self);
+                self.reach(ReadClass::Preview);
+            }
+            ItemKind::Text => {
+                content(self);
+                self.text |= whole && item.origin.is_none();
+                self.reach(ReadClass::Part);
+            }
+            ItemKind::Part => {
+                content(self);
+                self.reach(ReadClass::Part);
+            }
+            ItemKind::Whole => {
+                content(self);
+                match item.origin {
+                    None if whole => self.reach(ReadClass::Full),
+                    None => self.reach(ReadClass::Part),
+                    Some(from) => {
+                        let last = whole && slice.is_some_and(|slice| octets < slice);
+                        self.slices.push((from, from.saturating_add(octets), last));
+                        self.reach(ReadClass::Part);
+                    }
+                }
+            }
+            ItemKind::Unknown => {
+                content(self);
+                self.unknown = true;
+                self.reach(ReadClass::Full);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uid(number: u32) -> Uid {
+        Uid::new(number).unwrap()
+    }
+
+    fn one(reads: &mut Reads, coverage: &mut Coverage, text: &str, literals: &[u64], rest: &str) {
+        reads.begin(1, false, text.as_bytes(), literals.first().copied());
+        for &size in literals {
+            reads.literal(size);
+            reads.literal_end();
+        }
+        if !literals.is_empty() {
+            reads.fragment(rest.as_bytes(), None);
+        }
+        reads.end(coverage);
+    }
+
+    #[test]
+    fn classes() {
+        let rows: &[(&str, &str, &[u64], &str, &str)] = &[
+            ("flags", " (UID 7 FLAGS ())\r\n", &[], "", "listed 1"),
+            ("envelope", " (UID 7 ENVELOPE (NIL) FLAGS ())\r\n", &[], "", "envelope 1"),
+            ("header", " (UID 7 BODY[HEADER] {9}\r\n", &[9], ")\r\n", "envelope 1"),
+            ("part", " (UID 7 BODY[1] {9}\r\n", &[9], ")\r\n", "part 7 9"),
+            ("full", " (UID 7 BODY[] {9}\r\n", &[9], ")\r\n", "full 7 9"),
+            ("quoted", " (UID 7 BODY[] \"abc\")\r\n", &[], "", "full 7 3"),
+            ("nil", " (UID 7 BODY[1] NIL)\r\n", &[], "", "listed 1"),
+            ("unknown", " (UID 7 XBODY \"abc\")\r\n", &[], "", "full 7 3"),
+            ("by number", " (BODY[TEXT] \"abc\")\r\n", &[], "", "part 5 3"),
+        ];
+        for (name, text, literals, rest, want) in rows {
+            let mut reads = Reads { wants_flags: true, ..Reads::default() };
+            reads.uids.insert(1, uid(5));
+            one(&mut reads, &mut Coverage::default(), text, literals, rest);
+            let (sets, messages) = reads.into_records().remove(0);
+            let mut got: Vec<String> = sets.iter().map(|set| format!("{} {}", set.class, set.n)).collect();
+            got.extend(
+                messages.iter().map(|read| format!("{} {} {}", read.class, read.uid.map_or(0, Uid::get), read.bytes)),
+            );
+            assert_eq!(got.join(", "), *want, "{name}");
+        }
+    }
+
+    #[test]
+    fn slices_add_up() {
+        let mut coverage = Coverage::default();
+        let mut class = |origin: u64, octets: u64| {
+            let mut reads = Reads { slice: Some(10), ..Reads::default() };
+            one(&mut reads, &mut coverage, &format!(" (UID 7 BODY[]<{origin}> {{{octets}}}\r\n"), &[octets], ")\r\n");
+            reads.into_records().remove(0).1.remove(0).class
+        };
+        assert_eq!(class(10, 10), ReadClass::Part);
+        assert_eq!(class(20, 3), ReadClass::Part);
+        assert_eq!(class(0, 10), ReadClass::Full);
+    }
+
+    #[test]
+    fn news_of_flags_is_no_read() {
+        let mut reads = Reads::default();
+        one(&mut reads, &mut Coverage::default(), " (FLAGS (\\Seen))\r\n", &[], "");
+        assert!(reads.is_empty());
+    }
+
+    #[test]
+    fn a_literal_that_was_cut_is_a_part() {
+        let mut reads = Reads::default();
+        reads.begin(1, false, b" (UID 7 BODY[] {9}\r\n", Some(9));
+        reads.literal(4);
+        reads.end(&mut Coverage::default());
+        let (_, messages) = reads.into_records().remove(0);
+        let read = messages.first().map(|read| (read.bytes, read.class));
+        assert_eq!(read, Some((4, ReadClass::Part)));
+    }
+}

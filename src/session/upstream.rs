@@ -1,0 +1,119 @@
+//! The upstream's leg until it can take commands: greeting, STARTTLS, capabilities.
+//!
+//! ```text
+//!   Away ─Connect─▶ Connecting ─greeting─▶ [Starttls ─OK─▶ Handshake] ─▶ [Asking CAPABILITY] ─▶ Ready
+//! ```
+//!
+//! Nothing heard before TLS is believed after it, and nothing may stand behind the answer to STARTTLS (quirk V12).
+
+use std::sync::Arc;
+
+use super::shared::UpstreamInfo;
+use crate::wire::sasl::Mechanism;
+
+/// How far the upstream's leg has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LegPhase {
+    /// No connection.
+    Away,
+    /// The connection was asked for.
+    Connecting,
+    /// Connected, not greeted yet.
+    Greeting,
+    /// STARTTLS went up under this number.
+    Starttls(u32),
+    /// TLS is being agreed on.
+    Handshake,
+    /// CAPABILITY went up under this number, before login.
+    Asking(u32),
+    /// Takes commands.
+    Ready,
+    /// It said BYE, or is gone.
+    Gone,
+}
+
+/// What the upstream can do, as far as sending commands depends on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Capabilities {
+    /// Has a list been seen since the connection, TLS or login last changed it?
+    pub known: bool,
+    /// `LITERAL+` (RFC 7888): no literal needs to be asked for.
+    pub literal_plus: bool,
+    /// `LITERAL-`: none of up to 4096 octets.
+    pub literal_minus: bool,
+    /// `SASL-IR` (RFC 4959)
+    pub sasl_ir: bool,
+    /// `AUTH=PLAIN`
+    pub auth_plain: bool,
+    /// `STARTTLS`
+    pub starttls: bool,
+    /// `UIDPLUS` (RFC 4315)
+    pub uidplus: bool,
+    /// `UNSELECT` (RFC 3691)
+    pub unselect: bool,
+    /// `ID` (RFC 2971)
+    pub id: bool,
+}
+
+impl Capabilities {
+    /// Reads a list of capabilities.
+    pub fn read<'a>(list: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut capabilities = Self { known: true, ..Self::default() };
+        for name in list {
+            let field = match name.to_ascii_uppercase().as_slice() {
+                b"LITERAL+" => &mut capabilities.literal_plus,
+                b"LITERAL-" => &mut capabilities.literal_minus,
+                b"SASL-IR" => &mut capabilities.sasl_ir,
+                b"AUTH=PLAIN" => &mut capabilities.auth_plain,
+                b"STARTTLS" => &mut capabilities.starttls,
+                b"UIDPLUS" => &mut capabilities.uidplus,
+                b"UNSELECT" => &mut capabilities.unselect,
+                b"ID" => &mut capabilities.id,
+                _ => continue,
+            };
+            *field = true;
+        }
+        capabilities
+    }
+
+    /// May a literal of this size go up without being asked for?
+    pub fn takes_unasked(&self, size: u64) -> bool {
+        self.literal_plus || (self.literal_minus && size <= 4096)
+    }
+}
+
+/// The words of a capability list.
+pub(super) fn words(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| matches!(byte, b' ' | b'\r' | b'\n')).filter(|word| !word.is_empty())
+}
+
+/// The upstream's leg.
+#[derive(Debug)]
+pub(super) struct UpstreamLeg {
+    pub phase: LegPhase,
+    pub info: Option<Arc<UpstreamInfo>>,
+    pub capabilities: Capabilities,
+    /// Under TLS?
+    pub tls: bool,
+    /// Is the mechanism of the login under way one that goes on over several messages?
+    pub relaying: Option<Mechanism>,
+}
+
+impl Default for UpstreamLeg {
+    fn default() -> Self {
+        Self {
+            phase: LegPhase::Away,
+            info: None,
+            capabilities: Capabilities::default(),
+            tls: false,
+            relaying: None,
+        }
+    }
+}
+
+impl UpstreamLeg {
+    /// Is there a connection, or one on its way?
+    pub fn is_open(&self) -> bool {
+        !matches!(self.phase, LegPhase::Away | LegPhase::Gone)
+    }
+}
