@@ -345,8 +345,7 @@ pub enum ReadClass {
 
 impl ReadClass {
     /// All classes, rising.
-    pub const ALL: [Self; 6] =
-        [Self::Listed, Self::Searched, Self::Envelope, Self::Preview, Self::Part, Self::Full];
+    pub const ALL: [Self; 6] = [Self::Listed, Self::Searched, Self::Envelope, Self::Preview, Self::Part, Self::Full];
 
     /// The word in records and metrics.
     #[must_use]

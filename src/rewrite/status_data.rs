@@ -2,9 +2,10 @@
 
 use crate::imap::rights::{Right, Rights};
 
-/// Writes the words of `list` that `keep` keeps. What is cut goes with the blank before it; all other bytes stay.
+/// Writes the words of `list` that `keep` keeps. What is cut goes with the blank before it (at the very beginning, with the
+/// one behind it); all other bytes stay.
 pub fn filter_words(list: &[u8], keep: impl Fn(&[u8]) -> bool, out: &mut Vec<u8>) {
-    let mut at = 0;
+    let (mut at, before) = (0, out.len());
     while at < list.len() {
         let blanks = list.get(at..).unwrap_or_default().iter().take_while(|byte| **byte == b' ').count();
         let begin = at.saturating_add(blanks);
@@ -20,6 +21,9 @@ pub fn filter_words(list: &[u8], keep: impl Fn(&[u8]) -> bool, out: &mut Vec<u8>
             out.extend_from_slice(list.get(at..begin.saturating_add(len)).unwrap_or_default());
         }
         at = begin.saturating_add(len);
+        if out.len() == before && blanks == 0 {
+            at = at.saturating_add(usize::from(list.get(at) == Some(&b' ')));
+        }
     }
 }
 
@@ -52,7 +56,8 @@ mod tests {
     fn words() {
         let rows: &[(&str, &str)] = &[
             (" IMAP4rev1 X-FOO IDLE\r\n", " IMAP4rev1 IDLE\r\n"),
-            ("X-FOO IDLE ", " IDLE "),
+            ("X-FOO X-BAR IDLE ", "IDLE "),
+            ("X-FOO", ""),
             ("IDLE X-FOO", "IDLE"),
             ("", ""),
         ];

@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 use crate::imap::verb::Verb;
 use crate::policy::{FlagChange, FlagsWanted, Permit, Request, Role, Verdict};
 use crate::wire::command::append::parse_append_continuation;
-use crate::wire::command::{AppendPrefix, Command, CommandPrefix, MessageLiteral, tag_of};
 use crate::wire::command::append::{AppendNext, MessageForm};
+use crate::wire::command::{AppendPrefix, Command, CommandPrefix, MessageLiteral, tag_of};
 use crate::wire::frame::Announced;
 use crate::wire::patch::Patch;
 
@@ -94,7 +94,9 @@ impl Session {
                     let brace = line.get(..end).and_then(|line| memchr::memrchr(b'{', line)).unwrap_or(end);
                     let unasked = self.leg.capabilities.takes_unasked(literal.size);
                     out.extend_from_slice(line.get(begin..brace).unwrap_or_default());
-                    out.extend_from_slice(format!("{{{}{}}}\r\n", literal.size, if unasked { "+" } else { "" }).as_bytes());
+                    out.extend_from_slice(
+                        format!("{{{}{}}}\r\n", literal.size, if unasked { "+" } else { "" }).as_bytes(),
+                    );
                     if !unasked {
                         stops.push(out.len());
                     }
@@ -404,7 +406,7 @@ impl Session {
                 // It did not wait: what stands behind is mail, or cannot be told from it (quirk C24).
                 return self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
             }
-            self.suspect = literal.size;
+            self.suspect = true;
         } else if literal.size > self.shared.limits.max_literal {
             self.answer(&tag, answer);
             self.fault(Side::Client, FaultReason::LiteralTooLong, Bye::Garbage, now);
@@ -418,21 +420,12 @@ impl Session {
     }
 
     /// Is this line part of a message that was refused, and is sent all the same? One line may be the client's next
-    /// command; a second one on its heels is mail (quirk C24), and mail must not run.
-    pub(super) fn is_mail_text(&mut self, frame: &[u8], more: bool) -> Option<Bye> {
-        if self.suspect == 0 {
-            return None;
+    /// command; one that is none, or a second one on its heels, is mail (quirk C24), and mail must not run.
+    pub(super) fn is_mail_text(&mut self, frame: &[u8], more: bool) -> bool {
+        if !std::mem::take(&mut self.suspect) {
+            return false;
         }
-        let readable = tag_of(frame).is_some() && Command::parse(frame, self.utf8_mode()).is_ok();
-        if readable && !more {
-            self.suspect = 0;
-            return None;
-        }
-        let left = self.suspect.saturating_sub(frame.len() as u64);
-        if more || left == 0 {
-            self.suspect = 0;
-        }
-        more.then_some(Bye::Garbage)
+        more || Command::parse(frame, self.utf8_mode()).is_err()
     }
 }
 

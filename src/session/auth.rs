@@ -180,6 +180,7 @@ impl Session {
         let tag = std::mem::take(&mut self.sasl_tag);
         self.record_auth_failure("AUTHENTICATE", AuthFailureReason::Protocol, None, now);
         self.answer(&tag, &Answer::AuthenticationAborted);
+        self.count_auth_failure(now);
     }
 
     fn on_first_message(&mut self, mechanism: Mechanism, line: &[u8], now: Instant) {
@@ -247,8 +248,8 @@ impl Session {
         match self.shared.rules.login(&self.subject, self.shared.clock.at(now)) {
             LoginVerdict::Denied { text, by, shadow } => {
                 self.record_auth_refused(&login, by, shadow, now);
-                self.auth_failures = self.auth_failures.saturating_add(1);
                 self.answer(&login.tag, &Answer::LoginDenied { text: one_line(&text) });
+                self.count_auth_failure(now);
             }
             LoginVerdict::Allowed { shadow } => {
                 self.login_shadow = shadow;
@@ -345,10 +346,8 @@ impl Session {
 
     /// LOGIN needs no list of capabilities; SASL does, to know how the first message may go up.
     fn ask_capabilities_or_log_in(&mut self, now: Instant) {
-        let plain_login = self
-            .login
-            .as_ref()
-            .is_some_and(|login| matches!(login.credentials, Credentials::Arguments(_)));
+        let plain_login =
+            self.login.as_ref().is_some_and(|login| matches!(login.credentials, Credentials::Arguments(_)));
         if plain_login || self.leg.capabilities.known {
             return self.send_login(now);
         }
@@ -469,18 +468,27 @@ impl Session {
         };
         self.drop_upstream();
         self.record_auth_failure(login.mechanism, reason, Some(&login), now);
-        self.auth_failures = self.auth_failures.saturating_add(1);
-        if self.bound.scope() == crate::policy::Scope::Filtered || status.is_none() {
+        if self.filtered() || status.is_none() {
             let answer = match reason {
                 AuthFailureReason::Unavailable => Answer::Unavailable,
                 _ => Answer::AuthenticationFailed,
             };
-            return self.answer(&login.tag, &answer);
+            self.answer(&login.tag, &answer);
+        } else {
+            let out = self.out.client();
+            out.extend_from_slice(&login.tag);
+            out.push(b' ');
+            out.extend_from_slice(rest);
         }
-        let out = self.out.client();
-        out.extend_from_slice(&login.tag);
-        out.push(b' ');
-        out.extend_from_slice(rest);
+        self.count_auth_failure(now);
+    }
+
+    /// One more login of this connection failed: guessing ends it.
+    fn count_auth_failure(&mut self, now: Instant) {
+        self.auth_failures = self.auth_failures.saturating_add(1);
+        if self.auth_failures >= super::MAX_AUTH_FAILURES {
+            self.end(super::CloseReason::AuthFailures, Some(Bye::Garbage), now);
+        }
     }
 
     fn logged_in(&mut self, login: &Login, rest: &[u8], now: Instant) {
@@ -512,8 +520,8 @@ impl Session {
 
     fn fail_login(&mut self, tag: &[u8], mechanism: &'static str, reason: AuthFailureReason, now: Instant) {
         self.record_auth_failure(mechanism, reason, None, now);
-        self.auth_failures = self.auth_failures.saturating_add(1);
         self.answer(tag, &Answer::AuthenticationFailed);
+        self.count_auth_failure(now);
     }
 
     /// STARTTLS of the client's: nothing may stand behind it (RFC 9051 §6.2.1, surface F.1).

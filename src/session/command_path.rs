@@ -64,6 +64,9 @@ impl Session {
 
     /// Must the next command wait?
     fn blocked(&self, now: Instant) -> bool {
+        if self.appending.is_some() {
+            return false; // in the middle of a command: the line behind its message has to come
+        }
         self.held.is_some()
             || self.gate.is_some()
             || self.login.is_some()
@@ -124,11 +127,15 @@ impl Session {
     }
 
     fn step_command(&mut self, now: Instant) -> bool {
-        if self.refresh_names(now) {
+        if self.appending.is_none() && self.refresh_names(now) {
             return false;
         }
         let before_login = self.state.is_before_login();
-        let max_line = if before_login { self.shared.limits.max_line.min(MAX_ARGUMENT as usize) } else { self.shared.limits.max_line };
+        let max_line = if before_login {
+            self.shared.limits.max_line.min(MAX_ARGUMENT as usize)
+        } else {
+            self.shared.limits.max_line
+        };
         let inbox = std::mem::take(&mut self.inbox);
         let framed = self.framer.next(&inbox, max_line);
         let (used, go_on) = match framed {
@@ -146,7 +153,12 @@ impl Session {
                 }
             }
             Framed::Fault { fault, end } => {
-                self.on_frame_fault(fault, inbox.get(..end.unwrap_or(inbox.len())).unwrap_or_default(), end.is_some(), now);
+                self.on_frame_fault(
+                    fault,
+                    inbox.get(..end.unwrap_or(inbox.len())).unwrap_or_default(),
+                    end.is_some(),
+                    now,
+                );
                 self.framer.reset();
                 (end.unwrap_or(inbox.len()), true)
             }
@@ -156,7 +168,13 @@ impl Session {
     }
 
     /// A line announced a literal. Says how much of the inbox is done with, and whether to go on.
-    fn on_literal(&mut self, inbox: &[u8], end: usize, literal: crate::wire::frame::Announced, now: Instant) -> (usize, bool) {
+    fn on_literal(
+        &mut self,
+        inbox: &[u8],
+        end: usize,
+        literal: crate::wire::frame::Announced,
+        now: Instant,
+    ) -> (usize, bool) {
         let frame = inbox.get(..end).unwrap_or_default();
         if !self.state.is_before_login()
             && let Some(done) = self.on_message_literal(frame, inbox.len() > end, now)
@@ -245,6 +263,9 @@ impl Session {
 
     /// A whole frame. `false`: it is not done with, look at it again when what is under way has ended.
     fn on_frame(&mut self, frame: &[u8], more: bool, now: Instant) -> bool {
+        if self.on_append_end(frame, now) {
+            return true;
+        }
         if let Some(answer) = self.doomed.take() {
             // The end of a command whose literal was dropped.
             let tag = std::mem::take(&mut self.sasl_tag);
@@ -259,8 +280,8 @@ impl Session {
             self.swallow_done = false;
             return true; // quirk S23: the upstream had ended IDLE before the client did
         }
-        if let Some(bye) = self.is_mail_text(frame, more) {
-            self.fault(Side::Client, FaultReason::CommandSyntax, bye, now);
+        if self.is_mail_text(frame, more) {
+            self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
             return true;
         }
         let command = match Command::parse(frame, self.utf8_mode()) {
@@ -356,7 +377,9 @@ impl Session {
         let of = |wanted: &str| -> Option<Box<str>> {
             let field = fields.iter().find(|field| field.name.is(wanted))?;
             let octets = &field.value.as_ref()?.octets;
-            Some(String::from_utf8_lossy(octets).chars().filter(|c| !c.is_control()).take(64).collect::<String>().into())
+            Some(
+                String::from_utf8_lossy(octets).chars().filter(|c| !c.is_control()).take(64).collect::<String>().into(),
+            )
         };
         let (name, version) = (of("name"), of("version"));
         let id = match (&name, &version) {
@@ -589,7 +612,8 @@ impl Session {
         held: &mut Held,
     ) -> bool {
         let kept: Vec<&str> = words.iter().map(|word| word.text).filter(|word| self.may_enable(word)).collect();
-        let utf8 = kept.iter().any(|word| ["UTF8=ACCEPT", "IMAP4rev2"].iter().any(|name| name.eq_ignore_ascii_case(word)));
+        let utf8 =
+            kept.iter().any(|word| ["UTF8=ACCEPT", "IMAP4rev2"].iter().any(|name| name.eq_ignore_ascii_case(word)));
         held.effect = Effect::Enabling { utf8 };
         if kept.is_empty() {
             let mut line = b"* ENABLED\r\n".to_vec();
@@ -643,7 +667,9 @@ impl Session {
     /// Asks first for the UIDs that the record needs, where the command does not name them.
     pub(super) fn prepare(&mut self, mut held: Held, now: Instant) {
         let own = match &held.effect {
-            Effect::Fetching(reads) if reads.ask.is_some() => reads.ask.clone().map(|set| (fetch_uids(&set), Own::Uids)),
+            Effect::Fetching(reads) if reads.ask.is_some() => {
+                reads.ask.clone().map(|set| (fetch_uids(&set), Own::Uids))
+            }
             Effect::Storing { ask: Some(set), .. } | Effect::Copying { ask: Some(set), .. } => {
                 Some((fetch_uids(set), Own::Uids))
             }
@@ -748,7 +774,9 @@ impl Session {
                 Verb::Delete => change(MailboxChange::Delete),
                 Verb::Subscribe => change(MailboxChange::Subscribe),
                 Verb::Unsubscribe => change(MailboxChange::Unsubscribe),
-                Verb::GetAcl | Verb::MyRights => Effect::Acl { mailbox: named(), target: first.cloned(), who: None, rights: None },
+                Verb::GetAcl | Verb::MyRights => {
+                    Effect::Acl { mailbox: named(), target: first.cloned(), who: None, rights: None }
+                }
                 _ => Effect::Plain,
             },
             Args::Rename(_) => {
@@ -775,7 +803,12 @@ impl Session {
                 who: acl.identifier.as_str().map(Into::into),
                 rights: acl.rights.as_str().map(Into::into),
             },
-            Args::Acl(acl) => Effect::Acl { mailbox: named(), target: None, who: acl.identifier.as_str().map(Into::into), rights: None },
+            Args::Acl(acl) => Effect::Acl {
+                mailbox: named(),
+                target: None,
+                who: acl.identifier.as_str().map(Into::into),
+                rights: None,
+            },
             Args::Fetch(fetch) => Effect::Fetching(Box::new(self.reads_for(command, fetch))),
             Args::Search(_) | Args::Sort(_) | Args::Thread(_) => Effect::Searching(Box::new(searching(command))),
             Args::Store(store) => {
@@ -802,10 +835,9 @@ impl Session {
                     ask: ask.then(|| text_of(command.frame(), &copy.set.span)),
                 }
             }
-            Args::UidExpunge(set) => Effect::Expunging {
-                how: ExpungeHow::UidExpunge,
-                uids: self.asked(&set.set, true).0,
-            },
+            Args::UidExpunge(set) => {
+                Effect::Expunging { how: ExpungeHow::UidExpunge, uids: self.asked(&set.set, true).0 }
+            }
             Args::None => match command.verb {
                 Verb::Expunge => Effect::Expunging { how: ExpungeHow::Expunge, uids: None },
                 Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()) },
@@ -833,9 +865,10 @@ impl Session {
         let unknown = asked.is_none();
         Reads {
             wants: fetch.class(),
-            wants_flags: fetch.items.iter().any(|item| {
-                matches!(item.kind, FetchKind::Flags | FetchKind::All | FetchKind::Fast | FetchKind::Full)
-            }),
+            wants_flags: fetch
+                .items
+                .iter()
+                .any(|item| matches!(item.kind, FetchKind::Flags | FetchKind::All | FetchKind::Fast | FetchKind::Full)),
             slice: fetch.items.iter().filter_map(|item| partial_of(&item.kind)).max(),
             asked,
             ask: (unknown && (!says_uid || fetch.class() >= ReadClass::Preview))
@@ -854,7 +887,10 @@ fn partial_of(kind: &FetchKind<'_>) -> Option<u64> {
 }
 
 fn status_name(kind: crate::wire::command::folder::StatusKind) -> &'static str {
-    crate::wire::command::folder::StatusKind::ALL.iter().find(|(known, _)| *known == kind).map_or("OTHER", |(_, name)| name)
+    crate::wire::command::folder::StatusKind::ALL
+        .iter()
+        .find(|(known, _)| *known == kind)
+        .map_or("OTHER", |(_, name)| name)
 }
 
 fn text_of(frame: &[u8], span: &std::ops::Range<usize>) -> Box<[u8]> {

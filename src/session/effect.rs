@@ -23,8 +23,6 @@ pub(super) enum Effect {
     Own(Own),
     /// A login.
     LoggingIn,
-    /// LOGOUT.
-    LoggingOut,
     /// ENABLE of these.
     Enabling { utf8: bool },
     /// SELECT or EXAMINE.
@@ -52,7 +50,12 @@ pub(super) enum Effect {
     /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
     Changing { op: MailboxChange, name: Arc<MailboxRef>, to: Option<Arc<str>> },
     /// ACL commands.
-    Acl { mailbox: Arc<MailboxRef>, target: Option<super::names::Resolved>, who: Option<Box<str>>, rights: Option<Box<str>> },
+    Acl {
+        mailbox: Arc<MailboxRef>,
+        target: Option<super::names::Resolved>,
+        who: Option<Box<str>>,
+        rights: Option<Box<str>>,
+    },
 }
 
 /// A command that the proxy sends for its own purposes: a closed list with a door of its own, as none of them carries a

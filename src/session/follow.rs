@@ -26,13 +26,32 @@ use super::{ClientMode, Session};
 
 /// Response codes that may be told of a filtered session's commands, as they are (surface B.3).
 const PASSING_CODES: [&str; 13] = [
-    "READ-ONLY", "READ-WRITE", "APPENDUID", "COPYUID", "MODIFIED", "UIDVALIDITY", "UIDNEXT", "UNSEEN", "NOMODSEQ",
-    "HIGHESTMODSEQ", "PERMANENTFLAGS", "UIDNOTSTICKY", "NOTSAVED",
+    "READ-ONLY",
+    "READ-WRITE",
+    "APPENDUID",
+    "COPYUID",
+    "MODIFIED",
+    "UIDVALIDITY",
+    "UIDNEXT",
+    "UNSEEN",
+    "NOMODSEQ",
+    "HIGHESTMODSEQ",
+    "PERMANENTFLAGS",
+    "UIDNOTSTICKY",
+    "NOTSAVED",
 ];
 
 /// Response codes of refusals that say nothing of what is hidden.
 const PASSING_REFUSALS: [&str; 10] = [
-    "NONEXISTENT", "ALREADYEXISTS", "NOPERM", "OVERQUOTA", "TOOBIG", "LIMIT", "CANNOT", "UNAVAILABLE", "UNKNOWN-CTE",
+    "NONEXISTENT",
+    "ALREADYEXISTS",
+    "NOPERM",
+    "OVERQUOTA",
+    "TOOBIG",
+    "LIMIT",
+    "CANNOT",
+    "UNAVAILABLE",
+    "UNKNOWN-CTE",
     "BADCHARSET",
 ];
 
@@ -72,7 +91,8 @@ impl Session {
             *uidv = words.next().and_then(number).and_then(|number| u32::try_from(number).ok());
             *uid = words.next().and_then(number).and_then(|number| u32::try_from(number).ok()).and_then(Uid::new);
         }
-        let changes_names = ok && matches!(verb, Verb::Create | Verb::Delete | Verb::Rename | Verb::Subscribe | Verb::Unsubscribe);
+        let changes_names =
+            ok && matches!(verb, Verb::Create | Verb::Delete | Verb::Rename | Verb::Subscribe | Verb::Unsubscribe);
         if changes_names {
             self.names_changed();
         }
@@ -100,7 +120,13 @@ impl Session {
     }
 
     /// The tagged line for the client.
-    fn answer_of(&mut self, entry: &mut Entry, status: Option<Status>, rest: &[u8], code: Option<&Code<'_>>) -> Vec<u8> {
+    fn answer_of(
+        &mut self,
+        entry: &mut Entry,
+        status: Option<Status>,
+        rest: &[u8],
+        code: Option<&Code<'_>>,
+    ) -> Vec<u8> {
         let mut line = entry.tag.to_vec();
         line.push(b' ');
         if let Effect::Idle { broken: true, .. } = entry.effect {
@@ -120,7 +146,13 @@ impl Session {
     }
 
     /// In filtered scope the words are the proxy's own (surface R6).
-    fn write_filtered_answer(&self, entry: &Entry, status: Option<Status>, code: Option<&Code<'_>>, line: &mut Vec<u8>) {
+    fn write_filtered_answer(
+        &self,
+        entry: &Entry,
+        status: Option<Status>,
+        code: Option<&Code<'_>>,
+        line: &mut Vec<u8>,
+    ) {
         let passing: &[&str] = if status == Some(Status::Ok) { &PASSING_CODES } else { &PASSING_REFUSALS };
         let code = code.filter(|code| passing.iter().any(|name| code.is(name)));
         let word = match status {
@@ -131,7 +163,9 @@ impl Session {
         line.extend_from_slice(word.as_bytes());
         match code {
             // A destination that is gone is told as one that never was.
-            None if status == Some(Status::No) && matches!(entry.effect, Effect::Copying { .. } | Effect::Appending { .. }) => {
+            None if status == Some(Status::No)
+                && matches!(entry.effect, Effect::Copying { .. } | Effect::Appending { .. }) =>
+            {
                 line.extend_from_slice(b"[CANNOT] ");
             }
             None => {}
@@ -265,7 +299,8 @@ impl Session {
         for word in list.split(|byte| matches!(byte, b' ' | b'\r' | b'\n')).filter(|word| !word.is_empty()) {
             let Some(number) = number(word).filter(|_| word.iter().all(u8::is_ascii_digit)) else { continue };
             searching.hits = searching.hits.saturating_add(1);
-            if searching.uid && !piece
+            if searching.uid
+                && !piece
                 && let Some(uid) = u32::try_from(number).ok().and_then(Uid::new)
             {
                 searching.uids.insert(uid);
@@ -350,7 +385,13 @@ impl Session {
     }
 
     /// A FETCH response that the client gets begins: it is counted with the FETCH that has waited longest.
-    pub(super) fn begin_fetch_response(&mut self, seq: u64, uid_is_number: bool, text: &[u8], literal: Option<u64>) -> Option<u32> {
+    pub(super) fn begin_fetch_response(
+        &mut self,
+        seq: u64,
+        uid_is_number: bool,
+        text: &[u8],
+        literal: Option<u64>,
+    ) -> Option<u32> {
         let entry = self.in_flight.find(|entry| matches!(entry.effect, Effect::Fetching(_)))?;
         let serial = entry.serial;
         if let Effect::Fetching(reads) = &mut entry.effect {
@@ -490,7 +531,8 @@ impl Session {
                     Verb::Xlist => "XLIST",
                     _ => "LIST",
                 };
-                let patterns = list.patterns.iter().map(|pattern| self.joined(list.reference.octets(), pattern.octets()));
+                let patterns =
+                    list.patterns.iter().map(|pattern| self.joined(list.reference.octets(), pattern.octets()));
                 let patterns: Vec<String> = patterns.collect();
                 if list.asks_for_delimiter() {
                     self.write_root(word, &mut out);

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use zeroize::Zeroizing;
 
@@ -35,8 +35,7 @@ use crate::wire::frame::CommandFramer;
 use auth::{Login, SaslStep};
 use effect::Held;
 use event::{
-    CloseReason, ClosedBy, Event, EventContext, FaultReason, MailboxRef, Note, ReadCounts, ResultStatus, SessionPhase,
-    Side,
+    CloseReason, ClosedBy, Event, EventContext, FaultReason, Note, ReadCounts, ResultStatus, SessionPhase, Side,
 };
 use in_flight::{InFlight, Tag};
 use names::Names;
@@ -159,8 +158,8 @@ pub struct Session {
     commands: u32,
     bad: u32,
     auth_failures: u32,
-    /// Octets behind a refused synchronizing literal of an APPEND in which no second line may come (quirk C24).
-    suspect: u64,
+    /// Octets behind a refused synchronizing literal of an APPEND may come: mail must not run (quirk C24).
+    suspect: bool,
 
     /// The line behind a message literal is to come.
     appending: Option<append::Stream>,
@@ -267,7 +266,7 @@ impl Session {
             commands: 0,
             bad: 0,
             auth_failures: 0,
-            suspect: 0,
+            suspect: false,
             appending: None,
             early_answer: None,
             doomed: None,
@@ -481,7 +480,7 @@ impl Session {
             return self.end(CloseReason::Policy, Some(Bye::Policy), now);
         }
         if self.bound.names_mailboxes() && !knew_names {
-            self.begin_names(now);
+            self.names_changed(); // asked for at the next command: now may be the middle of one, or IDLE
         }
         self.pump(now);
     }
@@ -533,9 +532,9 @@ impl Session {
         } else {
             (self.client_heard.max(self.upstream_heard_in_answer()) + limits.idle_timeout, Deadline::Idle)
         };
-        let upstream = self.waits_for_upstream().map(|since| {
-            (since.max(self.upstream_heard) + limits.upstream_timeout, Deadline::Upstream)
-        });
+        let upstream = self
+            .waits_for_upstream()
+            .map(|since| (since.max(self.upstream_heard) + limits.upstream_timeout, Deadline::Upstream));
         let pause = self.pause.map(|until| (until, Deadline::Pause));
         upstream.into_iter().chain(pause).chain([client]).min_by_key(|(due, _)| *due)
     }
@@ -642,8 +641,7 @@ impl Session {
     }
 
     fn logging_out(&self) -> bool {
-        matches!(self.state, State::Logout)
-            || self.in_flight.iter().any(|entry| matches!(entry.effect, effect::Effect::LoggingOut))
+        matches!(self.state, State::Logout) || self.logout.is_some()
     }
 
     /// Ends the session: what was under way is recorded as cut, the client hears why, both legs close.

@@ -14,8 +14,8 @@ use crate::wire::command::{MailboxArg, Utf8Mode};
 use crate::wire::response::{Keyword, Token, token};
 
 use super::effect::Own;
-use super::{CloseReason, Session};
 use super::refusal::Bye;
+use super::{CloseReason, Session};
 
 /// A miss asks the upstream again, but not more often than this.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -157,7 +157,11 @@ impl Session {
         };
         self.names.delimiter = row.delimiter.or(self.names.delimiter);
         let subscriptions = keyword == Keyword::Lsub;
-        if subscriptions { self.names.table.subscribe(row) } else { self.names.table.list(row) }
+        if subscriptions {
+            self.names.table.subscribe(row)
+        } else {
+            self.names.table.list(row)
+        }
         if self.names.table.len() > 200_000 {
             self.end(CloseReason::UpstreamFault, Some(Bye::Unavailable), now);
         }
@@ -187,7 +191,8 @@ impl Session {
                 next => strings.extend(next.string()),
             }
         }
-        let personal = self.names.namespaces.iter().find(|namespace| namespace.kind == 0 && !namespace.prefix.is_empty());
+        let personal =
+            self.names.namespaces.iter().find(|namespace| namespace.kind == 0 && !namespace.prefix.is_empty());
         if let Some(namespace) = personal {
             self.names.delimiter = namespace.delimiter.or(self.names.delimiter);
             let name =
@@ -209,7 +214,11 @@ impl Session {
                 .filter(|namespace| namespace.kind == kind && (kind == 0 || self.shows_something_in(namespace)))
                 .collect();
             if shown.is_empty() {
-                out.extend_from_slice(if kind == 0 && self.names.namespaces.is_empty() { b" ((\"\" \"/\"))" } else { b" NIL" });
+                out.extend_from_slice(if kind == 0 && self.names.namespaces.is_empty() {
+                    b" ((\"\" \"/\"))"
+                } else {
+                    b" NIL"
+                });
                 continue;
             }
             out.extend_from_slice(b" (");
@@ -234,7 +243,10 @@ impl Session {
             extended: false,
             lsub: false,
         };
-        let (lines, _) = self.names.table.answer(&query, |row| row.octets.starts_with(&namespace.prefix) && !self.row_is_hidden(row));
+        let (lines, _) = self
+            .names
+            .table
+            .answer(&query, |row| row.octets.starts_with(&namespace.prefix) && !self.row_is_hidden(row));
         !lines.is_empty()
     }
 

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::event::Event;
 use super::Output;
+use super::event::Event;
 
 /// Spare buffers larger than this are given back instead of kept.
 const KEEP: usize = 64 * 1024;

@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::imap::message::{Uid, UidSet};
 use crate::wire::fetch::{FetchEvent, FetchScan, Item, ItemKind};
@@ -30,6 +31,7 @@ pub(super) struct Reads {
     pub ask: Option<Box<[u8]>>,
     /// Items that went up under another name, and the name that the client knows.
     pub renames: Vec<(&'static str, &'static str)>,
+    pub(super) edits: Vec<(Range<usize>, &'static str)>,
     /// Does the command ask for FLAGS? If not, a response with nothing else is news, not a read.
     pub wants_flags: bool,
     /// Largest partial that the command asks for: a shorter answer is the end of the message.
@@ -110,7 +112,6 @@ impl Coverage {
 
 impl Reads {
     /// A FETCH response begins: its number, and its text behind the word FETCH.
-    /// Says whether an item was met that the table of classes lacks.
     pub fn begin(&mut self, seq: u64, uid_is_number: bool, text: &[u8], literal: Option<u64>) {
         self.now = Current { open: true, seq, only_flags: true, ..Current::default() };
         if uid_is_number {
@@ -121,10 +122,20 @@ impl Reads {
 
     /// A fragment of the response.
     pub fn fragment(&mut self, text: &[u8], literal: Option<u64>) {
-        let now = &mut self.now;
+        let (now, renames, edits) = (&mut self.now, &self.renames, &mut self.edits);
         let mut scan = std::mem::take(&mut now.scan);
-        scan.fragment(text, literal, |event| now.on(event));
+        scan.fragment(text, literal, |event| {
+            if !renames.is_empty() {
+                edits.extend(rename(text, &event, renames));
+            }
+            now.on(event);
+        });
         now.scan = scan;
+    }
+
+    /// What must be put in the place of what, in the fragment just read.
+    pub fn take_edits(&mut self) -> Vec<(Range<usize>, &'static str)> {
+        std::mem::take(&mut self.edits)
     }
 
     /// Octets of the literal under way were handed on.
@@ -220,6 +231,20 @@ impl Reads {
     }
 }
 
+/// The name of an item that went up as another, and the name that the client knows.
+fn rename(
+    text: &[u8],
+    event: &FetchEvent<'_>,
+    renames: &[(&'static str, &'static str)],
+) -> Option<(Range<usize>, &'static str)> {
+    let (FetchEvent::Inline { at, .. } | FetchEvent::Literal { at, .. }) = *event else { return None };
+    renames.iter().find_map(|(from, to)| {
+        let span = at..at.saturating_add(from.len());
+        let ends = matches!(text.get(span.end), Some(b' ' | b')'));
+        (ends && text.get(span.clone())?.eq_ignore_ascii_case(from.as_bytes())).then_some((span, *to))
+    })
+}
+
 impl Class {
     fn add(&mut self, uid: Option<Uid>) {
         match uid {
@@ -241,7 +266,7 @@ impl Current {
                 self.only_flags = false;
                 self.reach(ReadClass::Listed);
             }
-            FetchEvent::Inline { item, section, octets, nil } => {
+            FetchEvent::Inline { item, section, octets, nil, .. } => {
                 self.only_flags &= item.kind == ItemKind::Flags;
                 if nil && !matches!(item.kind, ItemKind::Structure | ItemKind::Unknown) {
                     return self.reach(ReadClass::Listed);
@@ -249,7 +274,7 @@ impl Current {
                 self.name_part(item, section);
                 self.deliver(item, octets, true, None);
             }
-            FetchEvent::Literal { item, section, size } => {
+            FetchEvent::Literal { item, section, size, .. } => {
                 self.only_flags = false;
                 self.name_part(item, section);
                 self.literal = Some(Literal { item, size, seen: 0 });

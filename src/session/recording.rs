@@ -273,12 +273,9 @@ impl Session {
 /// What an effect is recorded as; `None`: not at all.
 fn effect_kind(effect: &Effect) -> Option<EventKind> {
     Some(match effect {
-        Effect::Opening(opening) => EventKind::MailboxOpen {
-            rw: !opening.read_only,
-            exists: opening.exists,
-            hidden: None,
-            hidden_uids: None,
-        },
+        Effect::Opening(opening) => {
+            EventKind::MailboxOpen { rw: !opening.read_only, exists: opening.exists, hidden: None, hidden_uids: None }
+        }
         Effect::Closing { uids: Some(uids) } if !uids.is_empty() => EventKind::MessageExpunge {
             how: super::event::ExpungeHow::Close,
             n: Some(uids.len()),

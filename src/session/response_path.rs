@@ -58,6 +58,8 @@ pub(super) struct Reading {
     collected: Vec<u8>,
     /// The FETCH whose response this is, by its serial.
     fetch: Option<u32>,
+    /// What is put in the place of what in the line under way.
+    edits: Vec<(std::ops::Range<usize>, &'static str)>,
 }
 
 impl Reading {
@@ -137,7 +139,9 @@ impl Session {
             Head::Number { what: Numbered::Fetch | Numbered::UidFetch, .. } => piece.len() >= HOLD_FETCH,
             Head::Data { keyword: Keyword::Capability, .. } | Head::Tagged { .. } | Head::Continuation => false,
             Head::Data { keyword: Keyword::Esearch, .. } if self.filtered() => piece.len() >= HOLD_FETCH,
-            Head::Data { .. } | Head::Status { .. } | Head::Number { .. } => !self.filtered() || self.is_number_list(piece),
+            Head::Data { .. } | Head::Status { .. } | Head::Number { .. } => {
+                !self.filtered() || self.is_number_list(piece)
+            }
         };
         if !passes {
             if piece.len() >= HOLD_FETCH.saturating_mul(4) {
@@ -202,7 +206,7 @@ impl Session {
             literal = announced;
             self.reading.flow = flow;
             self.reading.collected.clear();
-            self.pass(line);
+            self.pass_edited(line);
         }
         match literal {
             Some(size) => self.await_literal(size, now),
@@ -234,8 +238,22 @@ impl Session {
             && let Some(reads) = self.reads_of(serial)
         {
             reads.fragment(line, literal);
+            self.reading.edits = reads.take_edits();
         }
-        self.pass(line);
+        self.pass_edited(line);
+    }
+
+    /// A line of a FETCH response in which items have other names for the client.
+    fn pass_edited(&mut self, line: &[u8]) {
+        let edits = std::mem::take(&mut self.reading.edits);
+        if edits.is_empty() {
+            return self.pass(line);
+        }
+        let mut patch = crate::wire::patch::Patch::new(line);
+        for (span, name) in edits {
+            patch.replace(span, name);
+        }
+        self.pass(&patch.to_vec());
     }
 
     fn finish_response(&mut self, now: Instant) {
@@ -258,7 +276,7 @@ impl Session {
             Head::Status { status, text } => (None, self.on_untagged_status(status, text, line, now)),
             Head::Number { number, what, rest } => {
                 let text = line.get(rest..).unwrap_or_default();
-                (literal, self.on_number(number, what, text, literal, piece, now))
+                (literal, self.on_number(number, what, text, literal, line.len()))
             }
             Head::Data { keyword, rest } => (literal, self.on_data(keyword, rest, line, piece, now)),
         }
@@ -335,8 +353,12 @@ impl Session {
         if let Some(serial) = idling {
             return self.on_idle_confirmed(serial, line);
         }
-        // Nobody asked (surface F.4). In plain scope it is not the first thing that a server says out of turn.
+        // Nobody asked (surface F.4). In plain scope it is not the first thing that a server says out of turn, and what the
+        // client makes of it cannot become a command that was not judged.
         self.note_fault(Side::Upstream, FaultReason::UnexpectedContinuation);
+        if !self.filtered() {
+            self.out.client().extend_from_slice(line);
+        }
     }
 
     fn on_untagged_status(&mut self, status: Status, text: &[u8], line: &[u8], now: Instant) -> Flow {
@@ -388,15 +410,7 @@ impl Session {
         Flow::Drop
     }
 
-    fn on_number(
-        &mut self,
-        number: u64,
-        what: Numbered,
-        text: &[u8],
-        literal: Option<u64>,
-        piece: bool,
-        now: Instant,
-    ) -> Flow {
+    fn on_number(&mut self, number: u64, what: Numbered, text: &[u8], literal: Option<u64>, line_len: usize) -> Flow {
         match what {
             Numbered::Exists => {
                 self.follow_exists(number);
@@ -412,8 +426,13 @@ impl Session {
                 if self.answers_own_fetch(number, text) {
                     return Flow::Drop;
                 }
-                let _ = piece;
                 self.reading.fetch = self.begin_fetch_response(number, what == Numbered::UidFetch, text, literal);
+                if let Some(reads) = self.reading.fetch.and_then(|serial| self.reads_of(serial)) {
+                    let offset = line_len.saturating_sub(text.len());
+                    let edits = reads.take_edits().into_iter();
+                    self.reading.edits =
+                        edits.map(|(span, name)| (span.start + offset..span.end + offset, name)).collect();
+                }
                 Flow::Pass
             }
             Numbered::Recent => Flow::Pass,

@@ -114,9 +114,7 @@ impl Shared {
 
     /// The mechanisms to offer before it is known who comes: those that every upstream takes.
     pub fn mechanisms(&self) -> impl Iterator<Item = Mechanism> {
-        Mechanism::ALL
-            .into_iter()
-            .filter(|mechanism| self.upstreams.iter().all(|upstream| upstream.offers(*mechanism)))
+        Mechanism::ALL.into_iter().filter(|mechanism| self.upstreams.iter().all(|upstream| upstream.offers(*mechanism)))
     }
 }
 

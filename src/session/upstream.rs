@@ -101,13 +101,7 @@ pub(super) struct UpstreamLeg {
 
 impl Default for UpstreamLeg {
     fn default() -> Self {
-        Self {
-            phase: LegPhase::Away,
-            info: None,
-            capabilities: Capabilities::default(),
-            tls: false,
-            relaying: None,
-        }
+        Self { phase: LegPhase::Away, info: None, capabilities: Capabilities::default(), tls: false, relaying: None }
     }
 }
 

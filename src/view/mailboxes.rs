@@ -78,9 +78,8 @@ pub struct Listed<'a> {
 }
 
 /// Attributes of special use (RFC 6154, RFC 8457).
-const SPECIAL_USE: [&str; 9] = [
-    "\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important", "\\Memos",
-];
+const SPECIAL_USE: [&str; 9] =
+    ["\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important", "\\Memos"];
 
 /// Attributes that tell of nothing but the mailbox itself.
 const KEPT: [&str; 3] = ["\\Noinferiors", "\\Noselect", "\\NonExistent"];
@@ -203,7 +202,8 @@ impl NameTable {
             if self.rows.get(&name).is_some_and(shown) || lines.contains_key(text) {
                 continue;
             }
-            let named = query.patterns.iter().any(|pattern| pattern.ends_with('%') && matches(pattern, text, delimiter));
+            let named =
+                query.patterns.iter().any(|pattern| pattern.ends_with('%') && matches(pattern, text, delimiter));
             let levels = text.matches(delimiter).count();
             if let (true, Some(octets)) = (named, prefix_of(&row.octets, delimiter, levels)) {
                 let attributes = match (query.extended, query.lsub) {
@@ -313,10 +313,7 @@ mod tests {
         };
         let table = table();
         let (lines, _) = table.answer(&query, visible);
-        lines
-            .iter()
-            .map(|line| format!("({}) {}", line.attributes.join(" "), line.octets.escape_ascii()))
-            .collect()
+        lines.iter().map(|line| format!("({}) {}", line.attributes.join(" "), line.octets.escape_ascii())).collect()
     }
 
     #[test]

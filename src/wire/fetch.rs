@@ -60,6 +60,8 @@ pub enum FetchEvent<'a> {
     Inline {
         /// Which.
         item: Item,
+        /// Where in the fragment its name begins.
+        at: usize,
         /// Its section, as written, for items that have one.
         section: &'a [u8],
         /// Octets of a quoted string; 0 for all else.
@@ -71,6 +73,8 @@ pub enum FetchEvent<'a> {
     Literal {
         /// Which.
         item: Item,
+        /// Where in the fragment its name begins.
+        at: usize,
         /// Its section, as written, for items that have one.
         section: &'a [u8],
         /// Announced octets.
@@ -173,7 +177,7 @@ impl FetchScan {
         let value = skip_blanks(text, name.end);
         let item = name.item;
         let section = name.section;
-        let inline = |octets, nil| FetchEvent::Inline { item, section, octets, nil };
+        let inline = |octets, nil| FetchEvent::Inline { item, at, section, octets, nil };
         match text.get(value) {
             Some(b'(') => match list_end(text, value.saturating_add(1), 1) {
                 ListEnd::At(end) => {
@@ -202,7 +206,7 @@ impl FetchScan {
                 Some(end)
             }
             Some(b'{' | b'~') if literal.is_some() && last_token(text, value) => {
-                event(FetchEvent::Literal { item, section, size: literal.unwrap_or_default() });
+                event(FetchEvent::Literal { item, at, section, size: literal.unwrap_or_default() });
                 None
             }
             Some(b')' | b'\r' | b'\n') | None => {
@@ -391,7 +395,7 @@ mod tests {
                             if octets > 0 { format!(" {octets}") } else { String::new() }
                         )
                     }
-                    FetchEvent::Literal { item, size, section } => format!(
+                    FetchEvent::Literal { item, size, section, .. } => format!(
                         "{:?}[{}]{} {{{size}}}",
                         item.kind,
                         section.escape_ascii(),

@@ -1,2 +1,9 @@
+//! The program from outside: sessions as text, replays of real servers, real servers and clients.
 #![allow(missing_docs)]
-fn main() {}
+
+/// One session, driven without a socket: what it wants done, in strings.
+mod driver;
+/// What real servers said, through a session without rules: the client gets the same bytes.
+mod replay;
+/// `transcripts/**/*.txt`: one behaviour each, played whole, byte by byte and at random cuts.
+mod transcripts;

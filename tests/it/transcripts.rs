@@ -1,0 +1,417 @@
+//! Sessions as text. A transcript has a head and a body:
+//!
+//! ```text
+//! # Why this behaviour matters.
+//! rules: hide = true, mailbox = ["Finance/**"]        a rule (id "r1", "r2" … by line), or several lines
+//! upstream: IMAP4rev1 UIDPLUS MOVE                     what the upstream offers; the default has the usual
+//! selected: INBOX                                      how far the session has come: `login: no`, logged in, or selected
+//!
+//! C->  a1 NOOP                the client says
+//! ->U  t1 NOOP                the upstream hears; own tags count from t1 where the body begins
+//! U->  t1 OK done             the upstream says
+//! ->C  a1 OK done             the client hears
+//! =>   "type":"message.read" "cls":"full"     a record was made that has all of these
+//! ```
+//!
+//! Lines end in CRLF; `…` at the end of a line stands for nothing at all (no CRLF), `␍`, `␊`, `␀` for their octets, `⟦ff⟧` for any.
+//! Silence is asserted: what stands not in the script must not be said. More steps: `wait 61s`, `audit fails`,
+//! `audit works`, `upstream closes`, `client closes`, `->X` (the session closed), `unreachable`.
+//!
+//! Each is played as it stands, with what follows each other in one segment, byte by byte, and cut at random.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use imapwarden::session::ListenerTls;
+
+use crate::driver::{Driver, Setting, rules};
+
+const UPSTREAM: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS UNSELECT CHILDREN SPECIAL-USE \
+                        LIST-EXTENDED LIST-STATUS MOVE ESEARCH SEARCHRES CONDSTORE BINARY MULTIAPPEND";
+
+/// How the bytes of a script are cut into segments.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    /// A line a segment.
+    Lines,
+    /// What follows each other on one side is one segment.
+    Whole,
+    /// An octet a segment.
+    Bytes,
+    /// Random lengths, from this seed.
+    Random(u64),
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Says(Side, Vec<u8>),
+    Hears(Side, Vec<u8>),
+    Record(Vec<String>),
+    NoRecord(Vec<String>),
+    Wait(Duration),
+    Audit(bool),
+    Closes(Side),
+    Closed,
+    Unreachable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Upstream,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    rules: Vec<String>,
+    upstream: Option<String>,
+    login: Option<String>,
+    selected: Option<String>,
+    tls: Option<String>,
+    default_domain: Option<String>,
+    names: Vec<String>,
+    starttls_upstream: bool,
+    /// Timing or a state of the segment matters: played by lines only.
+    lines_only: bool,
+    steps: Vec<(usize, Step)>,
+}
+
+#[test]
+fn every_transcript_holds() {
+    let mut files = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/transcripts"), &mut files);
+    files.sort();
+    assert!(files.len() > 20, "the transcripts are gone");
+    let mut failures = String::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("a transcript");
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let script = read(&name, &text);
+        let cuts = if script.lines_only {
+            vec![Cut::Lines]
+        } else {
+            vec![Cut::Lines, Cut::Whole, Cut::Bytes, Cut::Random(1), Cut::Random(2), Cut::Random(3)]
+        };
+        for cut in cuts {
+            let played = std::panic::catch_unwind(|| play(&script, cut));
+            let problem = match played {
+                Ok(Ok(())) => continue,
+                Ok(Err(problem)) => problem,
+                Err(panic) => panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                    .unwrap_or_default(),
+            };
+            write!(failures, "\n{name}, {cut:?}: {problem}").expect("to a string");
+            break;
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("the folder of transcripts") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|end| end == "txt") {
+            files.push(path);
+        }
+    }
+}
+
+fn read(name: &str, text: &str) -> Script {
+    let mut script = Script::default();
+    for (number, line) in text.lines().enumerate() {
+        let number = number + 1;
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let rest = rest.trim_start();
+        let step = match word {
+            "" | "#" => continue,
+            "rules:" => {
+                script.rules.push(rest.to_owned());
+                continue;
+            }
+            "upstream:" => {
+                script.upstream = Some(rest.to_owned());
+                continue;
+            }
+            "login:" => {
+                script.login = Some(rest.to_owned());
+                continue;
+            }
+            "selected:" => {
+                script.selected = Some(rest.to_owned());
+                continue;
+            }
+            "tls:" => {
+                script.tls = Some(rest.to_owned());
+                continue;
+            }
+            "domain:" => {
+                script.default_domain = Some(rest.to_owned());
+                continue;
+            }
+            "name:" => {
+                script.names.push(rest.to_owned());
+                continue;
+            }
+            "upstream-starttls" => {
+                script.starttls_upstream = true;
+                continue;
+            }
+            "by-lines-only" => {
+                script.lines_only = true;
+                continue;
+            }
+            "C->" => Step::Says(Side::Client, octets(rest)),
+            "U->" => Step::Says(Side::Upstream, octets(rest)),
+            "->U" => Step::Hears(Side::Upstream, octets(rest)),
+            "->C" => Step::Hears(Side::Client, octets(rest)),
+            "=>" => Step::Record(rest.split_whitespace().map(str::to_owned).collect()),
+            "=!" => Step::NoRecord(rest.split_whitespace().map(str::to_owned).collect()),
+            "->X" => Step::Closed,
+            "unreachable" => Step::Unreachable,
+            "wait" => Step::Wait(Duration::from_secs(rest.trim_end_matches('s').parse().expect("seconds"))),
+            "audit" => Step::Audit(rest == "works"),
+            "client" => Step::Closes(Side::Client),
+            "upstream" => Step::Closes(Side::Upstream),
+            other => panic!("{name}:{number}: `{other}` begins no step"),
+        };
+        script.steps.push((number, step));
+    }
+    script
+}
+
+/// The octets of a line of the script.
+fn octets(text: &str) -> Vec<u8> {
+    let (text, end) = match text.strip_suffix('…') {
+        Some(text) => (text, ""),
+        None => (text, "\r\n"),
+    };
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let mut next = rest.get(letter.len_utf8()..).unwrap_or_default();
+        match letter {
+            '␍' => out.push(b'\r'),
+            '␊' => out.push(b'\n'),
+            '␀' => out.push(0),
+            '⟦' => {
+                let (hex, behind) = next.split_once('⟧').expect("⟧");
+                out.push(u8::from_str_radix(hex, 16).expect("hex"));
+                next = behind;
+            }
+            letter => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        rest = next;
+    }
+    out.extend_from_slice(end.as_bytes());
+    out
+}
+
+fn rule_text(rules: &[String]) -> String {
+    let mut text = String::new();
+    for (at, rule) in rules.iter().enumerate() {
+        // Keys are parted by "; ", so that a line can hold a whole rule.
+        writeln!(text, "[[rule]]\nid = \"r{}\"\n{}", at + 1, rule.replace("; ", "\n")).expect("to a string");
+    }
+    text
+}
+
+fn begin(script: &Script) -> (Driver, u32) {
+    let text = rule_text(&script.rules);
+    let domain = script.default_domain.as_deref();
+    let setting = Setting {
+        tls: match script.tls.as_deref() {
+            Some("implicit") => ListenerTls::Implicit,
+            Some("starttls") => ListenerTls::Starttls,
+            _ => ListenerTls::Off,
+        },
+        allow_plaintext_login: script.tls.is_none(),
+        rules: if script.rules.is_empty() {
+            std::sync::Arc::new(imapwarden::policy::RuleSet::empty())
+        } else {
+            rules(&text, domain)
+        },
+        default_domain: domain.map(Into::into),
+        starttls_upstream: script.starttls_upstream,
+        ..Setting::default()
+    };
+    let mut driver = Driver::new(setting);
+    if script.login.as_deref() == Some("no") {
+        return (driver, 0);
+    }
+    let user = script.login.as_deref().unwrap_or("ann@example.org");
+    driver.client.clear();
+    driver.log_in(user, script.upstream.as_deref().unwrap_or(UPSTREAM));
+    answer_names(&mut driver, script);
+    if let Some(mailbox) = &script.selected {
+        let (mailbox, exists) = mailbox.split_once(' ').unwrap_or((mailbox, "3"));
+        driver.client_says(format!("s SELECT {mailbox}\r\n").as_bytes());
+        let tag = driver.own_tag();
+        let answer = format!(
+            "* {exists} EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 99] ok\r\n{tag} OK [READ-WRITE] selected\r\n"
+        );
+        driver.upstream_says(answer.as_bytes());
+    }
+    let used = last_serial(&mut driver);
+    driver.client.clear();
+    driver.records.clear();
+    (driver, used)
+}
+
+/// The names that the proxy asks for after login, where rules name mailboxes.
+fn answer_names(driver: &mut Driver, script: &Script) {
+    let asked = String::from_utf8_lossy(&driver.upstream).into_owned();
+    driver.upstream.clear();
+    for line in asked.lines() {
+        let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+        let mut answer = String::new();
+        if command.starts_with("NAMESPACE") {
+            answer.push_str("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+        } else if command.starts_with("LIST") {
+            for name in &script.names {
+                write!(answer, "* LIST {name}\r\n").expect("to a string");
+            }
+        } else if command.starts_with("LSUB") {
+            for name in script.names.iter().filter(|name| name.contains("\\Subscribed")) {
+                write!(answer, "* LSUB {name}\r\n").expect("to a string");
+            }
+        }
+        write!(answer, "{tag} OK done\r\n").expect("to a string");
+        driver.upstream_says(answer.as_bytes());
+    }
+}
+
+/// The number of the last own tag, found by asking for one more.
+fn last_serial(driver: &mut Driver) -> u32 {
+    driver.upstream.clear();
+    driver.client_says(b"n NOOP\r\n");
+    let tag = driver.own_tag();
+    driver.upstream_says(format!("{tag} OK done\r\n").as_bytes());
+    tag.trim_start_matches('t').parse().unwrap_or_else(|_| panic!("no own tag in {tag:?}"))
+}
+
+/// Own tags of the script as the session counts them.
+fn renumber(bytes: &[u8], used: u32) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    let mut begins = true;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let digits = behind.iter().take_while(|digit| digit.is_ascii_digit()).count();
+        if begins && byte == b't' && digits > 0 {
+            let number: u32 = String::from_utf8_lossy(&behind[..digits]).parse().expect("a number");
+            out.extend_from_slice(format!("t{}", number + used).as_bytes());
+            rest = &behind[digits..];
+            begins = false;
+            continue;
+        }
+        begins = matches!(byte, b'\n' | b'"');
+        out.push(byte);
+        rest = behind;
+    }
+    out
+}
+
+fn play(script: &Script, cut: Cut) -> Result<(), String> {
+    let (mut driver, used) = begin(script);
+    let mut seed = match cut {
+        Cut::Random(seed) => seed,
+        _ => 0,
+    };
+    let mut steps = script.steps.iter().peekable();
+    while let Some((line, step)) = steps.next() {
+        match step {
+            Step::Says(side, bytes) => {
+                silent(&driver, *line)?;
+                let mut lines = vec![bytes.clone()];
+                while let Some((_, Step::Says(_, more))) =
+                    steps.next_if(|(_, next)| matches!(next, Step::Says(other, _) if other == side))
+                {
+                    lines.push(more.clone());
+                }
+                if !matches!(cut, Cut::Lines) {
+                    lines = vec![lines.concat()];
+                }
+                for bytes in lines {
+                    says(&mut driver, *side, &bytes, used, cut, &mut seed);
+                }
+            }
+            Step::Hears(side, bytes) => {
+                let want = if *side == Side::Upstream { renumber(bytes, used) } else { bytes.clone() };
+                let heard = if *side == Side::Upstream { &mut driver.upstream } else { &mut driver.client };
+                if !heard.starts_with(&want) {
+                    let got = heard.escape_ascii().to_string();
+                    return Err(format!(
+                        "line {line}: {side:?} should hear\n   {}\n  heard\n   {got}",
+                        want.escape_ascii()
+                    ));
+                }
+                heard.drain(..want.len());
+            }
+            Step::Record(parts) => {
+                if !driver.records.iter().any(|record| parts.iter().all(|part| record.contains(part.as_str()))) {
+                    return Err(format!(
+                        "line {line}: no record has all of {parts:?} in\n{}",
+                        driver.records.join("\n")
+                    ));
+                }
+            }
+            Step::NoRecord(parts) => {
+                if driver.records.iter().any(|record| parts.iter().all(|part| record.contains(part.as_str()))) {
+                    return Err(format!("line {line}: a record has {parts:?} in\n{}", driver.records.join("\n")));
+                }
+            }
+            Step::Wait(time) => driver.wait(*time),
+            Step::Audit(works) => {
+                driver.recording = *works;
+                driver.session.handle_audit_failing(!works, driver.now);
+                driver.perform();
+            }
+            Step::Closes(side) => {
+                match side {
+                    Side::Client => driver.session.handle_client_closed(driver.now),
+                    Side::Upstream => driver.session.handle_upstream_closed(driver.now),
+                }
+                driver.perform();
+            }
+            Step::Closed if !driver.closed => return Err(format!("line {line}: the session should have closed")),
+            Step::Closed => {}
+            Step::Unreachable => driver.reachable = false,
+        }
+    }
+    silent(&driver, script.steps.last().map_or(0, |step| step.0))
+}
+
+fn silent(driver: &Driver, line: usize) -> Result<(), String> {
+    for (who, heard) in [("client", &driver.client), ("upstream", &driver.upstream)] {
+        if !heard.is_empty() {
+            return Err(format!("line {line}: before it the {who} heard\n   {}", heard.escape_ascii()));
+        }
+    }
+    Ok(())
+}
+
+fn says(driver: &mut Driver, side: Side, bytes: &[u8], used: u32, cut: Cut, seed: &mut u64) {
+    let bytes = if side == Side::Upstream { renumber(bytes, used) } else { bytes.to_vec() };
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let length = match cut {
+            Cut::Lines | Cut::Whole => rest.len(),
+            Cut::Bytes => 1,
+            Cut::Random(_) => {
+                *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                usize::try_from(*seed >> 60).expect("4 bits") + 1
+            }
+        };
+        let (segment, behind) = rest.split_at(length.min(rest.len()));
+        match side {
+            Side::Client => driver.client_says(segment),
+            Side::Upstream => driver.upstream_says(segment),
+        }
+        rest = behind;
+    }
+}
