@@ -72,6 +72,7 @@ const TABLE: &[(&str, CapabilityClass)] = &[
     ("THREAD=REFERENCES", Always),
     ("THREAD=REFS", Always),
     ("I18NLEVEL=1", Always),
+    ("XLIST", Plain),
     ("SEARCH=FUZZY", Plain),
     ("CONDSTORE", Always),
     // They change the form of names or numbers for the whole session; the filter does not follow yet.
@@ -138,7 +139,7 @@ mod tests {
             (b"IMAPSIEVE=sieve.example.org", None),
             (b"LOGIN-REFERRALS", None),
             (b"UNAUTHENTICATE", None),
-            (b"XLIST", None),
+            (b"XLIST", Some(Plain)),
             (b"X-GM-EXT-1", None),
             (b"", None),
             (b"\xff", None),

@@ -179,7 +179,9 @@ impl Session {
             targets.push((Role::ReplaceFrom, self.target(&selected.target)));
         }
         let request = Request::new(append.verb, &targets).flags(flags_of(append));
+        let begun = self.begin_timing();
         let verdict = self.bound.decide(&request, self.wall);
+        let took = self.timed(begun);
         drop(targets);
         let flags = append.messages.iter().filter_map(|head| head.flags.as_ref());
         let flags = flags.flat_map(|list| list.flags.iter().map(|arg| arg.flag.clone())).collect();
@@ -201,11 +203,13 @@ impl Session {
             line: Vec::new(),
             stream: None,
             wait_quiet: false,
+            ready: now,
         };
         let permit = match verdict {
             Verdict::Allowed(permit) if self.exists(&resolved) => permit,
             Verdict::Allowed(_) => {
                 held.judged.verdict = Some(VerdictKind::Hidden);
+                self.note_verdict(&held.judged, took);
                 self.record_refused(&held, &Answer::TryCreate);
                 return self.refuse_literal(tag, &Answer::TryCreate, *literal, more, now);
             }
@@ -218,6 +222,7 @@ impl Session {
                 };
                 let verdict = if hidden { VerdictKind::Hidden } else { VerdictKind::Refused };
                 held.judged = Judged { verdict: Some(verdict), by: refusal.by, shadow: refusal.shadow };
+                self.note_verdict(&held.judged, took);
                 self.record_refused(&held, &answer);
                 return self.refuse_literal(tag, &answer, *literal, more, now);
             }
@@ -259,6 +264,7 @@ impl Session {
         }
         let verdict = if narrowing.is_none() { VerdictKind::Allowed } else { VerdictKind::Narrowed };
         held.judged = Judged { verdict: Some(verdict), by: permit.by().clone(), shadow: permit.shadow().clone() };
+        self.note_verdict(&held.judged, None);
         let from = append.tag.span.end.saturating_add(1);
         held.line = patch.to_vec().get(from..).unwrap_or_default().to_vec();
         held.stream = Some(stream);

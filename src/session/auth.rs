@@ -380,6 +380,7 @@ impl Session {
             effect: Effect::LoggingIn,
             mailbox: None,
             judged: None,
+            overhead: std::time::Duration::ZERO,
         };
         let serial = entry.serial;
         self.in_flight.push(entry);

@@ -53,7 +53,11 @@ impl Session {
 
     /// May the client use this command at all here? What is not offered is unknown, advertised by the upstream or not.
     pub(super) fn knows_command(&self, verb: Verb) -> bool {
-        let Some(capability) = verb.capability() else { return verb != Verb::Compress };
+        // Outlook asks for XLIST wherever it is (quirk C05); it is a LIST.
+        if verb == Verb::Xlist {
+            return true;
+        }
+        let Some(capability) = verb.capability() else { return true };
         match class(capability.as_bytes()) {
             // A rule that denies a command answers NO, not BAD.
             Some(CapabilityClass::Local) => true,

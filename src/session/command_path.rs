@@ -50,6 +50,29 @@ impl Session {
             self.inbox = Vec::new();
         }
         self.drain_if_quiet(now);
+        self.close_if_done(now);
+    }
+
+    /// The client sends no more: once all that it sent is answered, the session is over.
+    fn close_if_done(&mut self, now: Instant) {
+        let answered = self.held.is_none()
+            && self.login.is_none()
+            && self.gate.is_none()
+            && self.in_flight.oldest_waiting().is_none()
+            && self.pause.is_none();
+        let waits_for_client = !matches!(self.mode, ClientMode::Command | ClientMode::Over);
+        if self.client_done && !self.closing && (answered || waits_for_client) {
+            self.end(CloseReason::ClientClosed, None, now);
+        }
+    }
+
+    /// One decision in 32 is timed, with the clock that the session was given.
+    pub(super) fn begin_timing(&self) -> Option<Instant> {
+        (self.commands % 32 == 1).then(self.shared.stopwatch)
+    }
+
+    pub(super) fn timed(&self, begun: Option<Instant>) -> Option<Duration> {
+        begun.map(|begun| (self.shared.stopwatch)().saturating_duration_since(begun))
     }
 
     fn drain_if_quiet(&mut self, now: Instant) {
@@ -388,6 +411,10 @@ impl Session {
         };
         self.subject.client_id = Arc::from(id);
         self.record_client_id(name, version, of("os"), of("vendor"));
+        let mut line = b"* ID (\"name\" \"imapwarden\")\r\n".to_vec();
+        Answer::Completed(Verb::Id).write(command.tag.text.as_bytes(), &mut line);
+        self.count_command(Verb::Id, CommandKind::Meta, NoteStatus::Ok, None);
+        self.answer_in_turn(line);
         if !self.state.is_before_login() {
             self.bind_rules();
             if self.leg.capabilities.id && !self.id_sent {
@@ -396,10 +423,6 @@ impl Session {
                 self.send_own_as(b"ID (\"name\" \"imapwarden\")", Own::Id, now);
             }
         }
-        let mut line = b"* ID (\"name\" \"imapwarden\")\r\n".to_vec();
-        Answer::Completed(Verb::Id).write(command.tag.text.as_bytes(), &mut line);
-        self.count_command(Verb::Id, CommandKind::Meta, NoteStatus::Ok, None);
-        self.answer_in_turn(line);
     }
 
     /// A line of ours, when all commands before it are answered.
@@ -428,6 +451,7 @@ impl Session {
                     // A name that cannot be read where rules name mailboxes is absent, and never goes up.
                     let mut held = self.held_of(command, Effect::Plain, now);
                     held.judged.verdict = Some(VerdictKind::Hidden);
+                    self.note_verdict(&held.judged, None);
                     return self.refuse_held(held, &Self::absent_for(role));
                 }
             }
@@ -442,7 +466,9 @@ impl Session {
             targets.push((role, self.target(&selected.target)));
         }
         let request = Request::new(command.verb, &targets).flags(flags_wanted(command));
+        let begun = self.begin_timing();
         let verdict = self.bound.decide(&request, self.wall);
+        let took = self.timed(begun);
         drop(targets);
         let absent = names.iter().find(|(role, _, resolved)| must_exist(*role) && !self.exists(resolved));
         let absent = absent.map(|(role, _, _)| Self::absent_for(*role));
@@ -460,20 +486,23 @@ impl Session {
             Verdict::Refused(Refusal { kind: RefusalKind::Hidden, by, shadow }) => {
                 let role = names.first().map_or(crate::wire::command::Role::Open, |(role, _, _)| *role);
                 held.judged = Judged { verdict: Some(VerdictKind::Hidden), by, shadow };
+                self.note_verdict(&held.judged, took);
                 self.refuse_held(held, &Self::absent_for(role));
             }
             _ if absent.is_some() => {
                 held.judged.verdict = Some(VerdictKind::Hidden);
+                self.note_verdict(&held.judged, took);
                 self.refuse_held(held, &absent.unwrap_or(Answer::Absent));
             }
             Verdict::Refused(Refusal { by, shadow, .. }) => {
                 held.judged = Judged { verdict: Some(VerdictKind::Refused), by, shadow };
+                self.note_verdict(&held.judged, took);
                 let reference = format!("{}-{}", self.start.sid, self.commands);
                 self.refuse_held(held, &Answer::NotPermitted { reference });
             }
             Verdict::Allowed(permit) => {
                 let octets = names.iter().map(|(_, arg, resolved)| (*arg, resolved.octets.clone())).collect::<Vec<_>>();
-                self.forward(command, permit, held, &octets, now);
+                self.forward(command, permit, held, &octets, took, now);
             }
         }
     }
@@ -501,6 +530,7 @@ impl Session {
             line: Vec::new(),
             stream: None,
             wait_quiet: false,
+            ready: now,
         }
     }
 
@@ -537,6 +567,7 @@ impl Session {
         permit: Permit,
         mut held: Held,
         names: &[(&MailboxArg<'_>, Option<Box<[u8]>>)],
+        took: Option<Duration>,
         now: Instant,
     ) {
         let narrowing = permit.narrowing();
@@ -546,6 +577,7 @@ impl Session {
             by: permit.by().clone(),
             shadow: permit.shadow().clone(),
         };
+        self.note_verdict(&held.judged, took);
         if self.audit_failing && self.is_recorded(&held) {
             self.note(super::event::Note::RefusedForAudit);
             held.judged = Judged::default();
@@ -690,7 +722,10 @@ impl Session {
                 held.wait_quiet = true;
                 self.held = Some(Box::new(held));
             }
-            None => self.record_intent(held, now),
+            None => {
+                held.ready = now;
+                self.record_intent(held, now);
+            }
         }
     }
 
@@ -734,6 +769,7 @@ impl Session {
             effect: held.effect,
             mailbox: held.mailbox,
             judged,
+            overhead: now.saturating_duration_since(held.ready),
         });
         if idle {
             self.mode = ClientMode::Idle;

@@ -142,4 +142,6 @@ pub(super) struct Held {
     pub stream: Option<super::append::Stream>,
     /// It waits until nothing else is under way, so that answers to the proxy's own question can be told.
     pub wait_quiet: bool,
+    /// When nothing but the proxy's own work stood between it and the upstream.
+    pub ready: Instant,
 }

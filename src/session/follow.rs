@@ -77,7 +77,7 @@ impl Session {
         let answer = self.answer_of(&mut entry, status, rest, code.as_ref());
         self.move_state(&mut entry, status, code.as_ref());
         let (result, note) = result_status(status);
-        let (verb, kind, serial) = (entry.verb, entry.kind, entry.serial);
+        let (verb, kind, serial, overhead) = (entry.verb, entry.kind, entry.serial, entry.overhead);
         let duration = (verb != Verb::Idle).then(|| now.saturating_duration_since(entry.since));
         if let Some(code) = code.as_ref().filter(|code| code.is("COPYUID")) {
             if let Effect::Copying { code: known, .. } = &mut entry.effect {
@@ -97,7 +97,7 @@ impl Session {
             self.names_changed();
         }
         self.record_done(entry, result, code.as_ref(), now);
-        self.count_command(verb, kind, note, duration);
+        self.note(Note::CommandDone { verb: Some(verb), kind, status: note, duration, overhead: Some(overhead) });
         if let Some(answer) = self.refuse_stream(serial, answer) {
             self.out.client().extend_from_slice(&answer);
         }

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
@@ -44,6 +44,8 @@ pub(super) struct Entry {
     pub mailbox: Option<Arc<MailboxRef>>,
     /// What the policy said, where it had something to say.
     pub judged: Option<Box<Judged>>,
+    /// Time that the proxy itself took before it went up.
+    pub overhead: Duration,
 }
 
 impl Entry {
@@ -65,6 +67,7 @@ impl Entry {
             effect: Effect::Own(own),
             mailbox: None,
             judged: None,
+            overhead: Duration::ZERO,
         }
     }
 }

@@ -110,7 +110,7 @@ pub enum Output {
     /// Record this and answer with [`Session::handle_recorded`]: the command behind it waits.
     Intent(Box<Event>),
     /// Count this.
-    Note(Box<Note>),
+    Note(Note),
     /// Connect to a server of this upstream (with implicit TLS where configured), then
     /// [`Session::handle_upstream_connected`] or [`Session::handle_upstream_failed`].
     Connect {
@@ -208,6 +208,8 @@ pub struct Session {
     wall: jiff::Timestamp,
     audit_failing: bool,
     draining: bool,
+    /// The client sends no more.
+    client_done: bool,
     faults: u32,
     upstream_bye: bool,
     client_told_bye: bool,
@@ -300,6 +302,7 @@ impl Session {
             wall: shared.clock.at(now),
             audit_failing: false,
             draining: false,
+            client_done: false,
             faults: 0,
             upstream_bye: false,
             client_told_bye: false,
@@ -369,8 +372,14 @@ impl Session {
         self.pump(now);
     }
 
-    /// The client's side of the connection ended (EOF or reset).
+    /// The client will send no more (EOF). What it has sent is still answered.
     pub fn handle_client_closed(&mut self, now: Instant) {
+        self.client_done = true;
+        self.pump(now);
+    }
+
+    /// The client is gone (reset, or it takes no more bytes).
+    pub fn handle_client_lost(&mut self, now: Instant) {
         self.end(CloseReason::ClientClosed, None, now);
     }
 
@@ -527,7 +536,7 @@ impl Session {
 
     fn deadline(&self) -> Option<(Instant, Deadline)> {
         let limits = &self.shared.limits;
-        let client = if self.state.is_before_login() {
+        let client = if self.state.is_before_login() && (self.login.is_none() || self.client_is_asked()) {
             (self.opened + limits.pre_auth_timeout, Deadline::PreAuth)
         } else {
             (self.client_heard.max(self.upstream_heard_in_answer()) + limits.idle_timeout, Deadline::Idle)
@@ -539,13 +548,18 @@ impl Session {
         upstream.into_iter().chain(pause).chain([client]).min_by_key(|(due, _)| *due)
     }
 
+    /// Is it the client's turn in an exchange?
+    fn client_is_asked(&self) -> bool {
+        matches!(self.mode, ClientMode::Sasl(_))
+    }
+
     /// A long answer is no silence of the client's: it may be busy reading.
     fn upstream_heard_in_answer(&self) -> Instant {
         if self.in_flight.oldest_waiting().is_some() { self.upstream_heard } else { self.client_heard }
     }
 
     fn waits_for_upstream(&self) -> Option<Instant> {
-        if self.login.is_some() && !matches!(self.mode, ClientMode::Sasl(_)) {
+        if self.login.is_some() && !self.client_is_asked() {
             return Some(self.upstream_heard);
         }
         if matches!(self.mode, ClientMode::Stream(_)) {

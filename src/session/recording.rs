@@ -11,8 +11,8 @@ use super::auth::Login;
 use super::effect::{Effect, Held, Judged};
 use super::event::{
     AuthFailureReason, CloseReason, ClosedBy, CommandResult, Event, EventContext, EventKind, FaultReason, LoginResult,
-    Mechanism, Note, NoteStatus, PolicyOutcome, ReadClass, ResultStatus, Side, Stage, TlsFacts, UpstreamError,
-    VerdictKind,
+    Mechanism, Note, NoteStatus, PolicyOutcome, ReadClass, ResultStatus, RuleEffect, RuleMode, Side, Stage, TlsFacts,
+    UpstreamError, VerdictKind,
 };
 use super::in_flight::Entry;
 use super::reads::Reads;
@@ -39,7 +39,7 @@ impl Session {
     }
 
     pub(super) fn note(&mut self, note: Note) {
-        self.out.push(Output::Note(Box::new(note)));
+        self.out.push(Output::Note(note));
     }
 
     fn outcome(&self, judged: &Judged) -> PolicyOutcome {
@@ -90,7 +90,9 @@ impl Session {
         event.verb = Some(login.verb);
         if !self.login_shadow.is_empty() {
             let shadow = std::mem::take(&mut self.login_shadow);
-            event.policy = Some(self.outcome(&Judged { shadow, ..Judged::default() }));
+            let judged = Judged { shadow, ..Judged::default() };
+            self.note_verdict(&judged, None);
+            event.policy = Some(self.outcome(&judged));
         }
         self.out.record(event);
         let duration = now.saturating_duration_since(login.since);
@@ -122,6 +124,7 @@ impl Session {
     pub(super) fn record_auth_refused(&mut self, login: &Login, by: Hits, shadow: Hits, now: Instant) {
         let mech = mechanism(login.mechanism);
         let judged = Judged { verdict: Some(VerdictKind::Refused), by, shadow };
+        self.note_verdict(&judged, None);
         let mut event = self.event(EventKind::AuthRefused { mech });
         event.cmd = Some(login.cmd);
         event.verb = Some(login.verb);
@@ -156,6 +159,7 @@ impl Session {
             effect: std::mem::replace(&mut held.effect, Effect::Plain),
             mailbox: None,
             judged: None,
+            overhead: Duration::ZERO,
         };
         self.record_done(entry, ResultStatus::Ok, None, now);
         self.count_command(held.verb, held.kind, NoteStatus::Ok, Some(now.saturating_duration_since(held.since)));
@@ -178,6 +182,23 @@ impl Session {
         duration: Option<Duration>,
     ) {
         self.note(Note::CommandDone { verb: Some(verb), kind, status, duration, overhead: None });
+    }
+
+    /// What the rules said is counted: the verdict, and each rule that took something or would have.
+    pub(super) fn note_verdict(&mut self, judged: &Judged, took: Option<Duration>) {
+        let verdict = judged.verdict.unwrap_or(VerdictKind::Allowed);
+        self.note(Note::Decided { verdict, took });
+        for (hits, mode) in [(&judged.by, RuleMode::Enforce), (&judged.shadow, RuleMode::Shadow)] {
+            for hit in hits.iter() {
+                let effect = match hit.effect {
+                    crate::policy::Effect::Hide => RuleEffect::Hide,
+                    crate::policy::Effect::Rights => RuleEffect::Rights,
+                    crate::policy::Effect::DenyCommands => RuleEffect::DenyCommands,
+                    crate::policy::Effect::DenyLogin => RuleEffect::DenyLogin,
+                };
+                self.out.push(Output::Note(Note::RuleHit { rule: Arc::clone(&hit.rule), effect, mode }));
+            }
+        }
     }
 
     /// The record that must stand before a command goes up: what it is going to do (audit.md §3).
@@ -221,6 +242,13 @@ impl Session {
         };
         if let Effect::Fetching(reads) = entry.effect {
             return self.record_reads(*reads, finish);
+        }
+        if let Effect::Searching(searching) = &entry.effect
+            && searching.content
+            && searching.hits > 0
+        {
+            self.read_counts.add(ReadClass::Searched, searching.hits);
+            self.note(Note::Read { class: ReadClass::Searched, messages: searching.hits, bytes: 0 });
         }
         if let Some(kind) = effect_kind(&entry.effect) {
             let mut event = self.event(kind);

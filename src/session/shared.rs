@@ -21,6 +21,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Tells wall time.
     pub clock: Arc<Clock>,
+    /// Tells how long deciding took; a session reads no clock of its own.
+    pub stopwatch: fn() -> Instant,
 }
 
 /// What a session may take.

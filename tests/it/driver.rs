@@ -77,6 +77,7 @@ pub fn shared(setting: Setting, now: Instant) -> Arc<Shared> {
         upstreams: vec![Arc::new(upstream)],
         limits: setting.limits,
         clock: Arc::new(Clock::new(now, "2027-01-13T10:00:00Z".parse().expect("a time"))),
+        stopwatch: Instant::now,
     })
 }
 
