@@ -1,1 +1,19 @@
-//! Being written.
+//! The configuration file, read and resolved.
+//!
+//! ```text
+//!   imapwarden.toml ─▶ table ─▶ listener, upstream, section ─▶ Config
+//!                        │               │        ▲
+//!                      keys            unit     checks          every problem at once, each with its place
+//! ```
+//!
+//! Knows what may stand in the file and what it means: units, defaults, paths, and which keys go together. Reads no rule
+//! and no certificate, opens no socket. Keys that a later version will take are told apart from keys that nobody knows.
+
+mod places;
+mod values;
+
+pub use places::Places;
+pub use values::{
+    Admin, Audit, Auth, CertificatePair, Config, Limits, Listener, ListenerTls, Log, LogFormat, LogLevel, OnFailure,
+    Policy, Rate, Server, Upstream, UpstreamTls,
+};
