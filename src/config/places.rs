@@ -16,12 +16,10 @@ pub struct Places {
 }
 
 impl Places {
-    #[cfg(test)]
     pub(super) fn new(file: Arc<Path>) -> Self {
         Self { file: Some(file), spans: BTreeMap::new() }
     }
 
-    #[cfg(test)]
     pub(super) fn note(&mut self, key_path: String, span: Range<usize>) {
         self.spans.insert(key_path, span);
     }
@@ -39,7 +37,7 @@ impl Places {
     }
 
     /// The place of a value, or of what it stands in.
-    fn span(&self, key_path: &str) -> Option<Range<usize>> {
+    pub(super) fn span(&self, key_path: &str) -> Option<Range<usize>> {
         let around = key_path.rsplit_once('.').map(|(around, _)| around);
         self.spans.get(key_path).cloned().or_else(|| self.span(around?))
     }

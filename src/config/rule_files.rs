@@ -1,0 +1,97 @@
+//! `[policy] rules`: which files hold rules.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+
+use super::table::{Table, Text, reason};
+
+/// As a shell does: what begins with a dot (an editor's lock file) is not meant.
+const LIKE_A_SHELL: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// The files that are named or matched, sorted, each once however often it is reached.
+pub(super) fn named(policy: &Table<'_>) -> Vec<PathBuf> {
+    let texts = policy.texts("rules").unwrap_or_default();
+    let mut by_identity = BTreeMap::new();
+    for path in
+        texts.iter().flat_map(|text| if is_glob(text.value) { matching(policy, text) } else { one(policy, text) })
+    {
+        by_identity.entry(path.canonicalize().unwrap_or_else(|_| path.clone())).or_insert(path);
+    }
+    let mut files: Vec<PathBuf> = by_identity.into_values().collect();
+    files.sort();
+    files
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+fn one(policy: &Table<'_>, text: &Text<'_>) -> Vec<PathBuf> {
+    let reading = policy.reading();
+    let path = reading.folder().join(text.value);
+    let problem = match path.metadata() {
+        Ok(_) if is_rule_test(&path) => reading
+            .error(text.span.clone(), format!("`{}` holds tests, not rules", text.value))
+            .help("take it away: tests are found beside the rules by their name"),
+        Ok(facts) if facts.is_dir() => reading
+            .error(text.span.clone(), format!("`{}` is a directory", text.value))
+            .help(format!("write \"{}/*.toml\" for the files in it", text.value.trim_end_matches('/'))),
+        Ok(_) => return vec![path],
+        Err(error) => reading
+            .error(text.span.clone(), format!("cannot read the file: {}", reason(&error)))
+            .label(format!("looked for {}", absolute(&path).display()))
+            .help("paths are relative to the file they stand in"),
+    };
+    reading.problem(problem);
+    Vec::new()
+}
+
+fn matching(policy: &Table<'_>, text: &Text<'_>) -> Vec<PathBuf> {
+    let reading = policy.reading();
+    let at = |message: String| reading.error(text.span.clone(), message);
+    let folder = Pattern::escape(&reading.folder().to_string_lossy());
+    let pattern = Path::new(&folder).join(text.value);
+    let found = match glob::glob_with(&pattern.to_string_lossy(), LIKE_A_SHELL) {
+        Ok(found) => found,
+        Err(error) => {
+            reading.problem(at(format!("`{}` is no glob: {}", text.value, error.msg.to_lowercase())));
+            return Vec::new();
+        }
+    };
+    let (mut files, mut tests) = (Vec::new(), 0);
+    for entry in found {
+        match entry {
+            Ok(path) if is_rule_test(&path) => tests += 1,
+            Ok(path) if path.is_dir() => {}
+            Ok(path) => files.push(path),
+            Err(error) => {
+                let why = reason(error.error());
+                reading.problem(at(format!("cannot read `{}`: {why}", error.path().display())));
+            }
+        }
+    }
+    if files.is_empty() {
+        let label = match tests {
+            0 => format!("looked for {}", absolute(&pattern).display()),
+            _ => String::from("only tests (*.test.toml), which are no rules"),
+        };
+        reading.problem(
+            at(format!("no file matches `{}`", text.value))
+                .label(label)
+                .help("rules = [] says that there are no rules"),
+        );
+    }
+    files
+}
+
+/// Tests of rules stand beside them and are never rules.
+fn is_rule_test(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".test.toml"))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

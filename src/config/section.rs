@@ -1,0 +1,147 @@
+//! The sections that there are once, and names.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::table::{Table, Word};
+use super::unit::{self, Wrong};
+use super::values::{Admin, Audit, Auth, Limits, Log, LogFormat, LogLevel, OnFailure, Policy};
+use super::{keys, rule_files};
+
+const MODES: &[(&str, Word<()>)] = &[("passthrough", Word::Means(())), ("local", Word::NotYet), ("http", Word::NotYet)];
+const ON_FAILURE: &[(&str, Word<OnFailure>)] =
+    &[("refuse", Word::Means(OnFailure::Refuse)), ("continue", Word::Means(OnFailure::Continue))];
+const DURABILITY: &[(&str, Word<()>)] = &[("batched", Word::Means(())), ("strict", Word::NotYet)];
+const LEVELS: &[(&str, Word<LogLevel>)] = &[
+    ("error", Word::Means(LogLevel::Error)),
+    ("warn", Word::Means(LogLevel::Warn)),
+    ("info", Word::Means(LogLevel::Info)),
+    ("debug", Word::Means(LogLevel::Debug)),
+    ("trace", Word::Means(LogLevel::Trace)),
+];
+const FORMATS: &[(&str, Word<LogFormat>)] =
+    &[("text", Word::Means(LogFormat::Text)), ("json", Word::Means(LogFormat::Json))];
+
+/// RFC 9051 §5.4: an autologout timer MUST be at least 30 minutes.
+const IDLE_AT_LEAST: Duration = Duration::from_secs(30 * 60);
+/// RFC 7162 §4: a server should accept command lines of 8192 octets.
+const LINE_SHOULD_BE: u64 = 8192;
+/// Below this, a login may not fit.
+const LINE_AT_LEAST: u64 = 1024;
+
+pub(super) fn auth(file: &Table<'_>) -> Auth {
+    let Some(table) = file.table(&keys::AUTH) else { return Auth::default() };
+    table.word("mode", MODES);
+    Auth { default_domain: table.parsed("default_domain", domain) }
+}
+
+pub(super) fn policy(file: &Table<'_>) -> Policy {
+    let help = "write `[policy]` with rules = [\"rules/*.toml\"]; rules = [] says that there are none";
+    let Some(table) = file.table(&keys::POLICY) else {
+        if !file.has("policy") {
+            file.reading().missing("`[policy]` is missing", help);
+        }
+        return Policy::default();
+    };
+    if !table.has("rules") {
+        table.reading().problem(table.error("rules", "`[policy]` needs `rules`").help(help));
+    }
+    Policy { files: rule_files::named(&table) }
+}
+
+pub(super) fn audit(file: &Table<'_>) -> Audit {
+    let default = Audit::default();
+    let beside_file = |directory: &Path| {
+        let path = file.reading().folder().join(directory);
+        std::path::absolute(&path).unwrap_or(path)
+    };
+    let Some(table) = file.table(&keys::AUDIT) else {
+        return Audit { directory: beside_file(&default.directory), ..default };
+    };
+    table.word("durability", DURABILITY);
+    let directory = table.path("directory").unwrap_or_else(|| beside_file(&default.directory));
+    if directory.exists() && !directory.is_dir() {
+        table.reading().problem(table.error("directory", "the audit log needs a directory").label("this is a file"));
+    }
+    Audit {
+        directory,
+        on_failure: table.word("on_failure", ON_FAILURE).unwrap_or(default.on_failure),
+        min_free: table.parsed("min_free", unit::size).unwrap_or(default.min_free),
+    }
+}
+
+pub(super) fn admin(file: &Table<'_>) -> Admin {
+    let default = Admin::default();
+    let Some(table) = file.table(&keys::ADMIN) else { return default };
+    let Some(bind) = table.parsed("bind", |text| unit::bind(text, default.bind.port())) else { return default };
+    if !bind.ip().is_loopback() {
+        let help = "bind to a loopback address such as 127.0.0.1:9143, or let a firewall say who may connect";
+        table.warn("bind", "everybody who can connect reads the admin port", help);
+    }
+    Admin { bind }
+}
+
+pub(super) fn limits(file: &Table<'_>) -> Limits {
+    let default = Limits::default();
+    let Some(table) = file.table(&keys::LIMITS) else { return default };
+    let limits = Limits {
+        pre_auth_timeout: table.parsed("pre_auth_timeout", timeout).unwrap_or(default.pre_auth_timeout),
+        idle_timeout: table.parsed("idle_timeout", timeout).unwrap_or(default.idle_timeout),
+        upstream_timeout: table.parsed("upstream_timeout", timeout).unwrap_or(default.upstream_timeout),
+        auth_failures: table.parsed("auth_failures", unit::rate).unwrap_or(default.auth_failures),
+        drain_delay: table.parsed("drain_delay", unit::time).unwrap_or(default.drain_delay),
+        drain_window: table.parsed("drain_window", unit::time).unwrap_or(default.drain_window),
+        max_line: table.parsed("max_line", line).unwrap_or(default.max_line),
+        max_literal: table.parsed("max_literal", unit::size).unwrap_or(default.max_literal),
+    };
+    if limits.idle_timeout < IDLE_AT_LEAST {
+        table.warn("idle_timeout", "clients count on 30 minutes (RFC 9051 §5.4)", "leave it at 31m");
+    }
+    if (limits.max_line as u64) < LINE_SHOULD_BE {
+        table.warn("max_line", "clients count on lines of 8 KiB (RFC 7162 §4)", "leave it at 64 KiB");
+    }
+    limits
+}
+
+pub(super) fn log(file: &Table<'_>) -> Log {
+    let Some(table) = file.table(&keys::LOG) else { return Log::default() };
+    Log {
+        level: table.word("level", LEVELS).unwrap_or_default(),
+        format: table.word("format", FORMATS).unwrap_or_default(),
+    }
+}
+
+/// What a listener or upstream is called: a label in metrics, a word in rules.
+pub(super) fn name(table: &Table<'_>) -> Option<Box<str>> {
+    table.parsed("name", |text| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        match !text.is_empty() && text.len() <= 63 && text.bytes().all(is_plain) {
+            true => Ok(text.into()),
+            false => Err(Wrong::new("it is a label in metrics", "1 to 63 of a-z, A-Z, 0-9, `-`, `_` and `.`")),
+        }
+    })
+}
+
+fn domain(text: &str) -> Result<Box<str>, Wrong> {
+    if unit::is_host(text) {
+        return Ok(text.to_lowercase().into());
+    }
+    Err(Wrong::new("not a domain", "write it without \"@\", such as \"example.org\""))
+}
+
+fn timeout(text: &str) -> Result<Duration, Wrong> {
+    match unit::time(text)? {
+        Duration::ZERO => {
+            Err(Wrong::new("nobody could be that fast", "write a time that clients can keep, such as \"30s\""))
+        }
+        time => Ok(time),
+    }
+}
+
+fn line(text: &str) -> Result<usize, Wrong> {
+    let wrong = |label: &str| Wrong::new(label, "64 KiB is the default; 2 MiB takes the longest sets of messages seen");
+    match unit::size(text)? {
+        size if size < LINE_AT_LEAST => Err(wrong("too short for a login")),
+        size => usize::try_from(size).map_err(|_| wrong("too long")),
+    }
+}
