@@ -1,2 +1,7 @@
 //! Arguments to [`imapwarden::cli`], exit status; nothing else.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    imapwarden::cli::main()
+}

@@ -1,1 +1,50 @@
-//! Being written.
+//! The command line: one file a subcommand.
+//!
+//! ```text
+//!   imapwarden check --config FILE      0 fine, 1 problems                  2 usage
+//! ```
+//!
+//! Reads arguments, calls what does the work, prints, and says the exit status. Decides nothing else.
+
+mod check;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Least privilege for mailboxes: an IMAP proxy that enforces access rules and keeps the record.
+#[derive(Debug, Parser)]
+#[command(name = "imapwarden", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Arguments),
+}
+
+/// Does what the arguments of this process say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // Help and version go to standard output with 0, everything else to standard error with 2. Where even that
+            // cannot be written, nobody is there to be told.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    match arguments.command {
+        Command::Check(arguments) => check::run(&arguments),
+    }
+}
+
+/// Colour where somebody looks, unless they said no (no-color.org).
+fn color(stream: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !unwanted
+}

@@ -8,9 +8,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use imapwarden::config;
-use imapwarden::diagnostic::{Sources, render, summary};
+use std::process::Command;
 
 #[test]
 fn every_broken_file_is_explained() {
@@ -22,6 +20,8 @@ fn every_broken_file_is_explained() {
             fs::write(&expected_file, &printed).expect("the file is ours");
         }
         let expected = fs::read_to_string(&expected_file).unwrap_or_default();
+        let fine = printed.lines().any(|line| line.starts_with("0 errors, "));
+        assert_eq!(printed.ends_with("exit 0\n"), fine, "{}", folder.display());
         if printed != expected {
             wrong.push(format!("{}: expected\n{expected}\nprinted\n{printed}", folder.display()));
         }
@@ -38,10 +38,13 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// What `imapwarden check` prints, without the place where the repository is.
+/// What `imapwarden check` prints and its exit status, without the place where the repository is.
 fn check(folder: &Path) -> String {
-    let mut sources = Sources::default();
-    let (_, problems) = config::read(&folder.join("imapwarden.toml"), &mut sources);
-    let text = render(&problems, &sources, false) + &summary(&problems, sources.len(), 0) + "\n";
-    text.replace(&format!("{}/", folder.display()), "")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imapwarden"));
+    command.current_dir(folder).args(["check", "--config", "imapwarden.toml"]);
+    let output = command.output().expect("the program is built");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("it prints text");
+    let status = output.status.code().expect("it ends by itself");
+    text.replace(&format!("{}/", folder.display()), "") + &format!("exit {status}\n")
 }

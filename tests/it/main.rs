@@ -1,6 +1,8 @@
 //! The program from outside: sessions as text, replays of real servers, real servers and clients.
 #![allow(missing_docs)]
 
+/// Arguments, output and exit status.
+mod command_line;
 /// Broken configurations and rules beside the exact text that `check` prints.
 mod diagnostics;
 /// One session, driven without a socket: what it wants done, in strings.

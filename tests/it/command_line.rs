@@ -1,0 +1,49 @@
+//! Arguments, output and exit status of the program.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs the program in the root of the repository.
+fn imapwarden(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imapwarden"));
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output();
+    output.expect("the program is built")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("it prints text")
+}
+
+#[test]
+fn exit_statuses() {
+    for (name, arguments, status) in [
+        ("version", &["--version"][..], 0),
+        ("help", &["--help"], 0),
+        ("help of a subcommand", &["check", "--help"], 0),
+        ("nothing", &[], 2),
+        ("an unknown subcommand", &["chekc"], 2),
+        ("a missing option", &["check"], 2),
+        ("an unknown option", &["check", "--config", "x", "--loud"], 2),
+        ("a file without problems", &["check", "--config", "config/minimal.toml"], 0),
+        ("neither with warnings denied", &["check", "--config", "config/minimal.toml", "--deny-warnings"], 0),
+        ("a file that is not there", &["check", "--config", "config/none.toml"], 1),
+        ("warnings", &["check", "--config", "tests/it/diagnostics/clear_text/imapwarden.toml"], 0),
+        ("denied", &["check", "--deny-warnings", "--config", "tests/it/diagnostics/clear_text/imapwarden.toml"], 1),
+    ] {
+        assert_eq!(imapwarden(arguments).status.code(), Some(status), "{name}");
+    }
+}
+
+#[test]
+fn the_version_is_one_line() {
+    assert_eq!(text(&imapwarden(&["--version"]).stdout), concat!("imapwarden ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn editors_get_json() {
+    let file = Path::new("tests/it/diagnostics/missing/imapwarden.toml");
+    let output = imapwarden(&["check", "--json", "--config", &file.display().to_string()]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!((output.status.code(), &json["errors"]), (Some(1), &serde_json::json!(3)));
+    assert_eq!(json["problems"][0]["file"], serde_json::json!(file));
+}
