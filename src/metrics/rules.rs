@@ -1,0 +1,128 @@
+//! What is counted by rule.
+//!
+//! ```text
+//!   rules  1 … 500 │ 501 …        label rule: the id │ _other
+//! ```
+//!
+//! A reload makes the map anew: rules that stay keep their counts, those that are gone leave the scrape. A hit of a rule
+//! that is not (or no longer) in the map counts as `_other`, so none is lost.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+use prometheus::{IntCounter, IntCounterVec};
+
+use super::family::Maker;
+use super::label::Label;
+use super::table as t;
+use crate::session::event::{LimitAction, LimitName, RuleEffect, RuleMode};
+
+/// Rules with a label of their own.
+pub(super) const MAX_RULES: usize = 500;
+
+/// The label of the others.
+pub(super) const OTHER: &str = "_other";
+
+/// What metrics know of a rule.
+#[derive(Debug, Clone)]
+pub struct RuleFacts {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Is it in force?
+    pub mode: RuleMode,
+    /// What it can take. Each is counted from 0; an effect that is not named here appears with its first hit.
+    pub effects: Vec<RuleEffect>,
+}
+
+pub(super) struct Rules {
+    hits: IntCounterVec,
+    limits: IntCounterVec,
+    /// Rules with a label of their own.
+    named: ArcSwap<HashMap<Arc<str>, Arc<Series>>>,
+    other: Series,
+    /// Held while rules are replaced: two reloads never interleave.
+    replacing: Mutex<()>,
+}
+
+impl Rules {
+    pub(super) fn new(make: &Maker<'_>) -> Self {
+        // No series before a rule asks for alerts: the family stands in the scrape by its name.
+        let _ = make.counters(&t::POLICY_ALERTS_TOTAL);
+        Self {
+            hits: make.counters(&t::POLICY_RULE_HITS_TOTAL),
+            limits: make.counters(&t::LIMIT_HITS_TOTAL),
+            named: ArcSwap::default(),
+            other: Series::new(OTHER.into()),
+            replacing: Mutex::default(),
+        }
+    }
+
+    /// These rules are in force. Tells how many have no label of their own.
+    pub(super) fn replace(&self, rules: &[RuleFacts]) -> usize {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.named.load_full();
+        let named: HashMap<_, _> = rules
+            .iter()
+            .take(MAX_RULES)
+            .map(|rule| {
+                let known = before.get(&rule.id).cloned();
+                (Arc::clone(&rule.id), known.unwrap_or_else(|| Arc::new(Series::new(Arc::clone(&rule.id)))))
+            })
+            .collect();
+        for rule in rules {
+            let series = named.get(&rule.id).map_or(&self.other, |series| series);
+            for effect in &rule.effects {
+                series.of(&self.hits, *effect, rule.mode);
+            }
+        }
+        self.named.store(Arc::new(named));
+        for gone in before.iter().filter(|(id, _)| !self.named.load().contains_key(*id)) {
+            gone.1.forget(&self.hits);
+        }
+        rules.len().saturating_sub(MAX_RULES)
+    }
+
+    /// A rule took something, or would have.
+    pub(super) fn hit(&self, rule: &str, effect: RuleEffect, mode: RuleMode) {
+        let named = self.named.load();
+        let series = named.get(rule).map_or(&self.other, |series| series);
+        series.of(&self.hits, effect, mode).inc();
+    }
+
+    /// A limit was reached. Rare, so its series is looked up.
+    pub(super) fn limit(&self, limit: &LimitName, action: LimitAction) {
+        let named = self.named.load();
+        let name = match limit {
+            LimitName::Key(key) => key,
+            LimitName::Rule(rule) if named.contains_key(rule) => &**rule,
+            LimitName::Rule(_) => OTHER,
+        };
+        self.limits.with_label_values(&[name, action.word()]).inc();
+    }
+}
+
+/// The hits of one rule.
+struct Series {
+    rule: Arc<str>,
+    by_effect: [[OnceLock<IntCounter>; RuleMode::ALL.len()]; RuleEffect::ALL.len()],
+}
+
+impl Series {
+    fn new(rule: Arc<str>) -> Self {
+        Self { rule, by_effect: Default::default() }
+    }
+
+    fn of(&self, hits: &IntCounterVec, effect: RuleEffect, mode: RuleMode) -> &IntCounter {
+        self.by_effect[effect.index()][mode.index()]
+            .get_or_init(|| hits.with_label_values(&[&*self.rule, effect.word(), mode.word()]))
+    }
+
+    fn forget(&self, hits: &IntCounterVec) {
+        for effect in RuleEffect::ALL {
+            for mode in RuleMode::ALL {
+                let _ = hits.remove_label_values(&[&*self.rule, effect.word(), mode.word()]);
+            }
+        }
+    }
+}
