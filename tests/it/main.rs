@@ -5,8 +5,12 @@
 mod command_line;
 /// Broken configurations and rules beside the exact text that `check` prints.
 mod diagnostics;
+/// Which module may use which: the table, held against every `crate::` in `src/`.
+mod architecture;
 /// One session, driven without a socket: what it wants done, in strings.
 mod driver;
+/// Real clients, a real Dovecot, and the proxy between them.
+mod real;
 /// What real servers said, through a session without rules: the client gets the same bytes.
 mod replay;
 /// `transcripts/**/*.txt`: one behaviour each, played whole, byte by byte and at random cuts.

@@ -1,0 +1,25 @@
+//! Real clients before the proxy, a real Dovecot behind it.
+//!
+//! ```text
+//!   mbsync  curl  neomutt  IMAPClient  openssl  client.rs
+//!                        │ TLS
+//!                 imapwarden run        proxy.rs: configuration, rules, audit log, /metrics
+//!                        │ TLS
+//!                     Dovecot           dovecot.rs: mail.rs laid out for each user
+//! ```
+//!
+//! What a mail program does it does twice: straight at Dovecot as one user, through the proxy as another with the same
+//! mail. Both must come out equal, so a scenario is known to be right before the proxy is blamed.
+//!
+//! Each test has servers of its own (a Dovecot is up in 50 ms), on ports of its own, and none outlives it.
+
+mod certificate;
+mod client;
+mod dovecot;
+mod front;
+mod mail;
+mod place;
+mod proxy;
+
+mod mail_programs;
+mod mbsync;

@@ -1,0 +1,347 @@
+//! The program itself, as an operator runs it: `imapwarden run --config FILE`, ended with SIGTERM.
+//!
+//! However a test ends it, its log must be whole, and nothing that is secret may stand in anything that it wrote.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+
+use super::dovecot::Dovecot;
+use super::place::{Place, Process, Signal, free_address, output, tool, until};
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_imapwarden");
+
+/// How a proxy is set up.
+pub struct Settings {
+    upstream: String,
+    upstream_ca: PathBuf,
+    upstream_tls: &'static str,
+    rules: Vec<(String, String)>,
+    more: String,
+    in_upstream: String,
+    in_auth: String,
+    in_limits: String,
+}
+
+impl Settings {
+    /// Everything at its default, before this Dovecot.
+    pub fn before(dovecot: &Dovecot) -> Self {
+        Self {
+            upstream: format!("localhost:{}", dovecot.imaps().port()),
+            upstream_ca: dovecot.ca(),
+            upstream_tls: "implicit",
+            rules: Vec::new(),
+            more: String::new(),
+            in_upstream: String::new(),
+            in_auth: String::new(),
+            in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
+        }
+    }
+
+    /// Before something else, that speaks in clear.
+    pub fn before_clear(address: SocketAddr, ca: PathBuf) -> Self {
+        let upstream = address.to_string();
+        Self {
+            upstream,
+            upstream_ca: ca,
+            upstream_tls: "off",
+            rules: Vec::new(),
+            more: String::new(),
+            in_upstream: String::new(),
+            in_auth: String::new(),
+            in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
+        }
+    }
+
+    /// With this rule file.
+    pub fn rules(mut self, text: &str) -> Self {
+        self.rules.push((format!("rules/rules-{}.toml", self.rules.len() + 1), text.to_owned()));
+        self
+    }
+
+    /// Reaches Dovecot in clear, and upgrades.
+    pub fn upstream_starttls(mut self, dovecot: &Dovecot) -> Self {
+        self.upstream = format!("localhost:{}", dovecot.imap().port());
+        self.upstream_tls = "starttls";
+        self
+    }
+
+    /// Lines for `[[upstream]]`.
+    pub fn in_upstream(mut self, lines: &str) -> Self {
+        self.in_upstream.push_str(lines);
+        self.in_upstream.push('\n');
+        self
+    }
+
+    /// Lines for `[auth]`.
+    pub fn in_auth(mut self, lines: &str) -> Self {
+        self.in_auth.push_str(lines);
+        self.in_auth.push('\n');
+        self
+    }
+
+    /// Lines for `[limits]`.
+    pub fn in_limits(mut self, lines: &str) -> Self {
+        self.in_limits = format!("{lines}\n");
+        self
+    }
+
+    /// Further tables.
+    pub fn and(mut self, tables: &str) -> Self {
+        self.more.push_str(tables);
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(self) -> Proxy {
+        Proxy::start(&self)
+    }
+}
+
+/// Running until dropped.
+pub struct Proxy {
+    place: Place,
+    process: Option<Process>,
+    /// Three listeners: TLS from the first octet, STARTTLS, and in clear with logins allowed.
+    addresses: [SocketAddr; 3],
+    admin: SocketAddr,
+    /// The log may lack its end: the test kills the program.
+    pub killed: bool,
+}
+
+impl Proxy {
+    fn start(settings: &Settings) -> Self {
+        let place = Place::new();
+        for (name, text) in &settings.rules {
+            place.write(name, text);
+        }
+        let addresses = [free_address(), free_address(), free_address()];
+        let mut proxy = Self { place, process: None, addresses, admin: free_address(), killed: false };
+        // Another process may take a port between the choice and the start.
+        for left in (0..5).rev() {
+            proxy.addresses = [free_address(), free_address(), free_address()];
+            proxy.admin = free_address();
+            proxy.place.write("imapwarden.toml", proxy.configuration(settings));
+            if proxy.run() {
+                break;
+            }
+            let log = proxy.log();
+            assert!(left > 0 && log.contains("in use"), "imapwarden does not start:\n{log}");
+        }
+        proxy
+    }
+
+    fn configuration(&self, settings: &Settings) -> String {
+        let [implicit, starttls, clear] = self.addresses;
+        let certificate = "certificate = \"tls/chain.pem\"\nprivate_key = \"tls/key.pem\"";
+        let rules = if settings.rules.is_empty() { "[]" } else { "[\"rules/*.toml\"]" };
+        let ca = match settings.upstream_tls {
+            "off" => String::new(),
+            _ => format!("ca = \"{}\"\n", settings.upstream_ca.display()),
+        };
+        format!(
+            "[[listener]]\nname = \"imaps\"\nbind = \"{implicit}\"\ntls = \"implicit\"\n{certificate}\n\n\
+             [[listener]]\nname = \"imap\"\nbind = \"{starttls}\"\ntls = \"starttls\"\n{certificate}\n\n\
+             [[listener]]\nname = \"clear\"\nbind = \"{clear}\"\ntls = \"off\"\nallow_plaintext_login = true\n\n\
+             [[upstream]]\nname = \"main\"\nservers = [\"{}\"]\ntls = \"{}\"\n{ca}{}\n\
+             [auth]\nmode = \"passthrough\"\n{}\n\
+             [policy]\nrules = {rules}\n\n\
+             [audit]\ndirectory = \"audit\"\nmin_free = \"1 MiB\"\n\n\
+             [admin]\nbind = \"{}\"\n\n\
+             [limits]\n{}\n{}\n",
+            settings.upstream, settings.upstream_tls, settings.in_upstream, settings.in_auth, self.admin,
+            settings.in_limits, settings.more,
+        )
+    }
+
+    /// Starts the program; did it come up?
+    fn run(&mut self) -> bool {
+        let file = self.place.path("imapwarden.toml");
+        let arguments = ["run", "--config", file.to_str().expect("a path in UTF-8")];
+        let log = self.place.path("imapwarden.log");
+        let mut process = Process::start("imapwarden", Path::new(PROGRAM), &arguments, &log);
+        let admin = self.admin;
+        let up = until("imapwarden is ready", || match process.ended() {
+            Some(_) => Some(false),
+            None => (get(admin, "/readyz")?.0 == 200).then_some(true),
+        });
+        self.process = up.then_some(process);
+        up
+    }
+
+    /// Starts it again, after it was ended or killed.
+    pub fn run_again(&mut self) {
+        assert!(self.run(), "imapwarden does not start again:\n{}", self.log());
+    }
+
+    /// Where it speaks TLS from the first octet.
+    pub fn imaps(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// Where it offers STARTTLS.
+    pub fn imap(&self) -> SocketAddr {
+        self.addresses[1]
+    }
+
+    /// Where it takes logins in clear.
+    pub fn clear(&self) -> SocketAddr {
+        self.addresses[2]
+    }
+
+    /// Where metrics and health are.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Who certified it.
+    pub fn ca(&self) -> PathBuf {
+        self.place.ca()
+    }
+
+    /// Its folder.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.place.path("imapwarden.log")).unwrap_or_default()
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("it runs")
+    }
+
+    /// A page of the admin listener that must be there.
+    pub fn page(&self, path: &str) -> String {
+        let (status, body) = get(self.admin, path).unwrap_or_else(|| panic!("{path}: no answer"));
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// The value of a metric, with its labels as they are written; 0 where it is not there.
+    pub fn metric(&self, series: &str) -> f64 {
+        let page = self.page("/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// All records of the audit log so far.
+    pub fn records(&self) -> Vec<Value> {
+        let mut lines = Vec::new();
+        for segment in self.segments() {
+            let text = fs::read_to_string(&segment).expect("a segment");
+            for line in text.lines() {
+                lines.push(serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")));
+            }
+        }
+        lines
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        let mut found: Vec<_> = fs::read_dir(self.place.path("audit"))
+            .expect("the audit log")
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// Waits for a record.
+    pub fn record(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        until(what, || self.records().into_iter().find(&wanted))
+    }
+
+    /// `imapwarden audit verify`.
+    pub fn verify(&self) -> Output {
+        output(tool(PROGRAM).args(["audit", "verify"]).arg(self.place.path("audit")))
+    }
+
+    /// SIGTERM, and all that must hold after a clean stop. The records that it left.
+    pub fn stop(&mut self) -> Vec<Value> {
+        self.no_secret_is_written(&get(self.admin, "/metrics").map(|(_, page)| page).unwrap_or_default());
+        self.process().signal(Signal::TERM);
+        self.ended_well()
+    }
+
+    /// What must hold after a clean stop, however it was asked for.
+    pub fn ended_well(&mut self) -> Vec<Value> {
+        let status = self.process().wait();
+        self.process = None;
+        assert!(status.success(), "imapwarden ended with {status}:\n{}", self.log());
+        let verified = self.verify();
+        assert!(
+            verified.status.success() || self.killed && verified.status.code() == Some(3),
+            "audit verify: {}\n{}{}",
+            verified.status,
+            String::from_utf8_lossy(&verified.stdout),
+            String::from_utf8_lossy(&verified.stderr)
+        );
+        self.no_secret_is_written("");
+        self.records()
+    }
+
+    /// Neither passwords nor what stands in mail is in the audit log, the log or the metrics.
+    fn no_secret_is_written(&self, metrics: &str) {
+        // `canary`, and what base64 makes of it at each of the three offsets.
+        const SECRETS: [&str; 4] = ["canary", "Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
+        let mut written = vec![("metrics".to_owned(), metrics.to_owned()), ("log".to_owned(), self.log())];
+        for segment in self.segments() {
+            written.push((segment.display().to_string(), fs::read_to_string(&segment).expect("a segment")));
+        }
+        for (place, text) in written {
+            for line in text.lines() {
+                let found = SECRETS.iter().find(|secret| line.contains(*secret));
+                assert!(found.is_none(), "a secret is in {place}: {line}");
+            }
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- imapwarden.toml\n{}", fs::read_to_string(self.place.path("imapwarden.toml")).unwrap_or_default());
+            eprintln!("---- imapwarden.log\n{}", self.log());
+            let segments = fs::read_dir(self.place.path("audit")).into_iter().flatten().flatten();
+            for segment in segments.filter(|entry| entry.path().extension().is_some_and(|e| e == "jsonl")) {
+                eprintln!("---- {}\n{}", segment.path().display(), fs::read_to_string(segment.path()).unwrap_or_default());
+            }
+        } else if self.process.is_some() {
+            self.stop();
+        }
+    }
+}
+
+/// Status and body of a page.
+pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(super::place::PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    Some((status, if chunked { unchunk(body) } else { body.to_owned() }))
+}
+
+/// The body behind chunked transfer coding.
+fn unchunk(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        let Some(chunk) = rest.get(..size).filter(|chunk| !chunk.is_empty()) else { break };
+        whole.push_str(chunk);
+        body = rest.get(size + 2..).unwrap_or("");
+    }
+    whole
+}
