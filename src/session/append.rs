@@ -19,7 +19,7 @@ use crate::imap::verb::Verb;
 use crate::policy::{FlagChange, FlagsWanted, Permit, Request, Role, Verdict};
 use crate::wire::command::append::parse_append_continuation;
 use crate::wire::command::append::{AppendNext, MessageForm};
-use crate::wire::command::{AppendPrefix, Command, CommandPrefix, MessageLiteral, tag_of};
+use crate::wire::command::{AppendPrefix, Command, CommandPrefix, MessageLiteral};
 use crate::wire::frame::Announced;
 use crate::wire::patch::Patch;
 
@@ -148,6 +148,15 @@ impl Session {
                 _ => return None,
             },
         };
+        if self.filtered()
+            && self.retried != Some(self.commands)
+            && self.is_absent(&from.append.mailbox)
+            && self.may_refresh(now)
+        {
+            self.retried = Some(self.commands);
+            self.begin_names(now);
+            return Some(false); // the line is read again when the names are there
+        }
         self.commands = self.commands.saturating_add(1);
         self.begin_append(frame, &from, several, more, now);
         Some(true)

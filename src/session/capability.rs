@@ -57,7 +57,7 @@ impl Session {
         if verb == Verb::Xlist {
             return true;
         }
-        let Some(capability) = verb.capability() else { return true };
+        let Some(capability) = verb.capability().or(family(verb)) else { return true };
         match class(capability.as_bytes()) {
             // A rule that denies a command answers NO, not BAD.
             Some(CapabilityClass::Local) => true,
@@ -72,5 +72,16 @@ impl Session {
     pub(super) fn may_enable(&self, token: &str) -> bool {
         const KNOWN: [&str; 5] = ["CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "IMAP4rev2", "UIDONLY"];
         KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token)) && self.offers(token.as_bytes(), self.wall)
+    }
+}
+
+/// The extension that a command comes with, where it shares that with others.
+const fn family(verb: Verb) -> Option<&'static str> {
+    match verb {
+        Verb::SetAcl | Verb::DeleteAcl | Verb::GetAcl | Verb::ListRights | Verb::MyRights => Some("ACL"),
+        Verb::GetQuota | Verb::GetQuotaRoot => Some("QUOTA"),
+        Verb::GetMetadata | Verb::SetMetadata => Some("METADATA"),
+        Verb::CancelUpdate => Some("CONTEXT=SEARCH"),
+        _ => None,
     }
 }

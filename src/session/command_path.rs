@@ -315,8 +315,9 @@ impl Session {
                 return true;
             }
         };
-        if self.misses_a_name(&command) && self.retried != Some(self.commands) && self.refresh_on_miss(now) {
+        if self.filtered() && self.retried != Some(self.commands) && self.needs_names_anew(&command, now) {
             self.retried = Some(self.commands);
+            self.begin_names(now);
             return false;
         }
         self.commands = self.commands.saturating_add(1);
@@ -324,14 +325,18 @@ impl Session {
         true
     }
 
-    /// In filtered scope a name that is not in the table may be a new one.
-    fn misses_a_name(&self, command: &Command<'_>) -> bool {
+    /// In filtered scope a LIST is answered from what the upstream lists now, and a name that is absent may be a new one.
+    /// What is hidden is asked for just as often as what is not there (surface R13).
+    fn needs_names_anew(&mut self, command: &Command<'_>, now: Instant) -> bool {
         use crate::wire::command::Role as Names;
-        self.filtered()
-            && command.mailboxes().any(|(role, arg)| {
-                !matches!(role, Names::ListReference | Names::ListPattern | Names::Create | Names::RenameTo)
-                    && self.resolve(arg).is_some_and(|resolved| resolved.octets.is_none())
-            })
+        if let Args::List(list) = &command.args {
+            return !list.asks_for_delimiter();
+        }
+        let absent = command.mailboxes().any(|(role, arg)| {
+            !matches!(role, Names::ListReference | Names::ListPattern | Names::Create | Names::RenameTo)
+                && self.is_absent(arg)
+        });
+        absent && self.may_refresh(now)
     }
 
     fn on_command(&mut self, command: &Command<'_>, frame: &[u8], more: bool, now: Instant) {

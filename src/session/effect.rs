@@ -62,22 +62,16 @@ pub(super) enum Effect {
 /// byte of the client's.
 #[derive(Debug)]
 pub(super) enum Own {
-    /// STARTTLS before login.
-    Starttls,
     /// CAPABILITY before login.
     Capability,
     /// ID: some servers want one before they serve (quirk V02).
     Id,
     /// NAMESPACE: the prefix of the personal namespace.
     Namespace,
-    /// `LIST "" ""`: the delimiter.
-    Delimiter,
     /// `LIST "" *`: every name.
     Names,
     /// `LSUB "" *`: every subscription.
     Subscriptions,
-    /// `LIST "" name`: how the upstream spells this one.
-    Name,
     /// `FETCH set (UID)`: which UIDs the client's numbers stand for.
     Uids,
     /// `UID SEARCH DELETED`: what an EXPUNGE is going to remove.

@@ -17,8 +17,10 @@ use super::effect::Own;
 use super::refusal::Bye;
 use super::{CloseReason, Session};
 
-/// A miss asks the upstream again, but not more often than this.
-const REFRESH: Duration = Duration::from_secs(2);
+/// Absent names ask the upstream again, but no more often than this in [`REFRESH_WINDOW`].
+const MAX_REFRESHES: u32 = 8;
+
+const REFRESH_WINDOW: Duration = Duration::from_secs(2);
 
 /// A mailbox, as far as rules must know it.
 #[derive(Debug, Clone)]
@@ -33,8 +35,8 @@ pub(super) struct Resolved {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     table: NameTable,
-    /// The table is as the upstream told it at this time.
-    loaded: Option<Instant>,
+    /// Since when refreshes are counted, and how many there were.
+    refreshed: Option<(Instant, u32)>,
     /// Names may have changed since.
     stale: bool,
     delimiter: Option<char>,
@@ -67,8 +69,11 @@ impl Session {
         if !self.bound.names_mailboxes() {
             return;
         }
-        self.names = Names { loaded: Some(now), ..Names::default() };
-        self.send_own_as(b"NAMESPACE", Own::Namespace, now);
+        if self.names.namespaces.is_empty() {
+            self.send_own_as(b"NAMESPACE", Own::Namespace, now);
+        }
+        self.names.table = NameTable::default();
+        self.names.stale = false;
         self.send_own_as(b"LIST \"\" \"*\"", Own::Names, now);
         if self.filtered() {
             self.send_own_as(b"LSUB \"\" \"*\"", Own::Subscriptions, now);
@@ -89,13 +94,12 @@ impl Session {
         refresh
     }
 
-    /// An unknown name may be a new one: asks again, if that was not done just now.
-    pub(super) fn refresh_on_miss(&mut self, now: Instant) -> bool {
-        let old = self.names.loaded.is_none_or(|loaded| now.saturating_duration_since(loaded) >= REFRESH);
-        if old {
-            self.begin_names(now);
-        }
-        old
+    /// May an absent name ask the upstream again? Counts it.
+    pub(super) fn may_refresh(&mut self, now: Instant) -> bool {
+        let window = self.names.refreshed.filter(|(since, _)| now.saturating_duration_since(*since) < REFRESH_WINDOW);
+        let (since, count) = window.unwrap_or((now, 0));
+        self.names.refreshed = Some((since, count.saturating_add(1)));
+        count < MAX_REFRESHES
     }
 
     /// What a name in a command means; `None`: it cannot be read where rules name mailboxes, so it means nothing.
@@ -118,6 +122,18 @@ impl Session {
                 special: None,
                 octets: None,
             }),
+        }
+    }
+
+    /// Is it a name that can be read, of a mailbox that is not there for this client?
+    pub(super) fn is_absent(&self, arg: &MailboxArg<'_>) -> bool {
+        self.resolve(arg).is_some_and(|resolved| !self.exists(&resolved))
+    }
+
+    /// Names are recorded with "/" between levels: what LIST says of the delimiter is remembered.
+    pub(super) fn learn_delimiter(&mut self, line: &[u8], rest: usize) {
+        if self.names.delimiter.is_none() {
+            self.names.delimiter = read_list(line, rest, self.utf8_mode()).and_then(|row| row.delimiter);
         }
     }
 

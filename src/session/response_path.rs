@@ -467,6 +467,7 @@ impl Session {
             Keyword::Myrights if self.bound.restricts() || self.filtered() => Flow::Collect,
             _ if self.filtered() => self.filter_data(keyword, now),
             Keyword::List | Keyword::Lsub | Keyword::Xlist => {
+                self.learn_delimiter(line, rest);
                 self.follow_list();
                 Flow::Pass
             }
@@ -504,7 +505,7 @@ impl Session {
             _ => None,
         })?;
         match (own, keyword) {
-            (Own::Names | Own::Delimiter | Own::Name, Keyword::List)
+            (Own::Names, Keyword::List)
             | (Own::Subscriptions, Keyword::Lsub | Keyword::List)
             | (Own::Namespace, Keyword::Namespace) => Some(Flow::Collect),
             (Own::Deleted, Keyword::Search) => {
