@@ -216,10 +216,14 @@ impl<'t> Table<'t> {
     /// The path of a file that can be read.
     pub(super) fn readable(&self, key: &str) -> Option<PathBuf> {
         let path = self.path(key)?;
-        let opened = File::open(&path).and_then(|file| file.metadata());
-        let why = match opened {
-            Ok(facts) if facts.is_dir() => String::from("it is a directory"),
-            Ok(_) => return Some(path),
+        // Facts first: opening a pipe would wait for its other end.
+        let why = match path.metadata().map(|facts| (facts.is_file(), facts.is_dir())) {
+            Ok((true, _)) => match File::open(&path) {
+                Ok(_) => return Some(path),
+                Err(error) => reason(&error),
+            },
+            Ok((false, true)) => String::from("it is a directory"),
+            Ok((false, false)) => String::from("it is no regular file"),
             Err(error) => reason(&error),
         };
         let help = "paths are relative to the file they stand in";
