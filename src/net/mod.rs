@@ -1,1 +1,6 @@
-//! Being written.
+//! THE ONLY SOCKETS.
+
+mod certificate;
+mod channel;
+mod leg;
+mod tls;
