@@ -13,6 +13,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use unicode_normalization::UnicodeNormalization;
 
 /// The canonical name of a mailbox. Cheap to clone.
@@ -80,25 +81,62 @@ impl MailboxName {
 /// It folds rather too much than too little: what it is compared for takes something away.
 #[must_use]
 pub fn fold(name: &str) -> String {
-    let folded: String = fold_text(name);
-    let levels = folded.split('/').map(|level| level.trim_matches(|c: char| c == '.' || c.is_whitespace()));
-    let mut key = String::with_capacity(folded.len());
-    for level in levels.filter(|level| !level.is_empty()) {
-        if !key.is_empty() {
-            key.push('/');
-        }
-        key.push_str(level);
+    let mut key = FoldKey::new();
+    fold_onto(&mut key, name);
+    String::from_utf8_lossy(&key).into_owned()
+}
+
+/// A folded name that needs no memory of its own while it is short.
+pub type FoldKey = SmallVec<[u8; 96]>;
+
+/// Writes the folded name behind what is there.
+pub fn fold_onto(key: &mut FoldKey, name: &str) {
+    if name.is_ascii() {
+        push_levels(key, name.chars().map(|c| c.to_ascii_lowercase()));
+    } else {
+        push_levels(key, folded(name));
     }
-    key
+}
+
+/// Writes the levels that are not empty, without the dots and blanks around each.
+fn push_levels(key: &mut FoldKey, chars: impl Iterator<Item = char>) {
+    let start = key.len();
+    // Up to where the key is certain to stay: dots and blanks behind it may be within a level, or at its end.
+    let mut keep = start;
+    let mut in_level = false;
+    for c in chars {
+        if c == '/' {
+            key.truncate(keep);
+            in_level = false;
+            continue;
+        }
+        let trimmed = c == '.' || c.is_whitespace();
+        if trimmed && !in_level {
+            continue;
+        }
+        if !in_level && keep > start {
+            key.push(b'/');
+        }
+        in_level = true;
+        key.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        if !trimmed {
+            keep = key.len();
+        }
+    }
+    key.truncate(keep);
 }
 
 /// NFKC, without case and without characters that do not show; levels are left as they are.
 #[must_use]
 pub fn fold_text(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { folded(text).collect() }
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
     // By way of upper case, as case folding asks: ß and ss, ς and σ, ſ and s meet.
     let shown = text.nfkc().filter(|c| !is_default_ignorable(*c));
     let folded = shown.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-    folded.nfkc().filter(|c| !is_default_ignorable(*c)).collect()
+    folded.nfkc().filter(|c| !is_default_ignorable(*c))
 }
 
 /// Default_Ignorable_Code_Point of Unicode (DerivedCoreProperties).
