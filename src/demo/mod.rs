@@ -9,8 +9,18 @@
 //! It speaks IMAP4rev1 as clients expect it and keeps nothing: no TLS, no quotas, no disk. It is no part of what is
 //! proxied and judges nothing; the rules of the tour are ordinary files that the proxy reads.
 
+mod commands;
 pub mod envelope;
+mod fetch;
+mod folders;
+mod incoming;
+mod list;
+mod messages;
 pub mod mime;
+mod search;
+mod section;
+pub mod server;
 pub mod store;
 pub mod structure;
+mod text;
 mod view;

@@ -22,6 +22,8 @@ pub(super) struct View {
     recent: BTreeSet<Uid>,
     /// Version of the mailbox that has been announced in full.
     version: Option<u64>,
+    /// Keywords of which the client has been told that they can occur.
+    keywords: BTreeSet<Flag>,
 }
 
 #[derive(Clone, Copy)]
@@ -58,6 +60,7 @@ impl View {
             known: mailbox.messages.iter().map(Known::of).collect(),
             recent: BTreeSet::new(),
             version: Some(mailbox.version),
+            keywords: mailbox.keywords().into_iter().cloned().collect(),
         };
         view.take_recent(mailbox);
         view
@@ -113,6 +116,12 @@ impl View {
         number.is_some_and(|number| numbers.contains(number))
     }
 
+    /// Does the client know the flags as they are?
+    pub fn knows_flags(&self, message: &Message) -> bool {
+        let at = self.known.binary_search_by_key(&message.uid, |known| known.uid);
+        at.is_ok_and(|at| self.known.get(at).is_some_and(|known| known.stamp == message.stamp))
+    }
+
     /// The client has just been told the flags of this message, or said itself that it knows them.
     pub fn flags_told(&mut self, uid: Uid, stamp: u64) {
         if let Ok(at) = self.known.binary_search_by_key(&uid, |known| known.uid)
@@ -132,6 +141,7 @@ impl View {
             self.announce_gone(mailbox, out);
         }
         self.announce_new(mailbox, out);
+        self.announce_keywords(mailbox, out);
         self.announce_flags(mailbox, with_uid, out);
         self.version = told.then_some(mailbox.version);
     }
@@ -163,6 +173,15 @@ impl View {
         put(out, format_args!("* {} RECENT\r\n", self.recent.len()));
     }
 
+    /// A keyword is named in FLAGS before a message has it.
+    pub fn announce_keywords(&mut self, mailbox: &Mailbox, out: &mut Vec<u8>) {
+        let keywords = mailbox.keywords();
+        if keywords.iter().any(|keyword| !self.keywords.contains(*keyword)) {
+            write_all_flags(out, mailbox, self.read_only);
+            self.keywords.extend(keywords.into_iter().cloned());
+        }
+    }
+
     fn announce_flags(&mut self, mailbox: &Mailbox, with_uid: bool, out: &mut Vec<u8>) {
         let recent = &self.recent;
         for (known, seq) in self.known.iter_mut().zip(1_usize..) {
@@ -191,6 +210,15 @@ pub(super) fn write_flags(out: &mut Vec<u8>, message: &Message, recent: bool) {
     let recent = recent.then_some(&Flag::Recent);
     let flags: Vec<String> = message.flags.iter().chain(recent).map(ToString::to_string).collect();
     put(out, format_args!("FLAGS ({})", flags.join(" ")));
+}
+
+/// `* FLAGS (…)`, and which of them a client may set: all, and new keywords; none where nothing may be written.
+pub(super) fn write_all_flags(out: &mut Vec<u8>, mailbox: &Mailbox, read_only: bool) {
+    const SYSTEM: [Flag; 5] = [Flag::Answered, Flag::Flagged, Flag::Deleted, Flag::Seen, Flag::Draft];
+    let flags: Vec<String> = SYSTEM.iter().chain(mailbox.keywords()).map(ToString::to_string).collect();
+    let flags = flags.join(" ");
+    let permanent = if read_only { String::new() } else { format!("{flags} \\*") };
+    put(out, format_args!("* FLAGS ({flags})\r\n* OK [PERMANENTFLAGS ({permanent})] flags that can be set\r\n"));
 }
 
 /// Writes to a buffer, which cannot fail.
