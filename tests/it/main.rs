@@ -1,12 +1,12 @@
 //! The program from outside: sessions as text, replays of real servers, real servers and clients.
 #![allow(missing_docs)]
 
+/// Which module may use which: the table, held against every `crate::` in `src/`.
+mod architecture;
 /// Arguments, output and exit status.
 mod command_line;
 /// Broken configurations and rules beside the exact text that `check` prints.
 mod diagnostics;
-/// Which module may use which: the table, held against every `crate::` in `src/`.
-mod architecture;
 /// One session, driven without a socket: what it wants done, in strings.
 mod driver;
 /// Real clients, a real Dovecot, and the proxy between them.

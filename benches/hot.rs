@@ -1,0 +1,248 @@
+//! The functions that every command or response passes through.
+//!
+//! ```text
+//! cargo bench --bench hot                 nanoseconds for each, on this machine, now
+//! benches/instructions                    instructions for each, under callgrind: comparable between commits
+//! ```
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use imapwarden::audit::chain::Position;
+use imapwarden::audit::record::{self, LogName};
+use imapwarden::imap::mailbox::MailboxName;
+use imapwarden::imap::verb::Verb;
+use imapwarden::policy::{LoadContext, Request, Role, RuleFile, RuleSet, Subject, Target, TlsLevel};
+use imapwarden::session::event::{Event, EventContext, EventKind, MailboxRef, ReadClass, Stage};
+use imapwarden::session::{Clock, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
+use imapwarden::wire::command::{Command, Utf8Mode};
+use imapwarden::wire::frame::CommandFramer;
+use imapwarden::wire::response;
+
+/// A name, and a function that does its work so many times.
+type Bench = (&'static str, fn(u64));
+
+const BENCHES: &[Bench] = &[
+    ("framer", framer),
+    ("command-parse", command_parse),
+    ("response-head", response_head),
+    ("decide-no-rules", |n| decide(n, 0)),
+    ("decide-100-rules", |n| decide(n, 100)),
+    ("decide-10000-rules", |n| decide(n, 10_000)),
+    ("command-round-trip", command_round_trip),
+    ("flags-line", flags_line),
+    ("envelope-line", envelope_line),
+    ("literal-64k", literal),
+    ("audit-record", audit_record),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [name, count] = arguments.as_slice() {
+        let bench = BENCHES.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no benchmark `{name}`"));
+        return bench.1(count.parse().expect("how many times"));
+    }
+    if arguments.first().is_some_and(|argument| argument == "--list") {
+        return BENCHES.iter().for_each(|(name, _)| println!("{name}"));
+    }
+    for (name, bench) in BENCHES {
+        bench(200);
+        let mut best = Duration::MAX;
+        for _ in 0..5 {
+            let begun = Instant::now();
+            bench(20_000);
+            best = best.min(begun.elapsed());
+        }
+        println!("{name:<22} {:>9.1} ns", best.as_secs_f64() * 1e9 / 20_000.0);
+    }
+}
+
+const COMMAND: &[u8] = b"A1234 UID FETCH 10234:10300 (UID FLAGS BODY.PEEK[HEADER.FIELDS (From To Subject Date)])\r\n";
+
+fn framer(n: u64) {
+    for _ in 0..n {
+        black_box(CommandFramer::default().next(black_box(COMMAND), 65536));
+    }
+}
+
+fn command_parse(n: u64) {
+    for _ in 0..n {
+        black_box(Command::parse(black_box(COMMAND), Utf8Mode::Off).is_ok());
+    }
+}
+
+fn response_head(n: u64) {
+    for _ in 0..n {
+        black_box(response::head(black_box(b"* 4711 FETCH (UID 10234 FLAGS (\\Seen \\Answered))\r\n")));
+    }
+}
+
+fn rules(count: usize) -> Arc<RuleSet> {
+    let mut text = String::new();
+    for at in 0..count {
+        text.push_str(&format!(
+            "[[rule]]\nid = \"r-{at}\"\nwhen = {{ user = [\"user{at}@example.org\", \"*@dept{at}.example\"] }}\n\
+             mailbox = [\"Finance/{at}/**\"]\nrights = \"read-only\"\n\n"
+        ));
+    }
+    // Two that touch the subject, as in a real set.
+    text.push_str("[[rule]]\nid = \"everybody\"\nmailbox = [\"Archive/**\"]\nrights = \"read-only\"\n");
+    text.push_str("[[rule]]\nid = \"one-user\"\nwhen = { user = \"ann@example.org\" }\nmailbox = [\"Projects/**\"]\nrights = \"lrs\"\n");
+    if count == 0 {
+        return Arc::new(RuleSet::empty());
+    }
+    let file = RuleFile { path: Arc::from(Path::new("bench.toml")), text };
+    let context = LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], default_domain: None };
+    let (rules, problems) = RuleSet::load(&[file], &context);
+    Arc::new(rules.unwrap_or_else(|| panic!("{problems:?}")))
+}
+
+fn decide(n: u64, count: usize) {
+    let rules = rules(count);
+    let subject = Subject {
+        user: Arc::from("ann@example.org"),
+        actor: Arc::from("ann@example.org"),
+        listener: Arc::from("imap"),
+        upstream: Arc::from("main"),
+        client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        client_id: Arc::from(""),
+        tls: TlsLevel::Server,
+    };
+    let bound = rules.bind(&subject);
+    let name = MailboxName::new("Archive/2024");
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    for _ in 0..n {
+        let targets = [(Role::Fetch, Target::new(&name))];
+        let _ = black_box(bound.decide(&Request::new(Verb::UidFetch, black_box(&targets)), at));
+    }
+}
+
+/// A session with a selected mailbox, no rules, and a FETCH under way.
+fn session() -> Session {
+    let now = Instant::now();
+    let shared = Shared {
+        rules: Arc::new(RuleSet::empty()),
+        default_domain: None,
+        upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
+        limits: Limits {
+            pre_auth_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(1860),
+            upstream_timeout: Duration::from_secs(60),
+            max_line: 65536,
+            max_literal: 64 << 20,
+        },
+        clock: Arc::new(Clock::new(now, jiff::Timestamp::UNIX_EPOCH)),
+        stopwatch: Instant::now,
+    };
+    let start = SessionStart {
+        sid: Arc::from("4c2q8m0v7x1t"),
+        listener: Arc::from("imap"),
+        client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        client_port: 1,
+        tls: ListenerTls::Off,
+        allow_plaintext_login: true,
+        tag_prefix: Arc::from("q7w8e9r0t1y2u"),
+    };
+    let mut session = Session::new(start, Arc::new(shared), now);
+    client(&mut session, b"l LOGIN ann secret\r\n");
+    upstream(&mut session, b"* OK [CAPABILITY IMAP4rev1] ready\r\n");
+    upstream(&mut session, b"q7w8e9r0t1y2u1 OK [CAPABILITY IMAP4rev1] in\r\n");
+    client(&mut session, b"s SELECT INBOX\r\n");
+    upstream(&mut session, b"* 5 EXISTS\r\nq7w8e9r0t1y2u2 OK [READ-WRITE] selected\r\n");
+    session
+}
+
+fn client(session: &mut Session, bytes: &[u8]) {
+    session.handle_client_bytes(bytes, Instant::now());
+    drain(session);
+}
+
+fn upstream(session: &mut Session, bytes: &[u8]) {
+    session.handle_upstream_bytes(bytes, Instant::now());
+    drain(session);
+}
+
+fn drain(session: &mut Session) {
+    while let Some(output) = session.poll_output() {
+        match output {
+            Output::ToClient(bytes) | Output::ToUpstream(bytes) => session.recycle(black_box(bytes)),
+            Output::Intent(_) => session.handle_recorded(true, Instant::now()),
+            Output::Connect { .. } => session.handle_upstream_connected(false, Instant::now()),
+            other => drop(black_box(other)),
+        }
+    }
+}
+
+/// NOOP up, its answer down: framer, parse, decide, tag, in flight, tag back.
+fn command_round_trip(n: u64) {
+    let mut session = session();
+    for at in 0..n {
+        client(&mut session, b"A1234 NOOP\r\n");
+        let answer = format!("q7w8e9r0t1y2u{} OK NOOP completed.\r\n", at + 3);
+        upstream(&mut session, answer.as_bytes());
+    }
+}
+
+fn responses(n: u64, line: &[u8]) {
+    let mut session = session();
+    client(&mut session, b"f UID FETCH 1:* (UID FLAGS ENVELOPE)\r\n");
+    let many = line.repeat(64);
+    let mut left = n;
+    while left > 0 {
+        upstream(&mut session, &many);
+        left = left.saturating_sub(64);
+    }
+}
+
+fn flags_line(n: u64) {
+    responses(n, b"* 4711 FETCH (UID 10234 FLAGS (\\Seen \\Answered))\r\n");
+}
+
+fn envelope_line(n: u64) {
+    responses(
+        n,
+        b"* 4711 FETCH (UID 10234 ENVELOPE (\"Wed, 13 Jan 2027 02:13:32 +0000\" \"Minutes of the board\" \
+          ((\"Ann Lee\" NIL \"ann\" \"example.org\")) ((\"Ann Lee\" NIL \"ann\" \"example.org\")) \
+          ((\"Ann Lee\" NIL \"ann\" \"example.org\")) ((\"Bob Roe\" NIL \"bob\" \"example.org\")) NIL NIL NIL \
+          \"<20270113021332.4711@example.org>\"))\r\n",
+    );
+}
+
+/// 64 KiB of a message that passes by.
+fn literal(n: u64) {
+    let mut session = session();
+    client(&mut session, b"f UID FETCH 7 (BODY[])\r\n");
+    let size = n.saturating_mul(65536);
+    upstream(&mut session, format!("* 1 FETCH (UID 7 BODY[] {{{size}}}\r\n").as_bytes());
+    let octets = vec![b'x'; 65536];
+    for _ in 0..n {
+        upstream(&mut session, &octets);
+    }
+}
+
+fn audit_record(n: u64) {
+    let ctx = Arc::new(EventContext {
+        sid: Some(Arc::from("4c2q8m0v7x1t")),
+        user: Some(Arc::from("ann@example.org")),
+        client_ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        listener: Some(Arc::from("imap")),
+        upstream: Some(Arc::from("main")),
+        ..EventContext::default()
+    });
+    let uids = imapwarden::imap::message::Uid::new(4711).map(|uid| std::iter::once(uid).collect());
+    let mut event = Event::new(ctx, EventKind::MessageRead { uids, want: ReadClass::Full });
+    event.cmd = Some(7);
+    event.verb = Some(Verb::UidFetch);
+    event.stage = Some(Stage::Intent);
+    event.mailbox = Some(Arc::new(MailboxRef::named(Arc::from("INBOX"))));
+    let name = LogName { log: Arc::from("01k9z3t0m4"), node: Arc::from("mx-a1") };
+    let mut position = Position::START;
+    let mut out = Vec::new();
+    for _ in 0..n {
+        out.clear();
+        record::write(black_box(&event), jiff::Timestamp::UNIX_EPOCH, &name, None, &mut position, &mut out);
+    }
+}
