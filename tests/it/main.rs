@@ -5,6 +5,8 @@
 mod architecture;
 /// Arguments, output and exit status.
 mod command_line;
+/// The demo's upstream, over a real socket.
+mod demo_server;
 /// Broken configurations and rules beside the exact text that `check` prints.
 mod diagnostics;
 /// One session, driven without a socket: what it wants done, in strings.
@@ -15,6 +17,3 @@ mod real;
 mod replay;
 /// `transcripts/**/*.txt`: one behaviour each, played whole, byte by byte and at random cuts.
 mod transcripts;
-//! One binary for all tests that need more than one module.
-
-mod demo_server; // the demo upstream, over a real socket
