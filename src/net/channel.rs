@@ -225,11 +225,7 @@ fn encode(mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>, out: 
 }
 
 /// Writes when it may; `false`: something of TLS' own had to go first.
-fn encrypt<Side>(
-    status: UnbufferedStatus<'_, '_, Side>,
-    out: &mut Outgoing,
-    what: Writing<'_>,
-) -> Result<bool, Error> {
+fn encrypt<Side>(status: UnbufferedStatus<'_, '_, Side>, out: &mut Outgoing, what: Writing<'_>) -> Result<bool, Error> {
     match status.state? {
         ConnectionState::WriteTraffic(mut traffic) => {
             let mut wanted = 0;

@@ -24,8 +24,8 @@ use crate::config::{Listener, Upstream, UpstreamTls};
 use crate::diagnostic::Severity;
 use crate::session::ClientTls;
 
-use super::certificate::{load_certificates, load_pair};
 pub use super::certificate::{CertificateFacts, TlsFault};
+use super::certificate::{load_certificates, load_pair};
 
 /// What is spoken with clients of a listener.
 #[derive(Debug, Clone)]
@@ -134,9 +134,9 @@ fn verify_by_file(ca: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn S
     const HELP: &str = "the certificates of the authorities that sign the upstream's are needed, in PEM";
     let mut roots = RootCertStore::empty();
     for certificate in load_certificates("ca", ca)? {
-        roots.add(certificate).map_err(|error| {
-            TlsFault::error("ca", ca, format!("a certificate in it cannot be used: {error}"), HELP)
-        })?;
+        roots
+            .add(certificate)
+            .map_err(|error| TlsFault::error("ca", ca, format!("a certificate in it cannot be used: {error}"), HELP))?;
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()

@@ -1,0 +1,168 @@
+//! What becomes of a command when its tagged answer comes: state, record, the client's own tag.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::imap::message::Uid;
+use crate::imap::status::Status;
+use crate::imap::verb::Verb;
+use crate::wire::response;
+use crate::wire::response::{Code, number};
+
+use super::effect::{Effect, Own};
+use super::event::{CloseReason, MailboxRef, Note};
+use super::follow::copy_uid;
+use super::in_flight::Entry;
+use super::recording::result_status;
+use super::refusal::{Answer, Bye};
+use super::state::Selected;
+use super::{ClientMode, Session};
+
+impl Session {
+    /// A command is answered. `rest` is its line behind the tag.
+    pub(super) fn complete(&mut self, entry: Entry, status: Option<Status>, rest: &[u8], now: Instant) {
+        self.close_gate(entry.serial);
+        if matches!(entry.effect, Effect::LoggingIn) {
+            self.on_login_answer(status, rest, now);
+            return;
+        }
+        let text = response::tagged_status(rest).map(|(_, text)| text).unwrap_or_default();
+        let code = response::code(text);
+        if let Some(code) = &code {
+            self.follow_code_of(code);
+        }
+        if let Effect::Own(own) = entry.effect {
+            return self.complete_own(&own, status, now);
+        }
+        let ok = status == Some(Status::Ok);
+        let mut entry = entry;
+        self.note(Note::UpstreamResponse { after: now.saturating_duration_since(entry.sent) });
+        let answer = self.answer_of(&mut entry, status, rest, code.as_ref());
+        self.move_state(&mut entry, status, code.as_ref());
+        let (result, note) = result_status(status);
+        let (verb, kind, serial, overhead) = (entry.verb, entry.kind, entry.serial, entry.overhead);
+        let duration = (verb != Verb::Idle).then(|| now.saturating_duration_since(entry.since));
+        if let Some(code) = code.as_ref().filter(|code| code.is("COPYUID")) {
+            if let Effect::Copying { code: known, .. } = &mut entry.effect {
+                *known = copy_uid(code.args).or(known.take());
+            }
+        }
+        if let (Effect::Appending { uid, uidv, .. }, Some(code)) =
+            (&mut entry.effect, code.as_ref().filter(|code| code.is("APPENDUID")))
+        {
+            let mut words = code.args.split(|byte| *byte == b' ');
+            *uidv = words.next().and_then(number).and_then(|number| u32::try_from(number).ok());
+            *uid = words.next().and_then(number).and_then(|number| u32::try_from(number).ok()).and_then(Uid::new);
+        }
+        let changes_names =
+            ok && matches!(verb, Verb::Create | Verb::Delete | Verb::Rename | Verb::Subscribe | Verb::Unsubscribe);
+        if changes_names {
+            self.names_changed();
+        }
+        self.record_done(entry, result, code.as_ref(), now);
+        self.note(Note::CommandDone { verb: Some(verb), kind, status: note, duration, overhead: Some(overhead) });
+        if let Some(answer) = self.refuse_stream(serial, answer) {
+            self.out.client().extend_from_slice(&answer);
+        }
+        self.answer_waiting(now);
+    }
+
+    /// Answers of ours that waited for their turn.
+    pub(super) fn answer_waiting(&mut self, now: Instant) {
+        while let Some(entry) = self.in_flight.pop_local() {
+            if let Effect::Local(line) = entry.effect {
+                self.out.client().extend_from_slice(&line);
+            }
+        }
+        if self.in_flight.is_empty() {
+            if let Some(line) = self.logout.take() {
+                return self.finish_logout(&line, now);
+            }
+            self.resume_held(now);
+        }
+    }
+
+    /// The tagged line for the client.
+    pub(super) fn answer_of(
+        &mut self,
+        entry: &mut Entry,
+        status: Option<Status>,
+        rest: &[u8],
+        code: Option<&Code<'_>>,
+    ) -> Vec<u8> {
+        let mut line = entry.tag.to_vec();
+        line.push(b' ');
+        if let Effect::Idle { broken: true, .. } = entry.effect {
+            line.clear();
+            Answer::Syntax.write(&entry.tag, &mut line);
+            return line;
+        }
+        if self.filtered() {
+            self.write_filtered_answer(entry, status, code, &mut line);
+            return line;
+        }
+        match (&entry.effect, code) {
+            (_, Some(code)) if code.is("CAPABILITY") => line.extend_from_slice(&self.filter_capability_code(rest)),
+            (Effect::Copying { .. }, Some(_)) | (_, _) => line.extend_from_slice(rest),
+        }
+        line
+    }
+
+    /// The state moves on the tagged answer (RFC 9051 §3).
+    pub(super) fn move_state(&mut self, entry: &mut Entry, status: Option<Status>, code: Option<&Code<'_>>) {
+        match (&mut entry.effect, status) {
+            (Effect::Opening(opening), Some(Status::Ok)) => {
+                opening.read_only = opening.examine || code.is_some_and(|code| code.is("READ-ONLY"));
+                let mailbox = Arc::new(MailboxRef {
+                    name: Arc::clone(&opening.mailbox.name),
+                    uidv: opening.uidvalidity,
+                    id: None,
+                });
+                opening.mailbox = Arc::clone(&mailbox);
+                self.coverage.clear();
+                self.state.opened(Selected {
+                    mailbox,
+                    target: opening.target.clone(),
+                    read_only: opening.read_only,
+                    exists: opening.exists.unwrap_or(0),
+                });
+            }
+            // NO leaves nothing selected; BAD leaves what was (RFC 9051 §6.3.2).
+            (Effect::Opening(_), Some(Status::No)) | (Effect::Closing { .. }, Some(Status::Ok)) => {
+                self.coverage.clear();
+                self.state.closed();
+            }
+            (Effect::Enabling { utf8 }, Some(Status::Ok)) => self.utf8 |= *utf8,
+            (Effect::Idle { done, .. }, _) => {
+                if !*done && matches!(self.mode, ClientMode::Idle) {
+                    self.mode = ClientMode::Command;
+                    self.swallow_done = true;
+                }
+            }
+            _ => {}
+        }
+        self.state_moved();
+    }
+
+    pub(super) fn complete_own(&mut self, own: &Own, status: Option<Status>, now: Instant) {
+        let failed = status != Some(Status::Ok);
+        match own {
+            // Which names there are must be known; that there are no namespaces, or subscriptions, may be.
+            Own::Names if failed => {
+                return self.end(CloseReason::UpstreamFault, Some(Bye::Unavailable), now);
+            }
+            Own::Uids | Own::Deleted => {
+                if let Some(held) = self.held.take() {
+                    if failed {
+                        // The client's own command would fail the same way: nothing of it goes up.
+                        self.refuse_held(*held, &Answer::Refused { text: "[CANNOT] the messages could not be found" });
+                    } else {
+                        self.record_intent(*held, now);
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.answer_waiting(now);
+    }
+}

@@ -1,0 +1,257 @@
+//! What a client may hear where rules hide or take something: an allow-list in the proxy's own words (surface B), names from
+//! the view, and rights less what rules took.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::imap::rights::{Right, Rights};
+use crate::imap::status::Status;
+use crate::imap::verb::Verb;
+use crate::rewrite::{mailbox_data, status_data};
+use crate::view::mailboxes::Query;
+use crate::wire::command::{Args, Command};
+use crate::wire::response;
+use crate::wire::response::{Code, Keyword};
+
+use super::Session;
+use super::effect::{Effect, Held};
+use super::event::{CloseReason, Event, EventKind, FaultReason, FilterAction, FilteredResponse, Note};
+use super::in_flight::Entry;
+use super::refusal::{Answer, Bye};
+use super::response_path::Flow;
+
+/// Response codes that may be told of a filtered session's commands, as they are (surface B.3).
+const PASSING_CODES: [&str; 13] = [
+    "READ-ONLY",
+    "READ-WRITE",
+    "APPENDUID",
+    "COPYUID",
+    "MODIFIED",
+    "UIDVALIDITY",
+    "UIDNEXT",
+    "UNSEEN",
+    "NOMODSEQ",
+    "HIGHESTMODSEQ",
+    "PERMANENTFLAGS",
+    "UIDNOTSTICKY",
+    "NOTSAVED",
+];
+
+/// Response codes of refusals that say nothing of what is hidden.
+const PASSING_REFUSALS: [&str; 10] = [
+    "NONEXISTENT",
+    "ALREADYEXISTS",
+    "NOPERM",
+    "OVERQUOTA",
+    "TOOBIG",
+    "LIMIT",
+    "CANNOT",
+    "UNAVAILABLE",
+    "UNKNOWN-CTE",
+    "BADCHARSET",
+];
+
+impl Session {
+    /// In filtered scope the words are the proxy's own (surface R6).
+    pub(super) fn write_filtered_answer(
+        &self,
+        entry: &Entry,
+        status: Option<Status>,
+        code: Option<&Code<'_>>,
+        line: &mut Vec<u8>,
+    ) {
+        let passing: &[&str] = if status == Some(Status::Ok) { &PASSING_CODES } else { &PASSING_REFUSALS };
+        let code = code.filter(|code| passing.iter().any(|name| code.is(name)));
+        let word = match status {
+            Some(Status::Ok) => "OK ",
+            Some(Status::No | Status::Bye | Status::Preauth) => "NO ",
+            Some(Status::Bad) | None => "BAD ",
+        };
+        line.extend_from_slice(word.as_bytes());
+        match code {
+            // A destination that is gone is told as one that never was.
+            None if status == Some(Status::No)
+                && matches!(entry.effect, Effect::Copying { .. } | Effect::Appending { .. }) =>
+            {
+                line.extend_from_slice(b"[CANNOT] ");
+            }
+            None => {}
+            Some(code) => {
+                line.push(b'[');
+                line.extend_from_slice(code.name);
+                if !code.args.is_empty() {
+                    line.push(b' ');
+                    line.extend_from_slice(code.args);
+                }
+                line.extend_from_slice(b"] ");
+            }
+        }
+        line.extend_from_slice(entry.verb.name().as_bytes());
+        line.extend_from_slice(if status == Some(Status::Ok) { b" completed\r\n" } else { b" failed\r\n" });
+    }
+
+    /// What is left of the rights on the mailbox that is open, or being opened.
+    pub(super) fn rights_here(&mut self) -> Rights {
+        let at = self.wall;
+        let target = match self.opening() {
+            Some(opening) => opening.target.clone(),
+            None => match self.state.selected() {
+                Some(selected) => selected.target.clone(),
+                None => return Rights::ALL,
+            },
+        };
+        self.bound.rights(&self.target(&target), at).rights
+    }
+
+    pub(super) fn narrows_flags(&mut self) -> bool {
+        if !self.bound.restricts() {
+            return false;
+        }
+        !self.rights_here().contains_all(Rights::of(&[Right::Seen, Right::Write, Right::DeleteMessages]))
+    }
+
+    /// PERMANENTFLAGS, less those that may not be changed (contract.md §6).
+    pub(super) fn narrow_permanent_flags(&mut self, line: &[u8], list: &[u8]) -> Vec<u8> {
+        let rights = self.rights_here();
+        let begin = memchr::memmem::find(line, list).unwrap_or(line.len());
+        let mut out = line.get(..begin).unwrap_or_default().to_vec();
+        out.extend_from_slice(&status_data::narrow_flags(list, rights));
+        out.extend_from_slice(line.get(begin.saturating_add(list.len())..).unwrap_or_default());
+        out
+    }
+
+    pub(super) fn narrow_myrights(&mut self, response: &[u8], rest: usize, now: Instant) {
+        let target = self.in_flight.iter().find_map(|entry| match &entry.effect {
+            Effect::Acl { target: Some(target), .. } if entry.verb == Verb::MyRights => Some(target.clone()),
+            _ => None,
+        });
+        let kept = target.map(|target| self.bound.rights(&self.target(&target), self.wall).rights);
+        match kept.and_then(|kept| mailbox_data::narrow_myrights(response, rest, kept)) {
+            Some(line) => self.out.client().extend_from_slice(&line),
+            None => self.filter_failed(now),
+        }
+    }
+
+    /// An untagged status response of a filtered session's upstream: what it says of the open mailbox passes, in the
+    /// proxy's own words.
+    pub(super) fn filter_untagged_status(&mut self, code: Option<&Code<'_>>, _now: Instant) -> Flow {
+        let Some(code) = code.filter(|code| PASSING_CODES.iter().any(|name| code.is(name))) else { return Flow::Drop };
+        let args = if code.is("PERMANENTFLAGS") && self.narrows_flags() {
+            status_data::narrow_flags(code.args, self.rights_here())
+        } else {
+            code.args.to_vec()
+        };
+        let out = self.out.client();
+        out.extend_from_slice(b"* OK [");
+        out.extend_from_slice(code.name);
+        if !args.is_empty() {
+            out.push(b' ');
+            out.extend_from_slice(&args);
+        }
+        out.extend_from_slice(b"] ok\r\n");
+        Flow::Drop
+    }
+
+    /// Untagged data that is not about messages, in filtered scope: an allow-list of one.
+    pub(super) fn filter_data(&mut self, keyword: Keyword, _now: Instant) -> Flow {
+        match keyword {
+            Keyword::Status if self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Status { .. })) => {
+                Flow::Collect
+            }
+            _ => Flow::Drop,
+        }
+    }
+
+    /// STATUS of a mailbox that was asked for passes.
+    pub(super) fn filter_status(&mut self, response: &[u8], rest: usize, now: Instant) {
+        let asked = self.in_flight.iter().find_map(|entry| match &entry.effect {
+            Effect::Status { mailbox, .. } => Some(Arc::clone(&mailbox.name)),
+            _ => None,
+        });
+        let named = response::token(response, rest).and_then(|(name, _)| name.string());
+        let named = named.map(|octets| {
+            let delimiter = self.delimiter();
+            crate::wire::mailbox::decode_lenient(&octets, self.utf8_mode(), delimiter).name
+        });
+        match (asked, named) {
+            (Some(asked), Some(named)) if *asked == *named.as_str() => {
+                self.out.client().extend_from_slice(response);
+            }
+            _ => self.filter_failed(now),
+        }
+    }
+
+    /// A response that cannot be filtered with certainty: none of it is relayed, the session ends (contract.md §7).
+    pub(super) fn filter_failed(&mut self, now: Instant) {
+        let event = Event::new(
+            Arc::clone(&self.ctx),
+            EventKind::FilterFailure { response: FilteredResponse::Other, action: FilterAction::Closed },
+        );
+        self.out.record(event);
+        self.end(CloseReason::FilterFailure, Some(Bye::Unavailable), now);
+    }
+
+    /// LIST, LSUB, XLIST and NAMESPACE of a filtered session are answered from the view. Says whether it was one.
+    pub(super) fn answer_from_view(&mut self, command: &Command<'_>, held: &mut Held, now: Instant) -> bool {
+        let mut out = Vec::new();
+        match &command.args {
+            Args::List(list) => {
+                use crate::wire::list::{ReturnKind, SelectKind};
+                let returns = list.returns.as_deref().unwrap_or_default();
+                let known = |kind: &ReturnKind<'_>| {
+                    matches!(kind, ReturnKind::Subscribed | ReturnKind::Children | ReturnKind::SpecialUse)
+                };
+                let selects = list.select.as_deref().unwrap_or_default();
+                let recursive = selects.iter().any(|option| option.kind == SelectKind::RecursiveMatch);
+                if recursive || !returns.iter().all(|option| known(&option.kind)) {
+                    self.bad_command(command.frame(), &Answer::Syntax, FaultReason::CommandSyntax, now);
+                    return true;
+                }
+                let word = match command.verb {
+                    Verb::Lsub => "LSUB",
+                    Verb::Xlist => "XLIST",
+                    _ => "LIST",
+                };
+                let patterns =
+                    list.patterns.iter().map(|pattern| self.joined(list.reference.octets(), pattern.octets()));
+                let patterns: Vec<String> = patterns.collect();
+                if list.asks_for_delimiter() {
+                    self.write_root(word, &mut out);
+                } else {
+                    let subscribed = selects.iter().any(|option| option.kind == SelectKind::Subscribed);
+                    let query = Query {
+                        patterns: &patterns,
+                        subscribed: subscribed || command.verb == Verb::Lsub,
+                        special_use: selects.iter().any(|option| option.kind == SelectKind::SpecialUse),
+                        say_subscribed: subscribed
+                            || returns.iter().any(|option| matches!(option.kind, ReturnKind::Subscribed)),
+                        extended: list.select.is_some() || list.returns.is_some(),
+                        lsub: command.verb == Verb::Lsub,
+                    };
+                    let (n, withheld) = self.write_list_answer(word, &query, &mut out);
+                    if let Effect::Listing { n: lines, hidden, .. } = &mut held.effect {
+                        (*lines, *hidden) = (n, withheld);
+                    }
+                    if withheld > 0 {
+                        self.note(Note::Hidden { messages: 0, mailboxes: withheld });
+                    }
+                }
+            }
+            Args::None if command.verb == Verb::Namespace => self.write_namespaces(&mut out),
+            _ => return false,
+        }
+        Answer::Completed(command.verb).write(&held.tag, &mut out);
+        self.record_local_done(held, now);
+        self.answer_in_turn(out);
+        true
+    }
+
+    /// Reference and pattern as one (RFC 3501 §6.3.8); octets that are no name match nothing.
+    pub(super) fn joined(&self, reference: &[u8], pattern: &[u8]) -> String {
+        let text = |octets: &[u8]| crate::wire::mailbox::decode_text(octets, self.utf8_mode()).ok();
+        match (text(reference), text(pattern)) {
+            (Some(reference), Some(pattern)) => reference + &pattern,
+            _ => "\0".to_owned(),
+        }
+    }
+}

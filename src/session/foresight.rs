@@ -1,0 +1,244 @@
+//! What is a command about to do? Worked out before it goes up, followed until its answer, recorded then.
+
+use std::sync::Arc;
+
+use crate::imap::message::SeqSet;
+use crate::imap::verb::Verb;
+use crate::policy::{FlagChange, FlagsWanted};
+use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
+
+use super::Session;
+use super::effect::{Effect, Opening, Searching};
+use super::event::{CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, ReadClass};
+use super::names::Resolved;
+use super::reads::Reads;
+
+impl Session {
+    /// What a command is followed as.
+    pub(super) fn effect_of<'a>(
+        &self,
+        command: &Command<'_>,
+        mut names: impl Iterator<Item = (&'a MailboxArg<'a>, &'a Resolved)>,
+    ) -> Effect {
+        let first = names.next().map(|(_, resolved)| resolved);
+        let named = || {
+            let name = first.map_or("", |resolved| resolved.name.as_str());
+            Arc::new(MailboxRef::named(Arc::from(name)))
+        };
+        let change = |op| Effect::Changing { op, name: named(), to: None };
+        match &command.args {
+            Args::Open(_) => match first {
+                Some(resolved) => Effect::Opening(Box::new(Opening {
+                    mailbox: named(),
+                    target: resolved.clone(),
+                    examine: command.verb == Verb::Examine,
+                    exists: None,
+                    uidvalidity: None,
+                    read_only: command.verb == Verb::Examine,
+                })),
+                None => Effect::Plain,
+            },
+            Args::Create(_) => change(MailboxChange::Create),
+            Args::Mailbox(_) => match command.verb {
+                Verb::Delete => change(MailboxChange::Delete),
+                Verb::Subscribe => change(MailboxChange::Subscribe),
+                Verb::Unsubscribe => change(MailboxChange::Unsubscribe),
+                Verb::GetAcl | Verb::MyRights => {
+                    Effect::Acl { mailbox: named(), target: first.cloned(), who: None, rights: None }
+                }
+                _ => Effect::Plain,
+            },
+            Args::Rename(_) => {
+                let to = names.next().map(|(_, resolved)| Arc::from(resolved.name.as_str()));
+                Effect::Changing { op: MailboxChange::Rename, name: named(), to }
+            }
+            Args::List(list) => {
+                let text = |arg: &MailboxArg<'_>| String::from_utf8_lossy(arg.octets()).into_owned();
+                Effect::Listing {
+                    op: if command.verb == Verb::Lsub { ListOp::Lsub } else { ListOp::List },
+                    reference: text(&list.reference).into(),
+                    pattern: list.patterns.iter().map(text).collect::<Vec<_>>().join(" ").into(),
+                    n: 0,
+                    hidden: 0,
+                }
+            }
+            Args::Status(status) => Effect::Status {
+                mailbox: named(),
+                items: status.items.iter().map(|item| status_name(item.kind)).collect(),
+            },
+            Args::SetAcl(acl) => Effect::Acl {
+                mailbox: named(),
+                target: None,
+                who: acl.identifier.as_str().map(Into::into),
+                rights: acl.rights.as_str().map(Into::into),
+            },
+            Args::Acl(acl) => Effect::Acl {
+                mailbox: named(),
+                target: None,
+                who: acl.identifier.as_str().map(Into::into),
+                rights: None,
+            },
+            Args::Fetch(fetch) => Effect::Fetching(Box::new(self.reads_for(command, fetch))),
+            Args::Search(_) | Args::Sort(_) | Args::Thread(_) => Effect::Searching(Box::new(searching(command))),
+            Args::Store(store) => {
+                let (uids, ask) = self.asked(&store.set.set, command.verb.is_uid_form());
+                Effect::Storing {
+                    op: match store.action {
+                        crate::wire::command::store::StoreAction::Add => FlagOp::Add,
+                        crate::wire::command::store::StoreAction::Remove => FlagOp::Remove,
+                        crate::wire::command::store::StoreAction::Replace => FlagOp::Replace,
+                    },
+                    flags: store.flags.flags.iter().map(|arg| arg.flag.clone()).collect(),
+                    dropped: Vec::new(),
+                    uids,
+                    ask: ask.then(|| text_of(command.frame(), &store.set.span)),
+                }
+            }
+            Args::Copy(copy) => {
+                let (uids, ask) = self.asked(&copy.set.set, command.verb.is_uid_form());
+                Effect::Copying {
+                    op: if command.verb.base() == Verb::Move { CopyOp::Move } else { CopyOp::Copy },
+                    dst: Arc::from(first.map_or("", |resolved| resolved.name.as_str())),
+                    uids,
+                    code: None,
+                    ask: ask.then(|| text_of(command.frame(), &copy.set.span)),
+                }
+            }
+            Args::UidExpunge(set) => {
+                Effect::Expunging { how: ExpungeHow::UidExpunge, uids: self.asked(&set.set, true).0 }
+            }
+            Args::None => match command.verb {
+                Verb::Expunge => Effect::Expunging { how: ExpungeHow::Expunge, uids: None },
+                Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()) },
+                Verb::Unselect => Effect::Closing { uids: None },
+                Verb::Idle => Effect::Idle { confirmed: false, done: false, broken: false },
+                _ => Effect::Plain,
+            },
+            _ => Effect::Plain,
+        }
+    }
+
+    /// The UIDs of a set, or whether the upstream must be asked which they are.
+    pub(super) fn asked(&self, set: &SeqSet, uid_form: bool) -> (Option<crate::imap::message::UidSet>, bool) {
+        if !uid_form {
+            return (None, true);
+        }
+        // `*` is the largest UID there is, whatever it is: recorded as all there could be, never as too little.
+        (set.resolve(u32::MAX), matches!(set, SeqSet::Saved))
+    }
+
+    pub(super) fn reads_for(&self, command: &Command<'_>, fetch: &crate::wire::command::Fetch<'_>) -> Reads {
+        let uid_form = command.verb.is_uid_form();
+        let says_uid = uid_form || fetch.items.iter().any(|item| item.kind == FetchKind::Uid);
+        let (asked, _) = self.asked(&fetch.set.set, uid_form);
+        let unknown = asked.is_none();
+        Reads {
+            wants: fetch.class(),
+            wants_flags: fetch
+                .items
+                .iter()
+                .any(|item| matches!(item.kind, FetchKind::Flags | FetchKind::All | FetchKind::Fast | FetchKind::Full)),
+            slice: fetch.items.iter().filter_map(|item| partial_of(&item.kind)).max(),
+            asked,
+            ask: (unknown && (!says_uid || fetch.class() >= ReadClass::Preview))
+                .then(|| text_of(command.frame(), &fetch.set.span)),
+            ..Reads::default()
+        }
+    }
+}
+
+/// Octets of a slice that is asked for.
+fn partial_of(kind: &FetchKind<'_>) -> Option<u64> {
+    match kind {
+        FetchKind::Section { partial, .. } | FetchKind::Binary { partial, .. } => partial.map(|(_, octets)| octets),
+        _ => None,
+    }
+}
+
+fn status_name(kind: crate::wire::command::folder::StatusKind) -> &'static str {
+    crate::wire::command::folder::StatusKind::ALL
+        .iter()
+        .find(|(known, _)| *known == kind)
+        .map_or("OTHER", |(_, name)| name)
+}
+
+fn text_of(frame: &[u8], span: &std::ops::Range<usize>) -> Box<[u8]> {
+    frame.get(span.clone()).unwrap_or_default().into()
+}
+
+/// The flags that a command is about, as rights go: `\Seen`, `\Deleted`, and all others.
+pub(super) fn flags_wanted(command: &Command<'_>) -> FlagsWanted {
+    use crate::imap::message::Flag;
+    let (flags, change) = match &command.args {
+        Args::Store(store) => (
+            &store.flags,
+            match store.action {
+                crate::wire::command::store::StoreAction::Add => FlagChange::Add,
+                crate::wire::command::store::StoreAction::Remove => FlagChange::Remove,
+                crate::wire::command::store::StoreAction::Replace => FlagChange::Replace,
+            },
+        ),
+        _ => return FlagsWanted::NONE,
+    };
+    let mut wanted = FlagsWanted { change, ..FlagsWanted::NONE };
+    for arg in &flags.flags {
+        match arg.flag {
+            Flag::Seen => wanted.seen = true,
+            Flag::Deleted => wanted.deleted = true,
+            _ => wanted.other = true,
+        }
+    }
+    wanted
+}
+
+fn searching(command: &Command<'_>) -> Searching {
+    let keys = command.search_keys().unwrap_or_default();
+    let mut names = Vec::new();
+    let mut content = false;
+    for key in keys {
+        content |= key.reads_content();
+        key.walk(&mut |key| {
+            let name = key_name(&key.kind);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        });
+    }
+    Searching { keys: names, content, uid: command.verb.is_uid_form(), ..Searching::default() }
+}
+
+/// The criterion's name, for the record; never what it looks for.
+fn key_name(kind: &crate::wire::search::KeyKind<'_>) -> &'static str {
+    use crate::wire::search::{DateOf, Field, KeyKind};
+    match kind {
+        KeyKind::All => "ALL",
+        KeyKind::New => "NEW",
+        KeyKind::Flag(..) => "FLAG",
+        KeyKind::Field(Field::Bcc, _) => "BCC",
+        KeyKind::Field(Field::Cc, _) => "CC",
+        KeyKind::Field(Field::From, _) => "FROM",
+        KeyKind::Field(Field::Subject, _) => "SUBJECT",
+        KeyKind::Field(Field::To, _) => "TO",
+        KeyKind::Header(..) => "HEADER",
+        KeyKind::Body(_) => "BODY",
+        KeyKind::Text(_) => "TEXT",
+        KeyKind::Date(DateOf::Internal, ..) => "DATE",
+        KeyKind::Date(DateOf::Sent, ..) => "SENTDATE",
+        KeyKind::Date(DateOf::Saved, ..) => "SAVEDATE",
+        KeyKind::Larger(_) => "LARGER",
+        KeyKind::Smaller(_) => "SMALLER",
+        KeyKind::Older(_) => "OLDER",
+        KeyKind::Younger(_) => "YOUNGER",
+        KeyKind::Set(_) => "SET",
+        KeyKind::Uid(_) => "UID",
+        KeyKind::ModSeq(_) => "MODSEQ",
+        KeyKind::SaveDateSupported => "SAVEDATESUPPORTED",
+        KeyKind::EmailId(_) => "EMAILID",
+        KeyKind::ThreadId(_) => "THREADID",
+        KeyKind::Fuzzy(_) => "FUZZY",
+        KeyKind::Not(_) => "NOT",
+        KeyKind::Or(..) => "OR",
+        KeyKind::And(_) => "AND",
+        KeyKind::Vendor(name, _) => name,
+    }
+}

@@ -1,0 +1,271 @@
+//! What the rules left of a command goes up.
+//!
+//! ```text
+//!   Permit ─▶ patch (names, EXAMINE, PEEK, flags) ─▶ [UIDs asked for] ─▶ [intent recorded] ─▶ up, under a tag of ours
+//! ```
+
+use std::time::{Duration, Instant};
+
+use crate::imap::verb::Verb;
+use crate::policy::Permit;
+use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
+use crate::wire::patch::Patch;
+
+use super::effect::{Effect, Held, Judged, Own};
+use super::event::VerdictKind;
+use super::in_flight::Entry;
+use super::refusal::Answer;
+use super::{ClientMode, Output, Session};
+
+impl Session {
+    /// What the rules left of a command goes up, after what must come first.
+    pub(super) fn forward(
+        &mut self,
+        command: &Command<'_>,
+        permit: Permit,
+        mut held: Held,
+        names: &[(&MailboxArg<'_>, Option<Box<[u8]>>)],
+        took: Option<Duration>,
+        now: Instant,
+    ) {
+        let narrowing = permit.narrowing();
+        let narrowed = !narrowing.is_none();
+        held.judged = Judged {
+            verdict: Some(if narrowed { VerdictKind::Narrowed } else { VerdictKind::Allowed }),
+            by: permit.by().clone(),
+            shadow: permit.shadow().clone(),
+        };
+        self.note_verdict(&held.judged, took);
+        if self.audit_failing && self.is_recorded(&held) {
+            self.note(super::event::Note::RefusedForAudit);
+            held.judged = Judged::default();
+            return self.refuse_held(held, &Answer::Unavailable);
+        }
+        if self.filtered() && self.answer_from_view(command, &mut held, now) {
+            return;
+        }
+        let frame = command.frame();
+        let mut patch = Patch::new(frame);
+        for (arg, octets) in names {
+            // In filtered scope only the upstream's own spelling goes up (surface R2).
+            if let (true, Some(octets)) = (self.filtered(), octets) {
+                let mut text = Vec::new();
+                crate::wire::encode::string(&mut text, octets, self.utf8_mode(), self.leg.capabilities.literal_plus);
+                patch.replace(arg.span(), text);
+            }
+        }
+        match &command.args {
+            Args::Open(_) if narrowing.examine => {
+                patch.replace(command.verb_span.clone(), "EXAMINE");
+                if let Effect::Opening(opening) = &mut held.effect {
+                    opening.examine = true;
+                }
+            }
+            Args::Fetch(fetch) if narrowing.peek => {
+                for item in fetch.items.iter().filter(|item| !item.peek) {
+                    peek(&mut patch, frame, item, &mut held.effect);
+                }
+            }
+            Args::Store(store) if narrowing.drops_flags() => {
+                self.drop_flags(&mut patch, store, narrowing, &mut held.effect);
+            }
+            Args::None if narrowing.expunge_nothing && command.verb == Verb::Close => {
+                held.effect = Effect::Closing { uids: None };
+                let read_only = self.state.selected().is_some_and(|selected| selected.read_only);
+                if !read_only {
+                    if !self.leg.capabilities.unselect {
+                        let answer = Answer::Refused { text: "[CANNOT] the server cannot close without expunging" };
+                        return self.refuse_held(held, &answer);
+                    }
+                    patch.replace(command.verb_span.clone(), "UNSELECT");
+                }
+            }
+            Args::Enable(words) => {
+                if !self.narrow_enable(words, &mut patch, &mut held) {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        let from = command.tag.span.end.saturating_add(1);
+        let line = patch.to_vec();
+        // The tag is never touched by a patch: what stands behind it is where it was.
+        held.line = line.get(from..).unwrap_or_default().to_vec();
+        self.prepare(held, now);
+    }
+
+    /// ENABLE goes up with what is offered; where nothing is left, nothing is enabled (RFC 5161 §3.1).
+    pub(super) fn narrow_enable(
+        &mut self,
+        words: &[crate::wire::command::Word<'_>],
+        patch: &mut Patch<'_>,
+        held: &mut Held,
+    ) -> bool {
+        let kept: Vec<&str> = words.iter().map(|word| word.text).filter(|word| self.may_enable(word)).collect();
+        let utf8 =
+            kept.iter().any(|word| ["UTF8=ACCEPT", "IMAP4rev2"].iter().any(|name| name.eq_ignore_ascii_case(word)));
+        held.effect = Effect::Enabling { utf8 };
+        if kept.is_empty() {
+            let mut line = b"* ENABLED\r\n".to_vec();
+            Answer::Completed(Verb::Enable).write(&held.tag, &mut line);
+            self.answer_in_turn(line);
+            return false;
+        }
+        if kept.len() < words.len()
+            && let (Some(first), Some(last)) = (words.first(), words.last())
+        {
+            patch.replace(first.span.start..last.span.end, kept.join(" "));
+        }
+        true
+    }
+
+    pub(super) fn drop_flags(
+        &self,
+        patch: &mut Patch<'_>,
+        store: &crate::wire::command::store::Store,
+        narrowing: crate::policy::Narrowing,
+        effect: &mut Effect,
+    ) {
+        use crate::imap::message::Flag;
+        let dropped = |flag: &Flag| match flag {
+            Flag::Seen => narrowing.drop_seen,
+            Flag::Deleted => narrowing.drop_deleted,
+            _ => narrowing.drop_other,
+        };
+        let kept: Vec<String> =
+            store.flags.flags.iter().filter(|arg| !dropped(&arg.flag)).map(|arg| arg.flag.name().to_owned()).collect();
+        patch.replace(store.flags.span.clone(), format!("({})", kept.join(" ")));
+        if store.action == crate::wire::command::store::StoreAction::Replace {
+            // Replacing would clear flags that may not be touched: those that may be set are added (RFC 4314 §4).
+            let silent = if store.silent { ".SILENT" } else { "" };
+            patch.replace(store.action_span.clone(), format!("+FLAGS{silent}"));
+        }
+        if let Effect::Storing { flags, dropped: gone, .. } = effect {
+            let (lost, left) = std::mem::take(flags).into_iter().partition(dropped);
+            *gone = lost;
+            *flags = left;
+        }
+    }
+
+    pub(super) fn is_recorded(&self, held: &Held) -> bool {
+        !matches!(
+            held.effect,
+            Effect::Plain | Effect::Idle { .. } | Effect::Enabling { .. } | Effect::Closing { uids: None }
+        ) || matches!(held.verb, Verb::Idle)
+    }
+
+    /// Asks first for the UIDs that the record needs, where the command does not name them.
+    pub(super) fn prepare(&mut self, mut held: Held, now: Instant) {
+        let own = match &held.effect {
+            Effect::Fetching(reads) if reads.ask.is_some() => {
+                reads.ask.clone().map(|set| (fetch_uids(&set), Own::Uids))
+            }
+            Effect::Storing { ask: Some(set), .. } | Effect::Copying { ask: Some(set), .. } => {
+                Some((fetch_uids(set), Own::Uids))
+            }
+            Effect::Expunging { .. } | Effect::Closing { uids: Some(_) }
+                if !self.state.selected().is_some_and(|selected| selected.read_only) =>
+            {
+                Some((b"UID SEARCH DELETED".to_vec(), Own::Deleted))
+            }
+            _ => None,
+        };
+        match own {
+            // What the upstream answers to ours must be told from what it answers to the client's.
+            Some((line, own)) if self.in_flight.is_empty() => {
+                self.held = Some(Box::new(held));
+                self.send_own_as(&line, own, now);
+            }
+            Some(_) => {
+                held.wait_quiet = true;
+                self.held = Some(Box::new(held));
+            }
+            None => {
+                held.ready = now;
+                self.record_intent(held, now);
+            }
+        }
+    }
+
+    /// All before it is answered: a command that waited for quiet goes on.
+    pub(super) fn resume_held(&mut self, now: Instant) {
+        if self.in_flight.is_empty()
+            && let Some(mut held) = self.held.take_if(|held| held.wait_quiet)
+        {
+            held.wait_quiet = false;
+            self.prepare(*held, now);
+        }
+    }
+
+    /// The UIDs are known: the record goes first (audit.md §3).
+    pub(super) fn record_intent(&mut self, held: Held, now: Instant) {
+        match self.intent(&held) {
+            Some(event) => {
+                self.held = Some(Box::new(held));
+                self.out.push(Output::Intent(Box::new(event)));
+            }
+            None => self.send_held(held, now),
+        }
+    }
+
+    /// Up it goes.
+    pub(super) fn send_held(&mut self, held: Held, now: Instant) {
+        let serial = self.in_flight.next_serial();
+        let idle = held.verb == Verb::Idle;
+        let judged = (!held.judged.by.is_empty()
+            || !held.judged.shadow.is_empty()
+            || held.judged.verdict == Some(VerdictKind::Narrowed))
+        .then(|| Box::new(held.judged));
+        self.in_flight.push(Entry {
+            serial,
+            tag: held.tag,
+            cmd: held.cmd,
+            verb: held.verb,
+            kind: held.kind,
+            since: held.since,
+            sent: now,
+            effect: held.effect,
+            mailbox: held.mailbox,
+            judged,
+            overhead: now.saturating_duration_since(held.ready),
+        });
+        if idle {
+            self.mode = ClientMode::Idle;
+            self.move_phase(Some(super::event::SessionPhase::Idle));
+        }
+        match held.stream {
+            Some(stream) => self.send_stream(serial, &held.line, stream, now),
+            None => self.send_with_literals(serial, &held.line),
+        }
+    }
+}
+
+/// The form of an item that leaves `\Seen` alone. The old forms have none of their own: they become sections, and the answer
+/// is given their name again.
+fn peek(patch: &mut Patch<'_>, frame: &[u8], item: &crate::wire::command::FetchItem<'_>, effect: &mut Effect) {
+    let rename = |effect: &mut Effect, from: &'static str, to: &'static str| {
+        if let Effect::Fetching(reads) = effect {
+            reads.renames.push((from, to));
+        }
+    };
+    match item.kind {
+        FetchKind::Rfc822 => {
+            patch.replace(item.span.clone(), "BODY.PEEK[]");
+            rename(effect, "BODY[]", "RFC822");
+        }
+        FetchKind::Rfc822Text => {
+            patch.replace(item.span.clone(), "BODY.PEEK[TEXT]");
+            rename(effect, "BODY[TEXT]", "RFC822.TEXT");
+        }
+        _ => {
+            let text = frame.get(item.span.clone()).unwrap_or_default();
+            if let Some(bracket) = memchr::memchr(b'[', text) {
+                patch.insert(item.span.start.saturating_add(bracket), ".PEEK");
+            }
+        }
+    }
+}
+
+fn fetch_uids(set: &[u8]) -> Vec<u8> {
+    [b"FETCH ", set, b" (UID)"].concat()
+}
