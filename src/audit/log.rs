@@ -1,0 +1,210 @@
+//! The door to the log: sessions hand over batches of events and wait until they stand.
+//!
+//! ```text
+//!   session ─▶ Log::submit ─▶ queue, 4,096 records ─▶ writer ─▶ write(2) ─▶ Pending::written
+//!              waits while full                         └─▶ sync: fdatasync ≤ 50 ms or 256 records later, then head
+//!                                                  watch: no word for 5 s? the log fails
+//! ```
+//!
+//! Sessions wait for the kernel, never for the disk. While the log fails, [`OnFailure::Refuse`] answers at once that the
+//! batch does not stand; [`OnFailure::Continue`] counts it, gives its numbers away and names them in `audit.gap`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::chain::Hash;
+use super::error::{LogFailing, OpenError};
+use super::segment::{Disk, RealDisk};
+use super::shared::{Batch, Shared, Stop};
+use super::{sync, writer};
+use crate::session::event::{Event, LogObserver, OnFailure, StopReason};
+
+/// Where and how to record.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Directory of the segments; made where there is none.
+    pub directory: PathBuf,
+    /// What holds while records cannot be written.
+    pub on_failure: OnFailure,
+    /// Octets of the disk that must be free, or 5 % of it, whichever is less.
+    pub min_free: u64,
+    /// Host name.
+    pub node: Arc<str>,
+    /// Version of this program.
+    pub version: Arc<str>,
+}
+
+/// What only tests set otherwise.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tuning {
+    /// Octets of a segment at which the next one begins.
+    pub segment: u64,
+    /// How long a record may be in the kernel only.
+    pub sync_after: Duration,
+    /// Silence after which the log fails.
+    pub stall: Duration,
+    /// Time between two attempts to end a failure.
+    pub retry: Duration,
+    /// Time between two looks at the free space.
+    pub look: Duration,
+}
+
+impl Tuning {
+    /// As audit.md says.
+    pub const STANDARD: Self = Self {
+        segment: 64 * 1024 * 1024,
+        sync_after: Duration::from_millis(50),
+        stall: Duration::from_secs(5),
+        retry: Duration::from_millis(500),
+        look: Duration::from_millis(400),
+    };
+}
+
+/// One event to record.
+#[derive(Debug)]
+pub struct Entry {
+    /// What happened.
+    pub event: Box<Event>,
+    /// Number of the record that announced it.
+    pub intent: Option<u64>,
+}
+
+/// The audit log. A clone is another handle to the same log; with the last one the log ends as if the process had died,
+/// unless it was [closed](Log::close).
+#[derive(Debug, Clone)]
+pub struct Log {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Log {
+    /// Takes up the log in a directory, or begins one, and starts to write.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be written to, another process writes there, what is there was altered, or there is no room.
+    pub fn open(settings: Settings, observer: Arc<dyn LogObserver>) -> Result<Self, OpenError> {
+        Self::open_with(settings, observer, Tuning::STANDARD, Arc::new(RealDisk))
+    }
+
+    pub(super) fn open_with(
+        settings: Settings,
+        observer: Arc<dyn LogObserver>,
+        tuning: Tuning,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, OpenError> {
+        let writer = writer::Writer::open(settings, observer, tuning, disk)?;
+        let shared = writer.shared();
+        let path = shared.directory.path().to_owned();
+        let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.into())
+                .spawn(work)
+                .map_err(|error| OpenError::io(&path, "no thread can be started for the audit log", &error))
+        };
+        let (to_sync, to_watch) = (Arc::clone(&shared), Arc::clone(&shared));
+        let mut handle = Handle { shared, threads: Vec::with_capacity(3) };
+        // Should one not start, dropping the handle ends those that did.
+        handle.threads.push(start("audit-writer", Box::new(move || writer.run()))?);
+        handle.threads.push(start("audit-sync", Box::new(move || sync::run(&to_sync)))?);
+        handle.threads.push(start("audit-watch", Box::new(move || to_watch.watch()))?);
+        Ok(Self { handle: Arc::new(handle) })
+    }
+
+    /// Hands over events that belong together, in order. Waits while the queue is full.
+    ///
+    /// What is handed over is recorded even where nobody waits for the result.
+    pub async fn submit(&self, batch: Vec<Entry>) -> Pending {
+        let shared = &*self.handle.shared;
+        if batch.is_empty() {
+            return Pending(Waiting::Known(Ok(shared.head().0)));
+        }
+        if shared.refuses(&batch) || !shared.has_room_for(batch.len()).await {
+            return Pending(Waiting::Known(Err(LogFailing)));
+        }
+        let (done, written) = oneshot::channel();
+        shared.enqueue(Batch { entries: batch, done });
+        Pending(Waiting::For(written))
+    }
+
+    /// Does the log fail, so that nothing may happen that it should record? Never under [`OnFailure::Continue`].
+    #[must_use]
+    pub fn failing(&self) -> bool {
+        self.handle.shared.refusing()
+    }
+
+    /// Tells when [`Log::failing`] changes.
+    #[must_use]
+    pub fn watch_failing(&self) -> watch::Receiver<bool> {
+        self.handle.shared.watch_refusing()
+    }
+
+    /// Number and hash of the newest record, and the id of the log.
+    #[must_use]
+    pub fn head(&self) -> (u64, Hash, Arc<str>) {
+        let (seq, hash) = self.handle.shared.head();
+        (seq, hash, Arc::clone(&self.handle.shared.name.log))
+    }
+
+    /// Records waiting to be written, and how many may wait.
+    #[must_use]
+    pub fn queue(&self) -> (usize, usize) {
+        self.handle.shared.queued()
+    }
+
+    /// Records `proxy.stop`, ends the segment and has the disk hold it. Nothing can be recorded after that.
+    ///
+    /// # Errors
+    ///
+    /// The log fails, and the last records could not be written even into the room kept for them.
+    pub async fn close(&self, reason: StopReason) -> Result<(), LogFailing> {
+        let (done, closed) = oneshot::channel();
+        self.handle.shared.stop(Stop::Close(reason, done));
+        closed.await.map_err(|_| LogFailing)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.stop(Stop::Abandon);
+        for thread in self.threads.drain(..) {
+            // One that panicked has said so, and made the log fail.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A batch that was handed over.
+#[derive(Debug)]
+#[must_use = "what was not recorded must not happen"]
+pub struct Pending(Waiting);
+
+#[derive(Debug)]
+enum Waiting {
+    Known(Result<u64, LogFailing>),
+    For(oneshot::Receiver<u64>),
+}
+
+impl Pending {
+    /// Waits until the whole batch is in the kernel: no kill of this process can lose it. Gives the number of its last
+    /// record.
+    ///
+    /// # Errors
+    ///
+    /// The log fails, and the batch must be taken as not recorded.
+    pub async fn written(self) -> Result<u64, LogFailing> {
+        match self.0 {
+            Waiting::Known(result) => result,
+            Waiting::For(written) => written.await.map_err(|_| LogFailing),
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! What sessions, the writer, the syncer and the watch have in common: the queue, the numbers, and whether the log fails.
+//!
+//! ```text
+//!   enqueue ─▶ queue ─▶ (writer: lines) ─▶ waiting ─▶ written
+//!                 └─────────── fail ──────────┘        refuse: answered at once;  continue: lost, ─▶ audit.gap
+//! ```
+//!
+//! **Invariant:** while the log fails, numbers are given only under the lock, so that those given away without a record
+//! and those of records never meet.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use super::chain::{Hash, Position};
+use super::log::{Entry, Settings, Tuning};
+use super::record::LogName;
+use super::segment::{Directory, Disk, Noted};
+use crate::session::event::{EventKind, GapReason, LogObserver, OnFailure, StopReason};
+
+/// Records that may wait.
+pub(super) const QUEUE: usize = 4096;
+
+/// Events that were handed over together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub entries: Vec<Entry>,
+    pub done: oneshot::Sender<u64>,
+}
+
+impl Batch {
+    fn permits(&self) -> usize {
+        permits(self.entries.len())
+    }
+}
+
+/// A batch larger than the queue may stand in an empty one.
+fn permits(records: usize) -> usize {
+    records.min(QUEUE)
+}
+
+/// May these be written into the room kept for the last records?
+fn are_last_words(entries: &[Entry]) -> bool {
+    entries.iter().all(|entry| matches!(entry.event.kind, EventKind::AdminAction { .. } | EventKind::ProxyDrain { .. }))
+}
+
+/// Who waits for a batch whose lines are being written.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub done: oneshot::Sender<u64>,
+    /// Number of its last record.
+    pub seq: u64,
+}
+
+/// How the log is to end.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// With its last records; then tell.
+    Close(StopReason, oneshot::Sender<()>),
+    /// As it stands.
+    Abandon,
+}
+
+/// Numbers that were given away without a record.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub first: u64,
+    pub by_type: Vec<(&'static str, u64)>,
+    pub reason: GapReason,
+}
+
+impl Lost {
+    pub fn add(&mut self, type_name: &'static str, n: u64) {
+        match self.by_type.iter_mut().find(|(name, _)| *name == type_name) {
+            Some((_, count)) => *count = count.saturating_add(n),
+            None => self.by_type.push((type_name, n)),
+        }
+    }
+
+    /// The record that names them, where `next` is its own number.
+    pub fn event(&self, next: u64) -> EventKind {
+        EventKind::AuditGap {
+            first: self.first,
+            last: next.saturating_sub(1),
+            n: next.saturating_sub(self.first),
+            by_type: self.by_type.clone(),
+            reason: self.reason,
+        }
+    }
+}
+
+/// What is behind the lock.
+#[derive(Debug)]
+pub(super) struct State {
+    pub queue: VecDeque<Batch>,
+    /// Records in it.
+    queued: usize,
+    /// Those whose lines are being written.
+    pub waiting: Vec<Waiter>,
+    /// The next number.
+    pub next_seq: u64,
+    /// The newest record that is in the kernel.
+    pub newest: Noted,
+    pub failing: Option<GapReason>,
+    /// Lost, and not yet named by a record.
+    pub lost: Option<Lost>,
+    closing: Option<StopReason>,
+    closed: Option<oneshot::Sender<()>>,
+    abandoned: bool,
+    /// The writer waits for work.
+    asleep: bool,
+}
+
+/// What the writer is to do next.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Write what is queued, or what was lost.
+    Round,
+    /// Try whether the log works again.
+    Heal,
+    /// Write the last records and end.
+    Close(StopReason),
+    /// End.
+    Abandon,
+}
+
+/// What is in the kernel and may not be on disk.
+#[derive(Debug)]
+pub(super) struct Unsynced {
+    pub tails: Vec<Tail>,
+    pub records: u64,
+    /// When the first of them was written.
+    pub since: Option<Instant>,
+    /// The newest of them.
+    pub newest: Noted,
+    /// A sync failed: the kernel may have forgotten that these bytes are not on disk.
+    pub broken: bool,
+    /// The writer ended.
+    pub ended: bool,
+}
+
+/// Part of a segment.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    pub file: Arc<File>,
+    pub from: u64,
+    pub to: u64,
+}
+
+/// Since when somebody is at work on the disk: milliseconds of the log's life, and one; 0 is not.
+#[derive(Debug, Default)]
+pub(super) struct Busy(AtomicU64);
+
+pub(super) struct Shared {
+    pub settings: Settings,
+    pub tuning: Tuning,
+    pub name: LogName,
+    pub directory: Directory,
+    pub disk: Arc<dyn Disk>,
+    pub observer: Arc<dyn LogObserver>,
+    state: Mutex<State>,
+    work: Condvar,
+    room: Semaphore,
+    /// As in the state, to be read without the lock.
+    failing: AtomicBool,
+    refusing: watch::Sender<bool>,
+    /// Less is free than must be.
+    pub no_room: AtomicBool,
+    unsynced: Mutex<Unsynced>,
+    pub to_sync: Condvar,
+    ended: Condvar,
+    /// The `head` file: who holds it syncs.
+    pub head_file: Mutex<File>,
+    began: Instant,
+    pub writing: Busy,
+    pub syncing: Busy,
+}
+
+/// A thread that panics leaves no half of anything behind a lock here: what it held is as good as before.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub fn new(
+        settings: Settings,
+        tuning: Tuning,
+        name: LogName,
+        directory: Directory,
+        (disk, observer): (Arc<dyn Disk>, Arc<dyn LogObserver>),
+        head_file: File,
+        position: Position,
+    ) -> Self {
+        let newest = Noted { seq: position.next_seq.saturating_sub(1), hash: position.prev };
+        Self {
+            settings,
+            tuning,
+            name,
+            directory,
+            disk,
+            observer,
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                queued: 0,
+                waiting: Vec::new(),
+                next_seq: position.next_seq,
+                newest,
+                failing: None,
+                lost: None,
+                closing: None,
+                closed: None,
+                abandoned: false,
+                asleep: false,
+            }),
+            work: Condvar::new(),
+            room: Semaphore::new(QUEUE),
+            failing: AtomicBool::new(false),
+            refusing: watch::Sender::new(false),
+            no_room: AtomicBool::new(false),
+            unsynced: Mutex::new(Unsynced {
+                tails: Vec::new(),
+                records: 0,
+                since: None,
+                newest,
+                broken: false,
+                ended: false,
+            }),
+            to_sync: Condvar::new(),
+            ended: Condvar::new(),
+            head_file: Mutex::new(head_file),
+            began: Instant::now(),
+            writing: Busy::default(),
+            syncing: Busy::default(),
+        }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.state)
+    }
+
+    pub fn unsynced(&self) -> MutexGuard<'_, Unsynced> {
+        locked(&self.unsynced)
+    }
+
+    pub fn refusing(&self) -> bool {
+        self.settings.on_failure == OnFailure::Refuse && self.failing()
+    }
+
+    pub fn watch_refusing(&self) -> watch::Receiver<bool> {
+        self.refusing.subscribe()
+    }
+
+    pub fn head(&self) -> (u64, Hash) {
+        let newest = self.state().newest;
+        (newest.seq, newest.hash)
+    }
+
+    pub fn queued(&self) -> (usize, usize) {
+        (self.state().queued, QUEUE)
+    }
+
+    /// Are these not recorded, whatever happens?
+    pub fn refuses(&self, entries: &[Entry]) -> bool {
+        self.refusing() && !are_last_words(entries)
+    }
+
+    /// Waits until so many records may be queued; `false`: there will be no queue.
+    pub async fn has_room_for(&self, records: usize) -> bool {
+        let permits = u32::try_from(permits(records)).unwrap_or(u32::MAX);
+        match self.room.acquire_many(permits).await {
+            Ok(permits) => {
+                permits.forget();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Queues a batch for which there is room.
+    pub fn enqueue(&self, batch: Batch) {
+        let permits = batch.permits();
+        let mut state = self.state();
+        let ending = state.closing.is_some() || state.abandoned;
+        if !ending && (state.failing.is_none() || are_last_words(&batch.entries)) {
+            state.queued = state.queued.saturating_add(permits);
+            state.queue.push_back(batch);
+            if std::mem::take(&mut state.asleep) {
+                self.work.notify_one();
+            }
+            return;
+        }
+        if !ending && self.settings.on_failure == OnFailure::Continue {
+            self.lose(&mut state, batch);
+        }
+        drop(state);
+        self.room.add_permits(permits);
+    }
+
+    /// Gives the numbers of a batch away.
+    fn lose(&self, state: &mut State, batch: Batch) {
+        let reason = state.failing.unwrap_or(GapReason::IoError);
+        let first = state.next_seq;
+        let lost = state.lost.get_or_insert_with(|| Lost { first, by_type: Vec::new(), reason });
+        for entry in &batch.entries {
+            lost.add(entry.event.kind.type_name(), 1);
+        }
+        let n = batch.entries.len() as u64;
+        state.next_seq = first.saturating_add(n);
+        self.observer.lost(reason, n);
+        let _ = batch.done.send(state.next_seq.saturating_sub(1));
+    }
+
+    /// What the writer is to do; waits until there is something. While the log fails, not longer than until `retry`.
+    pub fn next(&self, retry: &mut Option<Instant>) -> Work {
+        let mut state = self.state();
+        loop {
+            if state.abandoned {
+                return Work::Abandon;
+            }
+            if !state.queue.is_empty() || (state.lost.is_some() && state.failing.is_none()) {
+                return Work::Round;
+            }
+            if let Some(reason) = state.closing {
+                return Work::Close(reason);
+            }
+            state.asleep = true;
+            if state.failing.is_none() {
+                *retry = None;
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let now = Instant::now();
+            let at = *retry.get_or_insert(now + self.tuning.retry);
+            if at <= now {
+                *retry = None;
+                return Work::Heal;
+            }
+            state = self.work.wait_timeout(state, at - now).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes batches from the queue, so many records or one batch.
+    pub fn take(&self, state: &mut State, records: usize, into: &mut Vec<Batch>) {
+        let mut taken = 0;
+        while let Some(batch) = state.queue.pop_front_if(|batch| taken == 0 || taken + batch.entries.len() <= records) {
+            taken += batch.entries.len();
+            state.queued = state.queued.saturating_sub(batch.permits());
+            self.room.add_permits(batch.permits());
+            into.push(batch);
+        }
+    }
+
+    /// The log fails from now on: whoever waits is answered.
+    pub fn fail(&self, reason: GapReason, why: &dyn std::fmt::Display) {
+        self.fail_with(&mut self.state(), reason, why);
+    }
+
+    pub fn fail_with(&self, state: &mut State, reason: GapReason, why: &dyn std::fmt::Display) {
+        let refuse = self.settings.on_failure == OnFailure::Refuse;
+        if state.failing.is_none() {
+            state.failing = Some(reason);
+            self.failing.store(true, Ordering::Relaxed);
+            self.observer.failing(true);
+            self.refusing.send_replace(refuse);
+            tracing::error!(reason = reason.as_str(), "the audit log fails: {why}");
+        }
+        for waiter in state.waiting.drain(..).filter(|_| !refuse) {
+            let _ = waiter.done.send(waiter.seq);
+        }
+        let queue = std::mem::take(&mut state.queue);
+        self.room.add_permits(std::mem::take(&mut state.queued));
+        // Under `refuse` dropping them is the answer.
+        for batch in queue.into_iter().filter(|_| !refuse) {
+            self.lose(state, batch);
+        }
+        state.asleep = false;
+        self.work.notify_one();
+    }
+
+    /// The log works again.
+    pub fn works(&self) {
+        let mut state = self.state();
+        if state.failing.take().is_some() {
+            self.failing.store(false, Ordering::Relaxed);
+            self.observer.failing(false);
+            self.refusing.send_replace(false);
+            tracing::info!("the audit log works again");
+        }
+    }
+
+    pub fn failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Asks the writer to end.
+    pub fn stop(&self, stop: Stop) {
+        let mut state = self.state();
+        match stop {
+            Stop::Abandon => state.abandoned = true,
+            Stop::Close(reason, done) if state.closing.is_none() && !state.abandoned => {
+                (state.closing, state.closed) = (Some(reason), Some(done));
+            }
+            Stop::Close(..) => {}
+        }
+        state.asleep = false;
+        self.work.notify_one();
+    }
+
+    /// The writer ended. `closed`: the last records are on disk.
+    pub fn end(&self, closed: bool) {
+        let mut state = self.state();
+        state.abandoned = true;
+        if let Some(done) = state.closed.take().filter(|_| closed) {
+            let _ = done.send(());
+        }
+        state.waiting.clear();
+        state.queue.clear();
+        drop(state);
+        self.room.close();
+        self.unsynced().ended = true;
+        self.to_sync.notify_all();
+        self.ended.notify_all();
+    }
+
+    /// Does work that the disk may hold up, under the eyes of the watch.
+    pub fn on_disk<T>(&self, busy: &Busy, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        busy.0.store(since.saturating_add(1), Ordering::Relaxed);
+        let result = work();
+        busy.0.store(0, Ordering::Relaxed);
+        result
+    }
+
+    /// Makes the log fail when the disk gives no word. A thread of its own: the others are those that would be stuck.
+    pub fn watch(&self) {
+        let mut unsynced = self.unsynced();
+        while !unsynced.ended {
+            unsynced =
+                self.ended.wait_timeout(unsynced, self.tuning.stall / 10).unwrap_or_else(PoisonError::into_inner).0;
+            if self.is_stuck(&self.writing) || self.is_stuck(&self.syncing) {
+                drop(unsynced);
+                let mut state = self.state();
+                self.fail_with(&mut state, GapReason::IoError, &"the disk gives no word");
+                state.closed = None;
+                drop(state);
+                unsynced = self.unsynced();
+            }
+        }
+    }
+
+    fn is_stuck(&self, busy: &Busy) -> bool {
+        let since = busy.0.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis);
+        since.is_some_and(|since| self.began.elapsed().saturating_sub(since) >= self.tuning.stall)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("settings", &self.settings).field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! Kernel → disk: what was written is synced a moment later, and `head` renewed. On a thread of its own, so that the next
+//! write does not wait for the disk. It also looks how much room there is.
+//!
+//! ```text
+//!   wrote ─▶ Unsynced ── 50 ms or 256 records ─▶ fdatasync ─▶ head
+//! ```
+
+use std::io::{self, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::chain::{Hash, Position};
+use super::lines::{Line, Lines, Piece};
+use super::segment::{Noted, Space};
+use super::shared::{Shared, Tail, locked};
+use super::writer::reason_of;
+use crate::session::event::GapReason;
+
+/// Records that may be in the kernel only.
+const RECORDS: u64 = 256;
+
+/// Octets that are written again at once.
+const AGAIN: usize = 64 * 1024;
+
+/// Syncs until the writer ends.
+pub(super) fn run(shared: &Arc<Shared>) {
+    let mut looked = Instant::now();
+    while let Some(due) = wait(shared, looked + shared.tuning.look) {
+        if due.look {
+            looked = Instant::now();
+            look(shared);
+        }
+        if due.sync
+            && let Err(error) = sync(shared)
+        {
+            shared.fail(reason_of(&error), &error);
+        }
+    }
+}
+
+/// What there is to do.
+struct Due {
+    sync: bool,
+    look: bool,
+}
+
+/// Waits until there is something to do; `None`: never again.
+fn wait(shared: &Shared, look_at: Instant) -> Option<Due> {
+    let mut unsynced = shared.unsynced();
+    loop {
+        if unsynced.ended {
+            return None;
+        }
+        let now = Instant::now();
+        // While the log fails the writer syncs what it tries.
+        let sync_at = unsynced.since.filter(|_| !shared.failing()).map(|since| since + shared.tuning.sync_after);
+        let due =
+            Due { sync: sync_at.is_some_and(|at| at <= now || unsynced.records >= RECORDS), look: look_at <= now };
+        if due.sync || due.look {
+            return Some(due);
+        }
+        let until = sync_at.map_or(look_at, |at| at.min(look_at));
+        unsynced = shared.to_sync.wait_timeout(unsynced, until - now).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+/// Is there room? Below its threshold the log fails before the file system does.
+fn look(shared: &Shared) {
+    let space = shared.on_disk(&shared.syncing, || shared.disk.space(shared.directory.handle()));
+    let space = match space {
+        Ok(space) => space,
+        Err(error) => return shared.fail(GapReason::IoError, &error),
+    };
+    #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+    shared.observer.disk_free(space.free as f64 / space.total.max(1) as f64);
+    let needed = threshold(space, shared.settings.min_free);
+    shared.no_room.store(space.free < needed, Ordering::Relaxed);
+    if space.free < needed && !shared.failing() {
+        let why = format!("{} MiB are free, {} MiB are needed", space.free >> 20, needed >> 20);
+        shared.fail(GapReason::DiskFull, &why);
+    }
+}
+
+/// What must be free: so much, or 5 % of the disk, whichever is less.
+pub(super) fn threshold(space: Space, min_free: u64) -> u64 {
+    min_free.min(space.total / 20)
+}
+
+impl Shared {
+    /// `records` lines stand in `tail` and wait to be synced.
+    pub(super) fn wrote(&self, tail: Tail, records: u64, newest: Noted) {
+        let mut unsynced = self.unsynced();
+        match unsynced.tails.last_mut() {
+            Some(last) if Arc::ptr_eq(&last.file, &tail.file) => last.to = tail.to,
+            _ => unsynced.tails.push(tail),
+        }
+        unsynced.newest = newest;
+        let before = unsynced.records;
+        unsynced.records = before.saturating_add(records);
+        let first = unsynced.since.is_none();
+        unsynced.since.get_or_insert_with(Instant::now);
+        if first || (before < RECORDS && unsynced.records >= RECORDS) {
+            self.to_sync.notify_one();
+        }
+    }
+}
+
+/// Has the disk hold all that was written, and renews `head`.
+pub(super) fn sync(shared: &Shared) -> io::Result<()> {
+    let head_file = locked(&shared.head_file);
+    let mut unsynced = shared.unsynced();
+    let (tails, newest, broken) = (unsynced.tails.clone(), unsynced.newest, unsynced.broken);
+    (unsynced.records, unsynced.since) = (0, None);
+    drop(unsynced);
+    if tails.is_empty() {
+        return Ok(());
+    }
+    let began = Instant::now();
+    let result = shared.on_disk(&shared.syncing, || {
+        if broken {
+            write_again(shared, &tails, newest)?;
+        }
+        tails.iter().try_for_each(|tail| shared.disk.sync(&tail.file))?;
+        newest.write(&*shared.disk, &head_file)
+    });
+    shared.observer.synced(began.elapsed());
+    let mut unsynced = shared.unsynced();
+    unsynced.broken = result.is_err();
+    if result.is_ok() {
+        unsynced.tails.retain_mut(|tail| {
+            if let Some(synced) = tails.iter().find(|synced| Arc::ptr_eq(&synced.file, &tail.file)) {
+                tail.from = synced.to;
+            }
+            tail.from < tail.to
+        });
+    } else {
+        unsynced.since.get_or_insert(began);
+    }
+    result
+}
+
+/// After a sync that failed the kernel may take what it holds for written. If it still has the bytes, and they are ours,
+/// they are handed to it once more.
+fn write_again(shared: &Shared, tails: &[Tail], newest: Noted) -> io::Result<()> {
+    if last_hash(tails)? != Some(newest.hash) {
+        return Err(io::Error::other("records that were not on disk yet are gone"));
+    }
+    let mut buffer = vec![0; AGAIN];
+    for tail in tails {
+        let mut at = tail.from;
+        while at < tail.to {
+            let n = usize::try_from(tail.to - at).unwrap_or(AGAIN).min(AGAIN);
+            let Some(bytes) = buffer.get_mut(..n) else { break };
+            tail.file.read_exact_at(bytes, at)?;
+            shared.disk.write_at(&tail.file, bytes, at)?;
+            at += n as u64;
+        }
+    }
+    Ok(())
+}
+
+/// The hash of the last line, if all of them hang together.
+fn last_hash(tails: &[Tail]) -> io::Result<Option<Hash>> {
+    let mut position: Option<Position> = None;
+    for tail in tails {
+        let mut file = &*tail.file;
+        file.seek(SeekFrom::Start(tail.from))?;
+        let mut lines = Lines::new(io::Read::take(file, tail.to - tail.from));
+        loop {
+            match lines.next()? {
+                Piece::Line(bytes) => match Line::parse(bytes) {
+                    Ok(line) if position.is_none_or(|position| line.follows(position)) => {
+                        position = Some(Position { next_seq: line.seq, prev: Hash::ZERO }.after(bytes));
+                    }
+                    _ => return Ok(None),
+                },
+                Piece::Unfinished(0) => break,
+                Piece::Unfinished(_) | Piece::TooLong(_) => return Ok(None),
+            }
+        }
+    }
+    Ok(position.map(|position| position.prev))
+}

@@ -1,0 +1,393 @@
+//! The thread that owns the segment: it numbers events, spells them, and hands all that is queued to the kernel at once.
+//!
+//! ```text
+//!   queue ─▶ up to 256 records ─▶ lines ─▶ one write(2) ─▶ whoever waits is told, then the next
+//!                                   └─ full? audit.close ─▶ new segment ─▶ audit.open
+//!   failed: cut back to the last whole line ─▶ each second: audit.gap, audit.close, audit.open, each with its sync ─▶ works
+//! ```
+//!
+//! A failure ends in a new segment: the end of the old one and the begin of the new one are the two appends in a row that
+//! prove that the disk works, the old file is not trusted further, and the log shows that something was amiss.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::chain::{Hash, Position};
+use super::error::OpenError;
+use super::log::{Settings, Tuning};
+use super::record::{self, LogName};
+use super::segment::{Directory, Disk, Noted};
+use super::shared::{Batch, Lost, Shared, State, Tail, Waiter, Work};
+use super::{ids, resume, sync};
+use crate::session::event::{
+    CloseSegment, Durability, Event, EventKind, GapReason, LogObserver, OnFailure, OpenReason, StopReason,
+};
+
+/// Records written at once: no more are told at once that they stand, and none waits for the spelling of more.
+const ROUND: usize = 256;
+
+/// Buffers larger than this are given back.
+const KEEP: usize = 1024 * 1024;
+
+/// Writes the log.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    segment: Option<Segment>,
+    next_segment: u32,
+    position: Position,
+    lines: Vec<u8>,
+    /// What the lines are, in order.
+    sorts: Vec<Sort>,
+    undo: Undo,
+    batches: Vec<Batch>,
+    waiters: Vec<Waiter>,
+}
+
+/// The segment that is open.
+struct Segment {
+    file: Arc<File>,
+    /// Octets of its whole lines.
+    len: u64,
+    records: u64,
+}
+
+/// The lines of one event.
+struct Sort {
+    type_name: &'static str,
+    area: &'static str,
+    lines: u64,
+}
+
+/// What holds again if lines cannot be written.
+struct Undo {
+    prev: Hash,
+    next_seq: u64,
+    lost: Option<Lost>,
+}
+
+impl Writer {
+    /// Takes the log up and writes the first line of a segment.
+    pub fn open(
+        settings: Settings,
+        observer: Arc<dyn LogObserver>,
+        tuning: Tuning,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, OpenError> {
+        let directory = Directory::open(&settings.directory)?;
+        let path = directory.path().to_owned();
+        let failed = |error: io::Error| OpenError::io(&path, "the audit log cannot be written", &error);
+        let space = disk.space(directory.handle()).map_err(failed)?;
+        let needed = sync::threshold(space, settings.min_free);
+        if space.free < needed {
+            return Err(OpenError::no_room(&path, space.free, needed));
+        }
+        let resumed = resume::resume(&directory)?;
+        directory.reserve().map_err(failed)?;
+        let head_file = directory.head_file().map_err(failed)?;
+        let reason = if resumed.log.is_some() { OpenReason::Start } else { OpenReason::First };
+        let name = LogName { log: resumed.log.map_or_else(ids::log_id, Arc::from), node: Arc::clone(&settings.node) };
+        let position = resumed.position;
+        let shared = Shared::new(settings, tuning, name, directory, (disk, observer), head_file, position);
+        let mut writer = Self {
+            shared: Arc::new(shared),
+            segment: None,
+            next_segment: resumed.segment,
+            position,
+            lines: Vec::new(),
+            sorts: Vec::new(),
+            undo: Undo { prev: position.prev, next_seq: position.next_seq, lost: None },
+            batches: Vec::new(),
+            waiters: Vec::new(),
+        };
+        writer.begin_segment(reason, resumed.torn).map_err(failed)?;
+        sync::sync(&writer.shared).map_err(failed)?;
+        // From here on a log without `head` is one that was cut: its name has to be on disk, too.
+        writer.shared.directory.sync_names().map_err(failed)?;
+        Ok(writer)
+    }
+
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Writes until the log is closed or abandoned.
+    pub fn run(mut self) {
+        let mut ending = Ending { shared: Arc::clone(&self.shared), closed: false };
+        let mut retry = None;
+        ending.closed = loop {
+            match self.shared.next(&mut retry) {
+                Work::Round => self.round(),
+                Work::Heal => match self.heal() {
+                    Ok(()) => self.shared.works(),
+                    Err(error) => tracing::debug!("the audit log still fails: {error}"),
+                },
+                Work::Close(reason) => break self.finish(reason).is_ok(),
+                Work::Abandon => break false,
+            }
+        };
+    }
+
+    /// Writes what is queued.
+    fn round(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        if !shared.failing()
+            && let Err(error) = self.make_room()
+        {
+            return shared.fail(reason_of(&error), &error);
+        }
+        let mut state = shared.state();
+        shared.take(&mut state, ROUND, &mut self.batches);
+        self.begin(&mut state);
+        // Nobody else gives numbers now, so the lock need not be held while the lines are made.
+        let alone = state.failing.is_none() && shared.settings.on_failure == OnFailure::Refuse;
+        let mut state = if alone {
+            drop(state);
+            self.spell();
+            shared.state()
+        } else {
+            self.spell();
+            state
+        };
+        if alone && state.failing.is_some() {
+            self.waiters.clear();
+            return self.take_back(&mut state, GapReason::IoError);
+        }
+        state.next_seq = self.position.next_seq;
+        std::mem::swap(&mut state.waiting, &mut self.waiters);
+        let last_words = state.failing.is_some();
+        drop(state);
+        match self.append(last_words) {
+            Ok(()) => self.tell(),
+            Err(error) => {
+                let mut state = shared.state();
+                self.take_back(&mut state, reason_of(&error));
+                shared.fail_with(&mut state, reason_of(&error), &error);
+            }
+        }
+        if self.lines.capacity() > KEEP {
+            self.lines = Vec::new();
+        }
+    }
+
+    /// Lines begin: those of an earlier loss first.
+    fn begin(&mut self, state: &mut State) {
+        self.lines.clear();
+        self.sorts.clear();
+        self.position.next_seq = state.next_seq;
+        self.undo = Undo { prev: self.position.prev, next_seq: state.next_seq, lost: state.lost.take() };
+        if let Some(gap) = self.undo.lost.as_ref().map(|lost| lost.event(state.next_seq)) {
+            self.line(&Event::of_proxy(gap), None);
+        }
+    }
+
+    /// The lines of the batches at hand.
+    fn spell(&mut self) {
+        let mut batches = std::mem::take(&mut self.batches);
+        for batch in batches.drain(..) {
+            for entry in &batch.entries {
+                self.line(&entry.event, entry.intent);
+            }
+            self.waiters.push(Waiter { done: batch.done, seq: self.position.next_seq.saturating_sub(1) });
+        }
+        self.batches = batches;
+    }
+
+    fn line(&mut self, event: &Event, intent: Option<u64>) {
+        let name = &self.shared.name;
+        let lines = record::write(event, Timestamp::now(), name, intent, &mut self.position, &mut self.lines);
+        let (type_name, area) = (event.kind.type_name(), event.kind.area());
+        self.sorts.push(Sort { type_name, area, lines });
+    }
+
+    /// Hands the lines to the kernel. If that fails no part of them stays.
+    fn append(&mut self, last_words: bool) -> io::Result<()> {
+        let shared = &*self.shared;
+        let Some(segment) = &mut self.segment else {
+            return Err(io::Error::other("no segment could be begun"));
+        };
+        if shared.no_room.load(Ordering::Relaxed) && !last_words {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let write = || shared.disk.write_at(&segment.file, &self.lines, segment.len);
+        let began = Instant::now();
+        let written = shared.on_disk(&shared.writing, || match write() {
+            Err(error)
+                if last_words && reason_of(&error) == GapReason::DiskFull && shared.directory.release_reserve() =>
+            {
+                write()
+            }
+            result => result,
+        });
+        shared.observer.wrote(began.elapsed());
+        if let Err(error) = written {
+            segment.cut_back();
+            return Err(error);
+        }
+        let records = self.sorts.iter().map(|sort| sort.lines).sum();
+        let from = segment.len;
+        segment.len = from.saturating_add(self.lines.len() as u64);
+        segment.records = segment.records.saturating_add(records);
+        let newest = Noted { seq: self.position.next_seq.saturating_sub(1), hash: self.position.prev };
+        shared.wrote(Tail { file: Arc::clone(&segment.file), from, to: segment.len }, records, newest);
+        for sort in &self.sorts {
+            (0..sort.lines).for_each(|_| shared.observer.recorded(sort.area));
+        }
+        shared.state().newest = newest;
+        Ok(())
+    }
+
+    /// Tells those who wait for the lines just written.
+    fn tell(&mut self) {
+        std::mem::swap(&mut self.shared.state().waiting, &mut self.waiters);
+        for Waiter { done, seq } in self.waiters.drain(..) {
+            let _ = done.send(seq);
+        }
+    }
+
+    /// The lines at hand will not be written: their numbers are free again, or, where somebody goes on, lost.
+    fn take_back(&mut self, state: &mut State, reason: GapReason) {
+        let end = self.position.next_seq;
+        self.position.prev = self.undo.prev;
+        let earlier = self.undo.lost.take();
+        let goes_on = self.shared.settings.on_failure == OnFailure::Continue && !state.waiting.is_empty();
+        if !goes_on && state.next_seq <= end {
+            (state.next_seq, state.lost) = (self.undo.next_seq, earlier);
+            return;
+        }
+        let first = self.undo.next_seq;
+        let mut lost = earlier.unwrap_or(Lost { first, by_type: Vec::new(), reason });
+        for Sort { type_name, lines, .. } in &self.sorts {
+            lost.add(type_name, *lines);
+        }
+        self.shared.observer.lost(reason, end.saturating_sub(first));
+        for (type_name, n) in state.lost.take().into_iter().flat_map(|later| later.by_type) {
+            lost.add(type_name, n);
+        }
+        state.lost = Some(lost);
+    }
+
+    /// Goes over to the next segment when this one is full.
+    fn make_room(&mut self) -> io::Result<()> {
+        if self.segment.as_ref().is_some_and(|segment| segment.len >= self.shared.tuning.segment) {
+            self.end_segment(CloseSegment::Rotate)?;
+            self.begin_segment(OpenReason::Rotate, None)?;
+        }
+        Ok(())
+    }
+
+    fn begin_segment(&mut self, reason: OpenReason, torn: Option<u64>) -> io::Result<()> {
+        let number = self.next_segment;
+        let shared = Arc::clone(&self.shared);
+        let file = shared.on_disk(&shared.writing, || shared.directory.create_segment(number))?;
+        self.segment = Some(Segment { file: Arc::new(file), len: 0, records: 0 });
+        let (version, on_failure) = (Arc::clone(&shared.settings.version), shared.settings.on_failure);
+        let durability = Durability::Batched;
+        let opened = self.own_line(false, |_| EventKind::AuditOpen {
+            reason,
+            segment: number,
+            version,
+            on_failure,
+            durability,
+            torn,
+        });
+        match opened {
+            Ok(()) => self.next_segment = number.saturating_add(1),
+            // The file stays, empty, and is taken the next time.
+            Err(_) => self.segment = None,
+        }
+        opened
+    }
+
+    fn end_segment(&mut self, reason: CloseSegment) -> io::Result<()> {
+        self.own_line(reason == CloseSegment::Stop, |records| EventKind::AuditClose { reason, records })?;
+        self.segment = None;
+        Ok(())
+    }
+
+    /// Writes an event of the log's own, made for its number in the segment.
+    fn own_line(&mut self, last_words: bool, kind: impl FnOnce(u64) -> EventKind) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
+        self.begin(&mut state);
+        let written = self.segment.as_ref().map_or(0, |segment| segment.records);
+        let at_hand: u64 = self.sorts.iter().map(|sort| sort.lines).sum();
+        self.line(&Event::of_proxy(kind(written.saturating_add(at_hand).saturating_add(1))), None);
+        state.next_seq = self.position.next_seq;
+        drop(state);
+        self.append(last_words).inspect_err(|error| self.take_back(&mut shared.state(), reason_of(error)))
+    }
+
+    /// Two appends with their sync in a row end a failure.
+    fn heal(&mut self) -> io::Result<()> {
+        if self.shared.no_room.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.shared.directory.reserve()?;
+        if let Some(segment) = &self.segment {
+            segment.file.set_len(segment.len)?;
+        }
+        sync::sync(&self.shared)?;
+        let mut in_a_row = 0;
+        while in_a_row < 2 || self.segment.is_none() {
+            match &self.segment {
+                Some(_) => self.end_segment(CloseSegment::Rotate)?,
+                None => self.begin_segment(OpenReason::Rotate, None)?,
+            }
+            sync::sync(&self.shared)?;
+            in_a_row += 1;
+        }
+        Ok(())
+    }
+
+    /// The last records, if need be into the room kept for them.
+    fn finish(&mut self, reason: StopReason) -> io::Result<()> {
+        if let Some(segment) = &self.segment {
+            segment.file.set_len(segment.len)?;
+        } else {
+            self.begin_segment(OpenReason::Rotate, None)?;
+        }
+        self.own_line(true, |_| EventKind::ProxyStop { reason })?;
+        self.end_segment(CloseSegment::Stop)?;
+        sync::sync(&self.shared)?;
+        self.shared.directory.release_reserve();
+        Ok(())
+    }
+}
+
+impl Segment {
+    /// Takes away what a write that failed left. Tried again before anything else is written.
+    fn cut_back(&self) {
+        if let Err(error) = self.file.set_len(self.len) {
+            tracing::warn!("a segment of the audit log cannot be cut back: {error}");
+        }
+    }
+}
+
+/// Why records cannot be written.
+pub(super) fn reason_of(error: &io::Error) -> GapReason {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => GapReason::DiskFull,
+        _ => GapReason::IoError,
+    }
+}
+
+/// Says that the writer ended, also where it panics: nobody may wait for a thread that is no more.
+struct Ending {
+    shared: Arc<Shared>,
+    /// The last records are on disk.
+    closed: bool,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.fail(GapReason::IoError, &"its writer died");
+        }
+        self.shared.end(self.closed);
+    }
+}
