@@ -177,6 +177,9 @@ impl Session {
         if unknown {
             self.record_fault(Side::Upstream, FaultReason::UnknownItem);
         }
+        if let Some(messages) = self.reads_of(serial).and_then(Reads::take_full_record) {
+            self.record_some_reads(serial, messages);
+        }
     }
 }
 

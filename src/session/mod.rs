@@ -29,6 +29,7 @@ mod reads;
 mod recording;
 mod refusal;
 mod response_path;
+mod seq_uids;
 mod shared;
 mod state;
 mod upstream;

@@ -13,6 +13,7 @@ use crate::imap::message::{Uid, UidSet};
 use crate::wire::fetch::{FetchEvent, FetchScan, Item, ItemKind};
 
 use super::event::{ReadClass, ReadMessage, ReadSet};
+use super::seq_uids::SeqUids;
 
 /// Most messages in one record; a FETCH that read more is recorded in several.
 pub(super) const MAX_MESSAGES: usize = 500;
@@ -37,7 +38,7 @@ pub(super) struct Reads {
     /// Largest partial that the command asks for: a shorter answer is the end of the message.
     pub slice: Option<u64>,
     /// UIDs behind sequence numbers, where the proxy asked for them.
-    pub uids: HashMap<u32, Uid>,
+    pub uids: SeqUids,
     pub(super) listed: Class,
     pub(super) envelope: Class,
     pub(super) messages: Vec<ReadMessage>,
@@ -162,7 +163,7 @@ impl Reads {
         if now.only_flags && !self.wants_flags {
             return false;
         }
-        let uid = now.uid.or_else(|| u32::try_from(now.seq).ok().and_then(|seq| self.uids.get(&seq).copied()));
+        let uid = now.uid.or_else(|| u32::try_from(now.seq).ok().and_then(|seq| self.uids.get(seq)));
         if now.header && now.text {
             class = ReadClass::Full;
         }
@@ -207,6 +208,11 @@ impl Reads {
             }
         }
         totals.into_iter().filter(|total| total.1 > 0)
+    }
+
+    /// The messages of one record, as soon as there are enough for one: memory does not grow with what is read.
+    pub fn take_full_record(&mut self) -> Option<Vec<ReadMessage>> {
+        (self.messages.len() >= MAX_MESSAGES).then(|| std::mem::take(&mut self.messages))
     }
 
     /// What the records hold: sets of the lower classes (in the first), at most [`MAX_MESSAGES`] messages each.

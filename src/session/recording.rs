@@ -11,8 +11,8 @@ use super::auth::Login;
 use super::effect::{Effect, Held, Judged};
 use super::event::{
     AuthFailureReason, CloseReason, ClosedBy, CommandResult, Event, EventContext, EventKind, FaultReason, LoginResult,
-    Mechanism, Note, NoteStatus, PolicyOutcome, ReadClass, ResultStatus, RuleEffect, RuleMode, Side, Stage, TlsFacts,
-    UpstreamError, VerdictKind,
+    Mechanism, Note, NoteStatus, PolicyOutcome, ReadClass, ReadCounts, ReadMessage, ResultStatus, RuleEffect, RuleMode,
+    Side, Stage, TlsFacts, UpstreamError, VerdictKind,
 };
 use super::in_flight::Entry;
 use super::reads::Reads;
@@ -255,6 +255,33 @@ impl Session {
             finish(&mut event, self);
             self.out.record(event);
         }
+    }
+
+    /// A FETCH that goes on has read enough to fill a record.
+    pub(super) fn record_some_reads(&mut self, serial: u32, msgs: Vec<ReadMessage>) {
+        let mut totals = ReadCounts::default();
+        let mut octets = ReadCounts::default();
+        for message in &msgs {
+            totals.add(message.class, 1);
+            octets.add(message.class, message.bytes);
+        }
+        for class in ReadClass::ALL {
+            let (messages, bytes) = (totals.of(class), octets.of(class));
+            if messages > 0 {
+                self.read_counts.add(class, messages);
+                self.note(Note::Read { class, messages, bytes });
+            }
+        }
+        let mut event = self.event(EventKind::MessageReadDone { sets: Vec::new(), msgs });
+        if let Some(entry) = self.in_flight.by_serial(serial) {
+            event.cmd = Some(entry.cmd);
+            event.verb = Some(entry.verb);
+            event.mailbox.clone_from(&entry.mailbox);
+            event.policy = entry.judged.as_deref().map(|judged| self.outcome(judged));
+        }
+        event.stage = Some(Stage::Done);
+        event.more = true;
+        self.out.record(event);
     }
 
     fn record_reads(&mut self, reads: Reads, finish: impl Fn(&mut Event, &Self)) {

@@ -31,7 +31,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Problems of certificates are found where rustls lives.
     (
         "net",
-        &["session", "policy", "audit", "metrics", "config", "credential", "diagnostic", "tokio", "tokio_rustls", "rustls", "socket2"],
+        &[
+            "session",
+            "policy",
+            "audit",
+            "metrics",
+            "config",
+            "credential",
+            "diagnostic",
+            "tokio",
+            "tokio_rustls",
+            "rustls",
+            "socket2",
+        ],
     ),
     ("admin", &["net", "audit", "metrics", "config", "policy", "hyper", "hyper_util", "http_body_util", "tokio"]),
     ("demo", &["imap", "wire", "net", "tokio"]),
@@ -39,8 +51,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Crates that decide what a module is; small ones, such as memchr, may be used anywhere.
 const WATCHED: &[&str] = &[
-    "clap", "http_body_util", "hyper", "hyper_util", "ipnet", "nom", "prometheus", "regex", "rustls", "socket2", "tokio",
-    "tokio_rustls", "toml",
+    "clap",
+    "http_body_util",
+    "hyper",
+    "hyper_util",
+    "ipnet",
+    "nom",
+    "prometheus",
+    "regex",
+    "rustls",
+    "socket2",
+    "tokio",
+    "tokio_rustls",
+    "toml",
 ];
 
 /// Modules that put everything together.
@@ -51,8 +74,16 @@ const WITHOUT_IO: &[&str] = &["imap", "wire", "policy", "view", "rewrite", "sess
 
 /// How they would.
 const IO: &[&str] = &[
-    "TcpStream", "TcpListener", "std::fs", "std::thread", "Instant::now", "SystemTime::now", "Timestamp::now",
-    "Zoned::now", ".await", "async fn",
+    "TcpStream",
+    "TcpListener",
+    "std::fs",
+    "std::thread",
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    "Zoned::now",
+    ".await",
+    "async fn",
 ];
 
 /// One path in a file, without `crate::`.
@@ -115,7 +146,11 @@ fn every_module_of_the_crate_is_in_the_table() {
 fn paths_are_found_however_they_are_written() {
     let rows: &[(&str, &str, &[&str])] = &[
         ("a use", "use crate::imap::verb::Verb;", &["imap::verb::Verb"]),
-        ("a group", "use crate::{imap::Verb, wire::{fetch::{A, B}, list}};", &["imap::Verb", "wire::fetch::A", "wire::fetch::B", "wire::list"]),
+        (
+            "a group",
+            "use crate::{imap::Verb, wire::{fetch::{A, B}, list}};",
+            &["imap::Verb", "wire::fetch::A", "wire::fetch::B", "wire::list"],
+        ),
         ("over lines", "use crate::wire::{\n    fetch,\n    list,\n};", &["wire::fetch", "wire::list"]),
         ("inline", "let x = crate::net::Server::new();", &["net::Server::new"]),
         ("visibility", "pub(crate) fn x() {}", &[]),
@@ -161,7 +196,9 @@ fn place_of(file: &Path) -> (String, String) {
 fn allowed(place: &str) -> Option<Vec<&'static str>> {
     let module = place.split('/').next().unwrap_or_default();
     let folder = MAY_USE.iter().find(|(name, _)| *name == module)?;
-    let own = MAY_USE.iter().filter(|(name, _)| name.contains('/') && (place == *name || place.starts_with(&format!("{name}/"))));
+    let own = MAY_USE
+        .iter()
+        .filter(|(name, _)| name.contains('/') && (place == *name || place.starts_with(&format!("{name}/"))));
     Some(folder.1.iter().chain(own.flat_map(|(_, extras)| extras.iter())).copied().collect())
 }
 

@@ -203,7 +203,14 @@ impl Client {
                 true
             }
             // The end of TLS without close_notify, or a reset: the end all the same.
-            Err(e) if matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => false,
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+                ) =>
+            {
+                false
+            }
             Err(e) => panic!("nothing heard within {PATIENCE:?}: {e}; so far {:?}", text(&self.heard)),
         }
     }

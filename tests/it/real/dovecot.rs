@@ -183,9 +183,8 @@ impl Owner {
         }
         let name = |flag| super::place::succeed(super::place::tool("id").arg(flag)).trim().to_owned();
         let (user, group) = (name("-un"), name("-gn"));
-        let server_users = format!(
-            "default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n"
-        );
+        let server_users =
+            format!("default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n");
         Self { uid, gid, server_users }
     }
 

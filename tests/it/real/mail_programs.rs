@@ -96,7 +96,8 @@ fn openssl_speaks_all_lines_at_once() {
         for heard in [&implicit, &upgraded] {
             assert!(tags.iter().all(|tag| heard.lines().any(|line| line.starts_with(tag))), "{heard}");
         }
-        let without = |text: &str| steady(text.lines().filter(|line| !line.starts_with("* OK") && !line.starts_with("a OK")));
+        let without =
+            |text: &str| steady(text.lines().filter(|line| !line.starts_with("* OK") && !line.starts_with("a OK")));
         (without(&implicit), without(&upgraded))
     });
 }
@@ -105,7 +106,16 @@ fn s_client(front: &Front, address: &str, more: &[&str], lines: &str) -> String 
     let place = Place::new();
     let lines = std::fs::File::open(place.write("lines", lines)).expect("the lines");
     let mut openssl = tool("openssl");
-    openssl.args(["s_client", "-quiet", "-crlf", "-verify_return_error", "-verify_hostname", "localhost", "-connect", address]);
+    openssl.args([
+        "s_client",
+        "-quiet",
+        "-crlf",
+        "-verify_return_error",
+        "-verify_hostname",
+        "localhost",
+        "-connect",
+        address,
+    ]);
     openssl.arg("-CAfile").arg(&front.ca).args(more).stdin(Stdio::from(lines));
     succeed(&mut openssl)
 }

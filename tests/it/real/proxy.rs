@@ -154,8 +154,13 @@ impl Proxy {
              [audit]\ndirectory = \"audit\"\nmin_free = \"1 MiB\"\n\n\
              [admin]\nbind = \"{}\"\n\n\
              [limits]\n{}\n{}\n",
-            settings.upstream, settings.upstream_tls, settings.in_upstream, settings.in_auth, self.admin,
-            settings.in_limits, settings.more,
+            settings.upstream,
+            settings.upstream_tls,
+            settings.in_upstream,
+            settings.in_auth,
+            self.admin,
+            settings.in_limits,
+            settings.more,
         )
     }
 
@@ -309,11 +314,18 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("---- imapwarden.toml\n{}", fs::read_to_string(self.place.path("imapwarden.toml")).unwrap_or_default());
+            eprintln!(
+                "---- imapwarden.toml\n{}",
+                fs::read_to_string(self.place.path("imapwarden.toml")).unwrap_or_default()
+            );
             eprintln!("---- imapwarden.log\n{}", self.log());
             let segments = fs::read_dir(self.place.path("audit")).into_iter().flatten().flatten();
             for segment in segments.filter(|entry| entry.path().extension().is_some_and(|e| e == "jsonl")) {
-                eprintln!("---- {}\n{}", segment.path().display(), fs::read_to_string(segment.path()).unwrap_or_default());
+                eprintln!(
+                    "---- {}\n{}",
+                    segment.path().display(),
+                    fs::read_to_string(segment.path()).unwrap_or_default()
+                );
             }
         } else if self.process.is_some() {
             self.stop();
