@@ -9,6 +9,7 @@
 //! It speaks IMAP4rev1 as clients expect it and keeps nothing: no TLS, no quotas, no disk. It is no part of what is
 //! proxied and judges nothing; the rules of the tour are ordinary files that the proxy reads.
 
+mod attachment;
 mod commands;
 pub mod envelope;
 mod fetch;
@@ -17,6 +18,7 @@ mod incoming;
 mod list;
 mod messages;
 pub mod mime;
+mod sample;
 mod search;
 mod section;
 pub mod server;
@@ -24,3 +26,5 @@ pub mod store;
 pub mod structure;
 mod text;
 mod view;
+
+pub use sample::{LOGIN, sample_store};
