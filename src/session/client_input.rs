@@ -26,6 +26,9 @@ const MAX_COMMAND: usize = 256 * 1024;
 /// The same before login.
 const MAX_COMMAND_BEFORE_LOGIN: usize = 16 * 1024;
 
+/// Longest line that is read to its end when it is too long; beyond that the client is sent away.
+const MAX_OVERLONG: usize = 1024 * 1024;
+
 /// A client that errs waits this much longer with each error before its next command is read.
 const PENALTY: Duration = Duration::from_millis(100);
 
@@ -94,6 +97,7 @@ impl Session {
                 self.discarded(take as u64);
                 take > 0
             }
+            ClientMode::DiscardLine(_) => self.discard_line(now),
             ClientMode::Idle => self.step_line(now, |this, line, now| this.on_idle_line(line, now)),
             ClientMode::Sasl(_) => self.step_line(now, |this, line, now| {
                 if let ClientMode::Sasl(step) = std::mem::replace(&mut this.mode, ClientMode::Command) {
@@ -146,13 +150,12 @@ impl Session {
             Framed::Complete { end } => {
                 let frame = inbox.get(..end).unwrap_or_default();
                 let more = inbox.len() > end;
-                if self.on_frame(frame, more, now) {
-                    self.framer.reset();
-                    (end, true)
-                } else {
-                    self.framer.reset();
-                    (0, false)
+                let done = self.on_frame(frame, more, now);
+                self.framer.reset();
+                if done {
+                    self.asked_upto = 0;
                 }
+                (if done { end } else { 0 }, done)
             }
             Framed::Fault { fault, end } => {
                 self.on_frame_fault(
@@ -187,6 +190,18 @@ impl Session {
         let most = if self.state.is_before_login() { MAX_COMMAND_BEFORE_LOGIN } else { MAX_COMMAND };
         let too_large = literal.size > MAX_ARGUMENT || (frame.len() as u64).saturating_add(literal.size) > most as u64;
         let wrong = Command::parse_prefix(frame, self.utf8_mode()).is_err();
+        if let Some(answer) = self.doomed.take() {
+            // A command whose literal was dropped goes on with another one: that, too, comes or is not asked for.
+            self.framer.reset();
+            if literal.sync {
+                self.answer_doomed(&answer, now);
+            } else if literal.size > self.shared.limits.max_literal {
+                self.fault(Side::Client, FaultReason::LiteralTooLong, Bye::Garbage, now);
+            } else {
+                self.mode = ClientMode::Discard { left: literal.size, then: answer };
+            }
+            return (end, true);
+        }
         if too_large || wrong {
             self.commands = self.commands.saturating_add(1);
             let answer = if too_large { Answer::TooLarge } else { Answer::Syntax };
@@ -205,7 +220,8 @@ impl Session {
         }
         // The octets follow the line in the inbox; a repeated look at the same line must not ask twice.
         self.framer.skip(usize::try_from(literal.size).unwrap_or(usize::MAX));
-        if literal.sync {
+        if literal.sync && end > self.asked_upto {
+            self.asked_upto = end;
             self.out.client().extend_from_slice(b"+ OK\r\n");
         }
         (0, true)
@@ -232,9 +248,27 @@ impl Session {
             FrameFault::BadLiteral | FrameFault::Lost => FaultReason::LiteralSize,
         };
         self.bad_command(frame, &Answer::Syntax, reason, now);
-        if fault == FrameFault::Lost || !ended {
+        if fault == FrameFault::Lost {
             self.fault(Side::Client, reason, Bye::Garbage, now);
+        } else if !ended && !self.closing {
+            self.mode = ClientMode::DiscardLine(MAX_OVERLONG.saturating_sub(frame.len()));
         }
+    }
+
+    /// The rest of a line that is too long, and has been answered, is dropped up to its end.
+    pub(super) fn discard_line(&mut self, now: Instant) -> bool {
+        let ClientMode::DiscardLine(left) = &mut self.mode else { return false };
+        let end = memchr::memchr(b'\n', &self.inbox);
+        let take = end.map_or(self.inbox.len(), |at| at.saturating_add(1));
+        self.inbox.drain(..take);
+        *left = left.saturating_sub(take);
+        let over = *left == 0;
+        if over {
+            self.fault(Side::Client, FaultReason::LineTooLong, Bye::Garbage, now);
+        } else if end.is_some() {
+            self.mode = ClientMode::Command;
+        }
+        take > 0
     }
 
     /// Answers what is no command, and counts it.

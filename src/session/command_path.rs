@@ -39,9 +39,7 @@ impl Session {
         }
         if let Some(answer) = self.doomed.take() {
             // The end of a command whose literal was dropped.
-            let tag = std::mem::take(&mut self.sasl_tag);
-            self.answer(&tag, &answer);
-            self.count_bad(FaultReason::LiteralTooLong, now);
+            self.answer_doomed(&answer, now);
             return true;
         }
         if frame == b"\r\n" {
@@ -71,6 +69,15 @@ impl Session {
         self.commands = self.commands.saturating_add(1);
         self.on_command(&command, frame, more, now);
         true
+    }
+
+    /// Answers a command whose literal was dropped, now that it is over.
+    pub(super) fn answer_doomed(&mut self, answer: &Answer, now: Instant) {
+        let tag = std::mem::take(&mut self.sasl_tag);
+        self.answer(&tag, answer);
+        if answer.result().0 == "BAD" {
+            self.count_bad(FaultReason::LiteralTooLong, now);
+        }
     }
 
     /// In filtered scope a LIST is answered from what the upstream lists now, and a name that is absent may be a new one.

@@ -102,13 +102,24 @@ impl Session {
 
     /// `* SEARCH 4 7` in answer to our `UID SEARCH DELETED`.
     pub(super) fn learn_deleted(&mut self, list: &[u8]) {
-        let Some(held) = &mut self.held else { return };
         let mut found = UidSet::new();
         for word in list.split(|byte| matches!(byte, b' ' | b'\r' | b'\n')) {
             if let Some(uid) = number(word).and_then(|number| u32::try_from(number).ok()).and_then(Uid::new) {
                 found.insert(uid);
             }
         }
+        self.set_deleted(found);
+    }
+
+    /// The same as `* ESEARCH (TAG "t4") UID ALL 4,7`, as IMAP4rev2 answers.
+    pub(super) fn learn_deleted_all(&mut self, list: &[u8]) {
+        let mut words = list.split(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+        words.find(|word| word.eq_ignore_ascii_case(b"ALL"));
+        self.set_deleted(words.next().and_then(uid_set).unwrap_or_default());
+    }
+
+    fn set_deleted(&mut self, found: UidSet) {
+        let Some(held) = &mut self.held else { return };
         match &mut held.effect {
             Effect::Expunging { uids, .. } => {
                 *uids = Some(match uids.take() {
@@ -118,6 +129,17 @@ impl Session {
             }
             Effect::Closing { uids } => *uids = Some(found),
             _ => {}
+        }
+    }
+
+    /// `* ENABLED UTF8=ACCEPT`: what is on is what the upstream says, not what was asked for. Names are read by it.
+    pub(super) fn follow_enabled(&mut self, list: &[u8]) {
+        let on = super::upstream::words(list)
+            .any(|word| [&b"UTF8=ACCEPT"[..], b"IMAP4REV2"].iter().any(|name| word.eq_ignore_ascii_case(name)));
+        if let Some(entry) = self.in_flight.find(|entry| matches!(entry.effect, Effect::Enabling { .. }))
+            && let Effect::Enabling { utf8 } = &mut entry.effect
+        {
+            *utf8 |= on;
         }
     }
 

@@ -102,9 +102,7 @@ impl Session {
         held: &mut Held,
     ) -> bool {
         let kept: Vec<&str> = words.iter().map(|word| word.text).filter(|word| self.may_enable(word)).collect();
-        let utf8 =
-            kept.iter().any(|word| ["UTF8=ACCEPT", "IMAP4rev2"].iter().any(|name| name.eq_ignore_ascii_case(word)));
-        held.effect = Effect::Enabling { utf8 };
+        held.effect = Effect::Enabling { utf8: false };
         if kept.is_empty() {
             let mut line = b"* ENABLED\r\n".to_vec();
             Answer::Completed(Verb::Enable).write(&held.tag, &mut line);
@@ -158,10 +156,10 @@ impl Session {
     pub(super) fn prepare(&mut self, mut held: Held, now: Instant) {
         let own = match &held.effect {
             Effect::Fetching(reads) if reads.ask.is_some() => {
-                reads.ask.clone().map(|set| (fetch_uids(&set), Own::Uids))
+                reads.ask.clone().map(|set| (fetch_uids(&set, held.verb), Own::Uids))
             }
             Effect::Storing { ask: Some(set), .. } | Effect::Copying { ask: Some(set), .. } => {
-                Some((fetch_uids(set), Own::Uids))
+                Some((fetch_uids(set, held.verb), Own::Uids))
             }
             Effect::Expunging { .. } | Effect::Closing { uids: Some(_) }
                 if !self.state.selected().is_some_and(|selected| selected.read_only) =>
@@ -266,6 +264,7 @@ fn peek(patch: &mut Patch<'_>, frame: &[u8], item: &crate::wire::command::FetchI
     }
 }
 
-fn fetch_uids(set: &[u8]) -> Vec<u8> {
-    [b"FETCH ", set, b" (UID)"].concat()
+fn fetch_uids(set: &[u8], verb: Verb) -> Vec<u8> {
+    let form: &[u8] = if verb.is_uid_form() { b"UID FETCH " } else { b"FETCH " };
+    [form, set, b" (UID)"].concat()
 }

@@ -162,6 +162,8 @@ pub struct Session {
 
     inbox: Vec<u8>,
     framer: CommandFramer,
+    /// Up to where in the command under way literals have been asked for.
+    asked_upto: usize,
     commands: u32,
     bad: u32,
     auth_failures: u32,
@@ -240,6 +242,8 @@ enum ClientMode {
     Stream(append::Stream),
     /// Octets of a literal that nobody takes, of a command that is answered when it is over.
     Discard { left: u64, then: Answer },
+    /// The rest of a line that is too long: at most so many octets.
+    DiscardLine(usize),
     /// Nothing more is read.
     Over,
 }
@@ -272,6 +276,7 @@ impl Session {
             utf8: false,
             inbox: Vec::new(),
             framer: CommandFramer::default(),
+            asked_upto: 0,
             commands: 0,
             bad: 0,
             auth_failures: 0,

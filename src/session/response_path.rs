@@ -463,7 +463,11 @@ impl Session {
                 self.follow_esearch(line.get(rest..).unwrap_or_default());
                 self.with_clients_tag(line)
             }
-            Keyword::Thread | Keyword::Flags | Keyword::Vanished | Keyword::Enabled => Flow::Pass,
+            Keyword::Enabled => {
+                self.follow_enabled(line.get(rest..).unwrap_or_default());
+                Flow::Pass
+            }
+            Keyword::Thread | Keyword::Flags | Keyword::Vanished => Flow::Pass,
             Keyword::Myrights if self.bound.restricts() || self.filtered() => Flow::Collect,
             _ if self.filtered() => self.filter_data(keyword, now),
             Keyword::List | Keyword::Lsub | Keyword::Xlist => {
@@ -512,7 +516,10 @@ impl Session {
                 self.learn_deleted(line.get(rest..).unwrap_or_default());
                 Some(Flow::Drop)
             }
-            (Own::Deleted, Keyword::Esearch) => Some(Flow::Drop),
+            (Own::Deleted, Keyword::Esearch) => {
+                self.learn_deleted_all(line.get(rest..).unwrap_or_default());
+                Some(Flow::Drop)
+            }
             (Own::Id, Keyword::Id) => Some(Flow::Drop),
             (Own::Capability, Keyword::Capability) => {
                 self.learn_capabilities(line.get(rest..).unwrap_or_default());

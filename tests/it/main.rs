@@ -17,6 +17,3 @@ mod real;
 mod replay;
 /// `transcripts/**/*.txt`: one behaviour each, played whole, byte by byte and at random cuts.
 mod transcripts;
-//! One binary for all tests that need more than one module.
-
-mod demo_server; // the demo upstream, over a real socket
