@@ -110,7 +110,7 @@ pub(super) struct Line<'l> {
     pub ts: &'l str,
     #[serde(rename = "type")]
     pub type_name: &'l str,
-    pub code: &'l str,
+    code: &'l str,
     pub stage: Option<&'l str>,
     #[serde(default)]
     pub more: bool,
@@ -134,6 +134,11 @@ pub(super) struct Facts<'l> {
     pub by_type: Option<BTreeMap<Cow<'l, str>, u64>>,
 }
 
+/// Two letters, three digits, and how bad it is.
+fn is_code(code: &str) -> bool {
+    matches!(code.as_bytes(), [b'A'..=b'Z', b'A'..=b'Z', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'I' | b'W' | b'E'])
+}
+
 /// Why a line is not a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NotARecord {
@@ -153,7 +158,7 @@ impl<'l> Line<'l> {
     /// Reads a line, given without its `\n`.
     pub fn parse(bytes: &'l [u8]) -> Result<Self, NotARecord> {
         match serde_json::from_slice::<Self>(bytes) {
-            Ok(line) if line.v == SCHEMA => Ok(line),
+            Ok(line) if line.v == SCHEMA && is_code(line.code) => Ok(line),
             _ => Err(match serde_json::from_slice(bytes) {
                 Ok(AnyVersion { v }) if v > SCHEMA => NotARecord::Version(v),
                 _ => NotARecord::Unreadable,

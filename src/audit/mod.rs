@@ -7,10 +7,12 @@ mod json;
 mod lines;
 mod log;
 pub mod record;
+mod report;
 mod resume;
 mod segment;
 mod shared;
 mod sync;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -18,4 +20,6 @@ mod tests;
 
 pub use error::{LogFailing, OpenError};
 pub use log::{Entry, Log, Pending, Settings};
+pub use report::{Finding, Report};
 pub use segment::Noted;
+pub use verify::verify;

@@ -2,6 +2,7 @@
 
 mod failing;
 mod starting;
+mod verifying;
 mod writing;
 
 use std::fs::{self, File};

@@ -1,0 +1,298 @@
+//! What `imapwarden audit verify` found, in words.
+//!
+//! ```text
+//! log 01k9z3t0m4  node mx-a1  segments 1-42  records 0-1,204,551
+//!   chain     ok      1,204,523 records; 29 numbers missing, all named by a gap
+//!   head      ok      1,204,551 as noted 0.4 s ago
+//!   signed    no      this log announces no key: a rewrite by its owner would not be seen
+//!   gap       1       880,112-880,140 (29 message.read) disk_full 2027-01-09T22:14:07Z
+//! result: intact, incomplete                                                  exit 3
+//! ```
+
+use std::fmt;
+use std::time::Duration;
+
+/// Items of one kind that are shown; the others are counted.
+const SHOWN: usize = 20;
+
+/// What became of a log.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Report {
+    pub(super) coverage: Option<Coverage>,
+    /// Why this is not a log of this version, or cannot be read.
+    pub(super) foreign: Option<String>,
+    pub(super) findings: Some20<Finding>,
+    pub(super) head: HeadState,
+    pub(super) expected: Option<u64>,
+    pub(super) records: u64,
+    pub(super) missing: u64,
+    pub(super) gaps: Some20<String>,
+    pub(super) torn: Some20<String>,
+    pub(super) intents: Some20<u64>,
+    pub(super) unclosed: Some20<u32>,
+}
+
+/// Which part of which log was looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Coverage {
+    pub log: String,
+    pub node: String,
+    pub segments: (u32, u32),
+    pub records: (u64, u64),
+}
+
+/// A place where the log is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Number of the record, where one can be told.
+    pub seq: Option<u64>,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What the `head` file says.
+#[derive(Debug, Default)]
+pub(super) enum HeadState {
+    /// Nothing that could be understood, or there is none.
+    #[default]
+    Missing,
+    /// It names a record that is there.
+    Met { seq: u64, age: Option<Duration> },
+    /// It names a record that is not there, or another one: a finding says so.
+    Wrong,
+}
+
+/// The first of many, and how many.
+#[derive(Debug)]
+pub(super) struct Some20<T> {
+    pub first: Vec<T>,
+    pub n: u64,
+}
+
+impl<T> Default for Some20<T> {
+    fn default() -> Self {
+        Self { first: Vec::new(), n: 0 }
+    }
+}
+
+impl<T> Some20<T> {
+    pub fn push(&mut self, make: impl FnOnce() -> T) {
+        if self.first.len() < SHOWN {
+            self.first.push(make());
+        }
+        self.n = self.n.saturating_add(1);
+    }
+}
+
+impl Report {
+    /// 0: intact and complete. 1: altered or cut. 2: not a log of this version, or it cannot be read. 3: intact, but
+    /// something is missing that the log itself tells.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.foreign.is_some() {
+            2
+        } else if self.findings.n > 0 {
+            1
+        } else if self.gaps.n + self.torn.n + self.intents.n + self.unclosed.n > 0 {
+            3
+        } else {
+            0
+        }
+    }
+
+    /// Where the log is not what was written, in order; the first twenty.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings.first
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let result = match self.exit_code() {
+            0 => "intact, complete",
+            1 => "altered or cut",
+            2 => "not a log that can be read",
+            _ => "intact, incomplete",
+        };
+        if let Some(coverage) = &self.coverage {
+            writeln!(f, "{coverage}")?;
+        }
+        if let Some(foreign) = &self.foreign {
+            writeln!(f, "  {foreign}")?;
+        } else {
+            self.mechanisms(f)?;
+            self.missing_parts(f)?;
+        }
+        writeln!(f, "{:<76}exit {}", format!("result: {result}"), self.exit_code())
+    }
+}
+
+impl Report {
+    fn mechanisms(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { what, .. } in &self.findings.first {
+            row(f, "chain", "broken", what)?;
+        }
+        let more = self.findings.n.saturating_sub(self.findings.first.len() as u64);
+        if more > 0 {
+            row(f, "chain", "broken", format_args!("{} places more", Number(more)))?;
+        }
+        if self.findings.n == 0 {
+            let records = Number(self.records);
+            let missing = Number(self.missing);
+            if self.missing > 0 {
+                row(
+                    f,
+                    "chain",
+                    "ok",
+                    format_args!("{records} records; {missing} numbers missing, all named by a gap"),
+                )?;
+            } else {
+                row(f, "chain", "ok", format_args!("{records} records"))?;
+            }
+        }
+        match &self.head {
+            HeadState::Missing => row(f, "head", "missing", "the file `head` is missing or damaged")?,
+            HeadState::Wrong => row(f, "head", "broken", "it names a record that is not there")?,
+            HeadState::Met { seq, age } => {
+                let last = self.coverage.as_ref().map_or(*seq, |coverage| coverage.records.1);
+                let newer = last.saturating_sub(*seq);
+                let newer = if newer > 0 { format!("; {} are newer", Number(newer)) } else { String::new() };
+                row(f, "head", "ok", format_args!("{} as noted{}{newer}", Number(*seq), Ago(*age)))?;
+            }
+        }
+        if let Some(seq) = self.expected {
+            row(f, "expect", "ok", format_args!("{} as given", Number(seq)))?;
+        }
+        row(f, "signed", "no", "this log announces no key: a rewrite by its owner would not be seen")
+    }
+
+    fn missing_parts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        rows(f, "gap", &self.gaps)?;
+        rows(f, "torn", &self.torn)?;
+        if self.intents.n > 0 {
+            let numbers: Vec<_> = self.intents.first.iter().map(|seq| Number(*seq).to_string()).collect();
+            let more = if self.intents.n > numbers.len() as u64 { " …" } else { "" };
+            let what = format_args!("without done, taken as done in full: {}{more}", numbers.join(" "));
+            row(f, "intent", &Number(self.intents.n).to_string(), what)?;
+        }
+        if self.unclosed.n > 0 {
+            let numbers: Vec<_> = self.unclosed.first.iter().map(u32::to_string).collect();
+            let more = if self.unclosed.n > numbers.len() as u64 { " …" } else { "" };
+            let what = format_args!("without audit.close, nobody writes to it: segment {}{more}", numbers.join(" "));
+            row(f, "unclosed", &Number(self.unclosed.n).to_string(), what)?;
+        }
+        Ok(())
+    }
+}
+
+fn row(f: &mut fmt::Formatter<'_>, name: &str, state: &str, what: impl fmt::Display) -> fmt::Result {
+    writeln!(f, "  {name:<9} {state:<7} {what}")
+}
+
+/// The first item stands beside the count, the others below it.
+fn rows(f: &mut fmt::Formatter<'_>, name: &str, items: &Some20<String>) -> fmt::Result {
+    let mut head = (name, Number(items.n).to_string());
+    for item in &items.first {
+        row(f, head.0, &head.1, item)?;
+        head = ("", String::new());
+    }
+    let more = items.n.saturating_sub(items.first.len() as u64);
+    if more > 0 { row(f, "", "", format_args!("{} more", Number(more))) } else { Ok(()) }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { log, node, segments, records } = self;
+        write!(f, "log {log}  node {node}  segments {}-{}", segments.0, segments.1)?;
+        write!(f, "  records {}-{}", Number(records.0), Number(records.1))
+    }
+}
+
+/// A number with its thousands set apart.
+pub(super) struct Number(pub u64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at) % 3 == 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+struct Ago(Option<Duration>);
+
+impl fmt::Display for Ago {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(age) = self.0 else { return Ok(()) };
+        match age.as_secs() {
+            0..60 => write!(f, " {:.1} s ago", age.as_secs_f64()),
+            secs @ 60..3_600 => write!(f, " {} min ago", secs / 60),
+            secs @ 3_600..172_800 => write!(f, " {} h ago", secs / 3_600),
+            secs => write!(f, " {} days ago", secs / 86_400),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_reads_as_documented() {
+        let mut report = Report {
+            coverage: Some(Coverage {
+                log: "01k9z3t0m4".into(),
+                node: "mx-a1".into(),
+                segments: (1, 42),
+                records: (0, 1_204_551),
+            }),
+            head: HeadState::Met { seq: 1_204_551, age: Some(Duration::from_millis(400)) },
+            records: 1_204_523,
+            missing: 29,
+            ..Report::default()
+        };
+        report.gaps.push(|| "880,112-880,140 (29 message.read) disk_full 2027-01-09T22:14:07Z".into());
+        let expected = "\
+log 01k9z3t0m4  node mx-a1  segments 1-42  records 0-1,204,551
+  chain     ok      1,204,523 records; 29 numbers missing, all named by a gap
+  head      ok      1,204,551 as noted 0.4 s ago
+  signed    no      this log announces no key: a rewrite by its owner would not be seen
+  gap       1       880,112-880,140 (29 message.read) disk_full 2027-01-09T22:14:07Z
+result: intact, incomplete                                                  exit 3
+";
+        assert_eq!(report.to_string(), expected);
+    }
+
+    #[test]
+    fn of_many_the_first_are_shown_and_all_are_counted() {
+        let mut report = Report::default();
+        for seq in 0..25 {
+            report.findings.push(|| Finding { seq: Some(seq), what: format!("record {seq}") });
+            report.intents.push(|| seq);
+        }
+        let text = report.to_string();
+        assert!(text.contains("  chain     broken  record 19\n  chain     broken  5 places more\n"), "{text}");
+        assert!(text.contains("  intent    25      without done, taken as done in full: 0 1 2"), "{text}");
+        assert!(text.contains(" 19 …\n"), "{text}");
+        assert_eq!(report.exit_code(), 1);
+    }
+
+    #[test]
+    fn numbers_and_ages() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_204_551, "1,204,551")] {
+            assert_eq!(Number(number).to_string(), text);
+        }
+        for (secs, text) in
+            [(59.94, " 59.9 s ago"), (60.0, " 1 min ago"), (7_200.0, " 2 h ago"), (200_000.0, " 2 days ago")]
+        {
+            assert_eq!(Ago(Some(Duration::from_secs_f64(secs))).to_string(), text);
+        }
+    }
+}
