@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 
-use prometheus::{Counter, Gauge, IntGauge};
+use prometheus::{Counter, IntGauge};
 
 use super::family::Maker;
 use super::table as t;
@@ -15,7 +15,6 @@ pub(super) struct Process {
     max_fds: IntGauge,
     virtual_memory: IntGauge,
     resident_memory: IntGauge,
-    start_time: Gauge,
     threads: IntGauge,
     /// Two scrapes at once must not both add the same CPU time.
     refreshing: Mutex<()>,
@@ -23,13 +22,15 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn new(make: &Maker<'_>) -> Self {
+        // Its metrics are among the first things that a process makes. The kernel knows the moment better, but only
+        // relative to the boot of the machine, which `ProcSubset=pid` hides from a service.
+        make.time(&t::PROCESS_START_TIME_SECONDS).set(super::now_seconds());
         Self {
             cpu: make.fractions(&t::PROCESS_CPU_SECONDS_TOTAL),
             open_fds: make.gauge(&t::PROCESS_OPEN_FDS),
             max_fds: make.gauge(&t::PROCESS_MAX_FDS),
             virtual_memory: make.gauge(&t::PROCESS_VIRTUAL_MEMORY_BYTES),
             resident_memory: make.gauge(&t::PROCESS_RESIDENT_MEMORY_BYTES),
-            start_time: make.time(&t::PROCESS_START_TIME_SECONDS),
             threads: make.gauge(&t::PROCESS_THREADS),
             refreshing: Mutex::default(),
         }
@@ -43,9 +44,6 @@ impl Process {
             self.virtual_memory.set(stat.virtual_bytes);
             self.resident_memory.set(stat.resident_pages.saturating_mul(page_size()));
             self.threads.set(stat.threads);
-            if let Some(boot) = fs::read_to_string("/proc/stat").ok().as_deref().and_then(boot_time) {
-                self.start_time.set(boot as f64 + stat.start_ticks as f64 / ticks);
-            }
         }
         if let Ok(open) = fs::read_dir("/proc/self/fd") {
             // One of them reads this directory.
@@ -65,7 +63,6 @@ fn page_size() -> i64 {
 struct Stat {
     cpu_ticks: u64,
     threads: i64,
-    start_ticks: u64,
     virtual_bytes: i64,
     resident_pages: i64,
 }
@@ -82,16 +79,10 @@ impl Stat {
         Some(Self {
             cpu_ticks: utime.saturating_add(stime),
             threads: field(20)?.parse().ok()?,
-            start_ticks: field(22)?.parse().ok()?,
             virtual_bytes: field(23)?.parse().ok()?,
             resident_pages: field(24)?.parse().ok()?,
         })
     }
-}
-
-/// The line `btime` of `/proc/stat`: when the machine started.
-fn boot_time(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -101,17 +92,10 @@ mod tests {
     #[test]
     fn stat_is_read_past_any_program_name() {
         let fields = "S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0 7 0 12345 4096000 321 18446744073709551615 1";
-        let want =
-            Stat { cpu_ticks: 300, threads: 7, start_ticks: 12345, virtual_bytes: 4_096_000, resident_pages: 321 };
+        let want = Stat { cpu_ticks: 300, threads: 7, virtual_bytes: 4_096_000, resident_pages: 321 };
         for name in ["imapwarden", "a b", ") R 1 (", ""] {
             assert_eq!(Stat::parse(&format!("42 ({name}) {fields}")).as_ref(), Some(&want), "{name}");
             assert_eq!(Stat::parse(&format!("42 ({name}) S 1 2")), None, "{name}");
         }
-    }
-
-    #[test]
-    fn boot_time_is_found() {
-        assert_eq!(boot_time("cpu 1 2\nbtime 1700000000\nprocesses 9\n"), Some(1_700_000_000));
-        assert_eq!(boot_time("cpu 1 2\n"), None);
     }
 }
