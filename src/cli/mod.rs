@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!   imapwarden check --config FILE      0 fine, 1 problems                  2 usage
+//!   imapwarden ready --config FILE      0 clients may come, 1 not
 //! ```
 //!
 //! Reads arguments, calls what does the work, prints, and says the exit status. Decides nothing else.
 
 mod check;
+mod ready;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Ready(ready::Arguments),
 }
 
 /// Does what the arguments of this process say.
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Ready(arguments) => ready::run(&arguments),
     }
 }
 

@@ -23,6 +23,8 @@ fn exit_statuses() {
         ("nothing", &[], 2),
         ("an unknown subcommand", &["chekc"], 2),
         ("a missing option", &["check"], 2),
+        ("ready without a configuration", &["ready"], 2),
+        ("ready with a configuration that is not there", &["ready", "--config", "config/none.toml"], 1),
         ("an unknown option", &["check", "--config", "x", "--loud"], 2),
         ("a file without problems", &["check", "--config", "config/minimal.toml"], 0),
         ("neither with warnings denied", &["check", "--config", "config/minimal.toml", "--deny-warnings"], 0),
