@@ -7,6 +7,8 @@ mod architecture;
 mod command_line;
 /// The demo's upstream, over a real socket.
 mod demo_server;
+/// What is shipped beside the program: alerts, runbooks, the unit.
+mod deploy;
 /// Broken configurations and rules beside the exact text that `check` prints.
 mod diagnostics;
 /// One session, driven without a socket: what it wants done, in strings.
