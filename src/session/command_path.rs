@@ -305,10 +305,10 @@ impl Session {
             self.state.closed();
             self.coverage.clear();
             self.state_moved();
-            if self.leg.capabilities.unselect {
-                let now = held.since;
-                self.send_own_as(b"UNSELECT", Own::Unselect, now);
-            }
+            let line = self.local_answer(&held.tag, answer);
+            self.answer_in_turn(line);
+            let closing = self.unselecting();
+            return self.send_own_as(&closing, Own::Unselect, held.since);
         }
         let line = self.local_answer(&held.tag, answer);
         self.answer_in_turn(line);

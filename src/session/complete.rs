@@ -97,6 +97,11 @@ impl Session {
             Answer::Syntax.write(&entry.tag, &mut line);
             return line;
         }
+        if let (Effect::Closing { by_absence: true, .. }, Some(Status::No)) = (&entry.effect, status) {
+            line.clear();
+            Answer::Completed(entry.verb).write(&entry.tag, &mut line);
+            return line;
+        }
         if self.filtered() {
             self.write_filtered_answer(entry, status, code, &mut line);
             return line;
@@ -128,7 +133,9 @@ impl Session {
                 });
             }
             // NO leaves nothing selected; BAD leaves what was (RFC 9051 §6.3.2).
-            (Effect::Opening(_), Some(Status::No)) | (Effect::Closing { .. }, Some(Status::Ok)) => {
+            (Effect::Opening(_), Some(Status::No))
+            | (Effect::Closing { .. }, Some(Status::Ok))
+            | (Effect::Closing { by_absence: true, .. }, Some(Status::No)) => {
                 self.coverage.clear();
                 self.state.closed();
             }

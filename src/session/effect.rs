@@ -28,7 +28,8 @@ pub(super) enum Effect {
     /// SELECT or EXAMINE.
     Opening(Box<Opening>),
     /// CLOSE (which expunges these) or UNSELECT.
-    Closing { uids: Option<UidSet> },
+    /// `by_absence`: the upstream has no UNSELECT and is asked for a mailbox that is not there, whose NO closes the open one.
+    Closing { uids: Option<UidSet>, by_absence: bool },
     /// IDLE; `over`: DONE has gone up. `broken`: it ended with something else than DONE.
     Idle { confirmed: bool, done: bool, broken: bool },
     /// LIST, LSUB or XLIST.

@@ -127,7 +127,7 @@ impl Session {
                     None => found,
                 });
             }
-            Effect::Closing { uids } => *uids = Some(found),
+            Effect::Closing { uids, .. } => *uids = Some(found),
             _ => {}
         }
     }

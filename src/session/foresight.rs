@@ -109,8 +109,8 @@ impl Session {
             }
             Args::None => match command.verb {
                 Verb::Expunge => Effect::Expunging { how: ExpungeHow::Expunge, uids: None },
-                Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()) },
-                Verb::Unselect => Effect::Closing { uids: None },
+                Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()), by_absence: false },
+                Verb::Unselect => Effect::Closing { uids: None, by_absence: false },
                 Verb::Idle => Effect::Idle { confirmed: false, done: false, broken: false },
                 _ => Effect::Plain,
             },

@@ -70,14 +70,11 @@ impl Session {
                 self.drop_flags(&mut patch, store, narrowing, &mut held.effect);
             }
             Args::None if narrowing.expunge_nothing && command.verb == Verb::Close => {
-                held.effect = Effect::Closing { uids: None };
                 let read_only = self.state.selected().is_some_and(|selected| selected.read_only);
+                let by_absence = !read_only && !self.leg.capabilities.unselect;
+                held.effect = Effect::Closing { uids: None, by_absence };
                 if !read_only {
-                    if !self.leg.capabilities.unselect {
-                        let answer = Answer::Refused { text: "[CANNOT] the server cannot close without expunging" };
-                        return self.refuse_held(held, &answer);
-                    }
-                    patch.replace(command.verb_span.clone(), "UNSELECT");
+                    patch.replace(command.verb_span.clone(), self.unselecting());
                 }
             }
             Args::Enable(words) => {
@@ -92,6 +89,16 @@ impl Session {
         // The tag is never touched by a patch: what stands behind it is where it was.
         held.line = line.get(from..).unwrap_or_default().to_vec();
         self.prepare(held, now);
+    }
+
+    /// A command that closes the open mailbox and expunges nothing. Without UNSELECT (RFC 3691) it is the EXAMINE of a mailbox
+    /// that is not there: its NO leaves none selected (RFC 9051 §6.3.2).
+    pub(super) fn unselecting(&self) -> Vec<u8> {
+        if self.leg.capabilities.unselect {
+            b"UNSELECT".to_vec()
+        } else {
+            format!("EXAMINE \"{}-{}\"", self.start.sid, self.start.tag_prefix).into_bytes()
+        }
     }
 
     /// ENABLE goes up with what is offered; where nothing is left, nothing is enabled (RFC 5161 §3.1).
@@ -148,7 +155,7 @@ impl Session {
     pub(super) fn is_recorded(&self, held: &Held) -> bool {
         !matches!(
             held.effect,
-            Effect::Plain | Effect::Idle { .. } | Effect::Enabling { .. } | Effect::Closing { uids: None }
+            Effect::Plain | Effect::Idle { .. } | Effect::Enabling { .. } | Effect::Closing { uids: None, .. }
         ) || matches!(held.verb, Verb::Idle)
     }
 
@@ -161,7 +168,7 @@ impl Session {
             Effect::Storing { ask: Some(set), .. } | Effect::Copying { ask: Some(set), .. } => {
                 Some((fetch_uids(set, held.verb), Own::Uids))
             }
-            Effect::Expunging { .. } | Effect::Closing { uids: Some(_) }
+            Effect::Expunging { .. } | Effect::Closing { uids: Some(_), .. }
                 if !self.state.selected().is_some_and(|selected| selected.read_only) =>
             {
                 Some((b"UID SEARCH DELETED".to_vec(), Own::Deleted))

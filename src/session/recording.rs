@@ -212,7 +212,7 @@ impl Session {
             | Effect::Appending { .. }
             | Effect::Expunging { .. }
             | Effect::Changing { .. } => effect_kind(&held.effect)?,
-            Effect::Closing { uids: Some(uids) } if !uids.is_empty() => effect_kind(&held.effect)?,
+            Effect::Closing { uids: Some(uids), .. } if !uids.is_empty() => effect_kind(&held.effect)?,
             _ => return None,
         };
         let mut event = self.event(kind);
@@ -331,7 +331,7 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
         Effect::Opening(opening) => {
             EventKind::MailboxOpen { rw: !opening.read_only, exists: opening.exists, hidden: None, hidden_uids: None }
         }
-        Effect::Closing { uids: Some(uids) } if !uids.is_empty() => EventKind::MessageExpunge {
+        Effect::Closing { uids: Some(uids), .. } if !uids.is_empty() => EventKind::MessageExpunge {
             how: super::event::ExpungeHow::Close,
             n: Some(uids.len()),
             uids: Some(uids.clone()),
