@@ -58,15 +58,15 @@ pub enum GlobError {
     /// Dots and blanks around a level do not count; without them it would match far more than was meant.
     #[error("without the dots and blanks around its levels nothing but wildcards is left")]
     OnlyWildcards,
-    /// Unicode noncharacters.
-    #[error("it has a character that is none (U+FDD0..U+FDD2)")]
-    Noncharacter,
+    /// No name has one.
+    #[error("it has a control character")]
+    ControlCharacter,
 }
 
-// Stand for wildcards while a pattern is folded like a name. Unicode noncharacters: in no name, folded into nothing.
-const STAR: char = '\u{fdd0}';
-const STARS: char = '\u{fdd1}';
-const MARK: char = '\u{fdd2}';
+// Stand for wildcards while a pattern is folded like a name: control characters, which folding leaves alone.
+const STAR: char = '\u{1}';
+const STARS: char = '\u{2}';
+const MARK: char = '\u{3}';
 
 impl Glob {
     /// A pattern over names that are folded ([`super::mailbox::fold`]): for what takes something away.
@@ -167,11 +167,21 @@ impl Glob {
         self.run(0, name)
     }
 
+    /// The same behind the "/" below `name`.
+    #[must_use]
+    pub fn reach_below(&self, name: &str) -> Reach {
+        self.read(0, name.chars().chain(['/']))
+    }
+
     fn run(&self, from: usize, name: &str) -> Reach {
+        self.read(from, name.chars())
+    }
+
+    fn read(&self, from: usize, name: impl Iterator<Item = char>) -> Reach {
         let mut reach = Reach::none(self);
         self.enter(&mut reach, from);
         let mut next = Reach::none(self);
-        for c in name.chars() {
+        for c in name {
             next.clear();
             for state in reach.states() {
                 self.step(state, c, &mut next);
@@ -280,8 +290,8 @@ impl Reach {
 }
 
 fn mark(pattern: &str) -> Result<String, GlobError> {
-    if pattern.contains(is_wildcard) {
-        return Err(GlobError::Noncharacter);
+    if pattern.contains(char::is_control) {
+        return Err(GlobError::ControlCharacter);
     }
     Ok(pattern
         .replace("**", STARS.encode_utf8(&mut [0; 4]))
@@ -374,7 +384,7 @@ mod tests {
             ("/./", GlobError::Empty),
             (".*", GlobError::OnlyWildcards),
             ("a/ **", GlobError::OnlyWildcards),
-            ("a\u{fdd0}", GlobError::Noncharacter),
+            ("a\u{1}", GlobError::ControlCharacter),
         ];
         for (pattern, want) in rows {
             assert_eq!(Glob::folded(pattern), Err(want), "{pattern}");

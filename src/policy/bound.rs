@@ -1,13 +1,24 @@
 //! The rules of one session.
+//!
+//! ```text
+//!   all rules ──bind: who, from where──▶ could apply, at some hour or with some ID ──at each command──▶ in force now
+//!                                        scope(), is_reserved(), hides_below()                          everything else
+//! ```
+//!
+//! What does not apply is left out once, at login: a command costs what the rules of its own session cost.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::condition::Facts;
+use super::decide;
+use super::mailboxes::Names;
 use super::request::{Request, Target};
-use super::rule::RuleSet;
-use super::verdict::{Hiding, Hits, Kept, LoginVerdict, Narrowing, Permit, Verdict};
-use crate::imap::rights::Rights;
+use super::rule::{Rule, RuleSet};
+use super::verdict::{Effect, Hiding, Hits, Kept, LoginVerdict, Verdict};
+use crate::imap::rights::{Right, Rights};
+use crate::imap::verb::Verb;
 
 /// How strictly a session's bytes are handled (design: three scopes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,83 +29,247 @@ pub enum Scope {
     Filtered,
 }
 
+/// A rule that could apply to a session, and what is left to be asked of it.
+#[derive(Debug, Clone)]
+pub(super) struct BoundRule {
+    at: u32,
+    gate: Gate,
+}
+
+/// When it is in force.
+#[derive(Debug, Clone)]
+enum Gate {
+    /// With the ID that was sent last.
+    Always,
+    /// Only with another ID.
+    Never,
+    /// At the hours of its `when`, but not at those of its `unless` tables with these numbers.
+    Timed { unless: Box<[usize]> },
+}
+
+impl BoundRule {
+    /// `None`: it never applies to this subject, at no hour and with no ID.
+    pub(super) fn of(at: u32, rule: &Rule, facts: &Facts) -> Option<Self> {
+        if !rule.when.may_hold(facts) {
+            return None;
+        }
+        let mut in_force = rule.when.id_holds(facts);
+        let mut hours = Vec::new();
+        for (number, unless) in rule.unless.iter().enumerate().filter(|(_, unless)| unless.must_hold(facts)) {
+            match (&unless.client_id, &unless.time) {
+                (None, None) => return None,
+                (Some(_), None) => in_force &= !unless.id_holds(facts),
+                (_, Some(_)) if unless.id_holds(facts) => hours.push(number),
+                (_, Some(_)) => {}
+            }
+        }
+        let gate = match in_force {
+            false => Gate::Never,
+            true if rule.when.time.is_none() && hours.is_empty() => Gate::Always,
+            true => Gate::Timed { unless: hours.into() },
+        };
+        Some(Self { at, gate })
+    }
+
+    fn is_in_force(&self, rule: &Rule, at: Timestamp) -> bool {
+        match &self.gate {
+            Gate::Always => true,
+            Gate::Never => false,
+            Gate::Timed { unless } => {
+                let spared = |number: &usize| rule.unless.get(*number).is_some_and(|unless| unless.time_holds(at));
+                rule.when.time_holds(at) && !unless.iter().any(spared)
+            }
+        }
+    }
+
+    fn next_change(&self, rule: &Rule, after: Timestamp) -> Option<Timestamp> {
+        let Gate::Timed { unless } = &self.gate else { return None };
+        let spared = unless.iter().filter_map(|number| rule.unless.get(*number)?.next_change(after));
+        spared.chain(rule.when.next_change(after)).min()
+    }
+}
+
 /// The rules that can touch one session. Bind again when its subject changes and after a reload.
 #[derive(Debug, Clone)]
 pub struct Bound {
     set: Arc<RuleSet>,
+    rules: Box<[BoundRule]>,
+    scope: Scope,
+    restricts: bool,
+    names_mailboxes: bool,
 }
 
 impl Bound {
-    pub(super) const fn new(set: Arc<RuleSet>) -> Self {
-        Self { set }
+    pub(super) fn new(set: Arc<RuleSet>, rules: Vec<BoundRule>) -> Self {
+        let mut bound =
+            Self { set, rules: rules.into(), scope: Scope::Plain, restricts: false, names_mailboxes: false };
+        let enforced = || bound.could_apply().filter(|rule| rule.is_enforced());
+        let hides = enforced().any(|rule| rule.hiding().is_some());
+        let restricts = enforced().any(|rule| !rule.taken().is_empty() || !rule.deny.is_empty());
+        let names_mailboxes = bound.could_apply().any(Rule::names_mailboxes);
+        (bound.restricts, bound.names_mailboxes) = (restricts, names_mailboxes);
+        bound.scope = if hides { Scope::Filtered } else { Scope::Plain };
+        bound
     }
+
     /// Of which rules.
     #[must_use]
     pub const fn set(&self) -> &Arc<RuleSet> {
         &self.set
     }
+
     /// Can mailboxes be hidden here?
     #[must_use]
     pub fn scope(&self) -> Scope {
-        Scope::Plain
+        self.scope
     }
+
     /// Can no rule take anything, nor would a shadow rule?
     #[must_use]
     pub fn is_unruled(&self) -> bool {
-        true
+        self.rules.is_empty()
     }
+
     /// Can a rule that names mailboxes apply, in force or in shadow? Then names must be resolved.
     #[must_use]
     pub fn names_mailboxes(&self) -> bool {
-        false
+        self.names_mailboxes
     }
+
     /// Can an enforced rule take rights or commands? Then fewer capabilities are offered.
     #[must_use]
     pub fn restricts(&self) -> bool {
-        false
+        self.restricts
     }
+
     /// Do the rules, now, take this capability (as the upstream spells it) with a command?
     #[must_use]
-    pub fn denies_capability(&self, _token: &[u8], _at: Timestamp) -> bool {
-        false
+    pub fn denies_capability(&self, token: &[u8], at: Timestamp) -> bool {
+        self.in_force(at)
+            .filter(|rule| rule.is_enforced() && rule.mailboxes.is_none() && !rule.deny.is_empty())
+            .any(|rule| Verb::ALL.iter().any(|verb| rule.deny.has(*verb) && verb.is_announced_by(token)))
     }
+
     /// Would this subject's login now be denied? Asked again while the session is open.
-    pub fn login(&self, _at: Timestamp) -> LoginVerdict {
-        LoginVerdict::Allowed { shadow: Hits::NONE }
+    pub fn login(&self, at: Timestamp) -> LoginVerdict {
+        judge_login(&self.set, &self.rules, at)
     }
+
     /// When hours next change something for this session.
     #[must_use]
-    pub fn next_change(&self, _after: Timestamp) -> Option<Timestamp> {
-        None
+    pub fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
+        let rules = self.rules.iter().filter_map(|bound| Some((bound, self.set.rule(bound.at)?)));
+        rules.filter_map(|(bound, rule)| bound.next_change(rule, after)).min()
     }
+
     /// Is the mailbox hidden now, and by whom?
     #[must_use]
-    pub fn hiding(&self, _target: &Target<'_>, _at: Timestamp) -> Hiding {
-        Hiding::default()
+    pub fn hiding(&self, target: &Target<'_>, at: Timestamp) -> Hiding {
+        let mut hiding = Hiding::default();
+        if self.names_mailboxes {
+            let names = Names::new(target);
+            for rule in self.in_force(at).filter(|rule| rule.hides(&names)) {
+                let hits = if rule.is_enforced() { &mut hiding.by } else { &mut hiding.shadow };
+                rule.hiding().into_iter().for_each(|effect| hits.add(&rule.id, effect));
+            }
+        }
+        hiding
     }
+
     /// Is the mailbox hidden now?
     #[must_use]
-    pub fn is_hidden(&self, _target: &Target<'_>, _at: Timestamp) -> bool {
-        false
+    pub fn is_hidden(&self, target: &Target<'_>, at: Timestamp) -> bool {
+        let hides = |names: &Names<'_>| self.in_force(at).any(|rule| rule.is_enforced() && rule.hides(names));
+        self.scope == Scope::Filtered && hides(&Names::new(target))
     }
+
     /// Could the mailbox be hidden at some hour or with some ID? Such names are reserved.
     #[must_use]
-    pub fn is_reserved(&self, _target: &Target<'_>) -> bool {
-        false
+    pub fn is_reserved(&self, target: &Target<'_>) -> bool {
+        let reserves = |names: &Names<'_>| self.could_apply().any(|rule| rule.is_enforced() && rule.hides(names));
+        self.scope == Scope::Filtered && reserves(&Names::new(target))
     }
+
     /// Could a name below this one be hidden, at some hour or with some ID?
     #[must_use]
-    pub fn hides_below(&self, _target: &Target<'_>) -> bool {
-        false
+    pub fn hides_below(&self, target: &Target<'_>) -> bool {
+        let hides = |names: &Names<'_>| self.could_apply().any(|rule| rule.is_enforced() && rule.may_hide_below(names));
+        self.scope == Scope::Filtered && hides(&Names::new(target))
     }
+
     /// What is left of the rights on a mailbox that is not hidden.
     #[must_use]
-    pub fn rights(&self, _target: &Target<'_>, _at: Timestamp) -> Kept {
-        Kept { rights: Rights::ALL, by: Hits::NONE, shadow: Hits::NONE }
+    pub fn rights(&self, target: &Target<'_>, at: Timestamp) -> Kept {
+        let mut kept = Kept { rights: Rights::ALL, by: Hits::NONE, shadow: Hits::NONE };
+        if self.is_unruled() {
+            return kept;
+        }
+        let names = Names::new(target);
+        let taking = self.in_force(at).filter(|rule| !rule.taken().is_empty() && rule.covers(&names));
+        for rule in taking {
+            kept.take(rule, rule.taken(), Effect::Rights);
+        }
+        for rule in self.could_apply().filter(|rule| rule.may_hide_below(&names)) {
+            rule.hiding().into_iter().for_each(|effect| kept.take(rule, Right::DeleteMailbox.into(), effect));
+        }
+        kept
     }
+
     /// What the rules say to a request.
     #[inline]
-    pub fn decide(&self, _request: &Request<'_>, _at: Timestamp) -> Verdict {
-        Verdict::Allowed(Permit::new(Narrowing::default(), Hits::NONE, Hits::NONE))
+    pub fn decide(&self, request: &Request<'_>, at: Timestamp) -> Verdict {
+        if self.rules.is_empty() { decide::allowed() } else { decide::decide(self, request, at) }
+    }
+
+    /// Rules that could apply at some hour and with some ID.
+    pub(super) fn could_apply(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter_map(|bound| self.set.rule(bound.at))
+    }
+
+    /// Rules that apply now.
+    pub(super) fn in_force(&self, at: Timestamp) -> impl Iterator<Item = &Rule> {
+        self.each(at).filter(|(_, in_force)| *in_force).map(|(rule, _)| rule)
+    }
+
+    /// Rules that could apply, and whether they do now.
+    pub(super) fn each(&self, at: Timestamp) -> impl Iterator<Item = (&Rule, bool)> {
+        let rules = self.rules.iter().filter_map(|bound| Some((bound, self.set.rule(bound.at)?)));
+        rules.map(move |(bound, rule)| (rule, bound.is_in_force(rule, at)))
+    }
+}
+
+impl Kept {
+    fn take(&mut self, rule: &Rule, rights: Rights, effect: Effect) {
+        if rule.is_enforced() {
+            self.rights = self.rights - rights;
+            self.by.add(&rule.id, effect);
+        } else {
+            self.shadow.add(&rule.id, effect);
+        }
+    }
+}
+
+/// `deny_login`; of several texts that of the first rule by id, so that the order of rules does not matter.
+pub(super) fn judge_login(set: &RuleSet, rules: &[BoundRule], at: Timestamp) -> LoginVerdict {
+    let (mut by, mut shadow) = (Hits::NONE, Hits::NONE);
+    let mut first: Option<(&Arc<str>, &Arc<str>)> = None;
+    for bound in rules {
+        let Some(rule) = set.rule(bound.at) else { continue };
+        let Some(text) = &rule.deny_login else { continue };
+        if !bound.is_in_force(rule, at) {
+            continue;
+        }
+        if !rule.is_enforced() {
+            shadow.add(&rule.id, Effect::DenyLogin);
+            continue;
+        }
+        by.add(&rule.id, Effect::DenyLogin);
+        if first.is_none_or(|(id, _)| rule.id < *id) {
+            first = Some((&rule.id, text));
+        }
+    }
+    match first {
+        Some((_, text)) => LoginVerdict::Denied { text: Arc::clone(text), by, shadow },
+        None => LoginVerdict::Allowed { shadow },
     }
 }

@@ -1,13 +1,21 @@
 //! RULES × REQUEST → VERDICT: pure, total, no clock, no await.
 
 mod bound;
+mod condition;
+mod decide;
+mod hours;
 mod identity;
+mod load;
+mod mailboxes;
+mod pattern;
 mod request;
 mod rule;
+mod special_use;
 mod verdict;
 
 pub use bound::{Bound, Scope};
 pub use identity::complete_login;
+pub use load::{LoadContext, RuleFile};
 pub use request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target, TlsLevel};
-pub use rule::RuleSet;
+pub use rule::{Mode, RuleInfo, RuleSet};
 pub use verdict::{Effect, Hiding, Hit, Hits, Kept, LoginVerdict, Narrowing, Permit, Refusal, RefusalKind, Verdict};

@@ -1,24 +1,185 @@
-//! Rules, compiled.
+//! Rules, compiled, and found by the user they are about.
 
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::bound::Bound;
+use super::bound::{Bound, BoundRule, judge_login};
+use super::condition::{Condition, Facts};
+use super::mailboxes::{Mailboxes, Names};
+use super::pattern::TextPattern;
 use super::request::Subject;
-use super::verdict::{Hits, LoginVerdict};
+use super::verdict::{Effect, LoginVerdict};
+use crate::imap::rights::{Right, Rights};
+use crate::imap::verb::Verb;
+
+/// Is a rule applied, or only evaluated?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Mode {
+    /// Applied.
+    #[default]
+    Enforce,
+    /// Evaluated and counted, not applied.
+    Shadow,
+}
+
+impl Mode {
+    /// As rule files and metrics write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// What is told of a rule: its name, whether it is applied, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct RuleInfo<'a> {
+    /// Its id.
+    pub id: &'a Arc<str>,
+    /// Is it applied?
+    pub mode: Mode,
+    /// In which file it stands.
+    pub file: &'a Arc<Path>,
+    /// At which line, from 1.
+    pub line: usize,
+}
+
+/// The MOVE that a preset allows although it keeps neither `t` nor `e`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moving {
+    /// No preset, or "read-only": none.
+    Never,
+    /// "organise": to where nothing can be destroyed.
+    Organise,
+    /// "tidy": also to `\Trash` and `\Junk`.
+    Tidy,
+}
+
+/// `rights`
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep {
+    pub(super) rights: Rights,
+    pub(super) moving: Moving,
+}
+
+/// Commands, each standing for itself and its UID form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Verbs(u128);
+
+impl Verbs {
+    pub(super) fn add(&mut self, verb: Verb) {
+        self.0 |= 1 << (verb.base() as u32);
+    }
+
+    pub(super) fn has(self, verb: Verb) -> bool {
+        self.0 & (1 << (verb.base() as u32)) != 0
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// One rule.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    pub(super) id: Arc<str>,
+    pub(super) mode: Mode,
+    pub(super) file: Arc<Path>,
+    pub(super) line: usize,
+    pub(super) when: Condition,
+    /// Any of them spares.
+    pub(super) unless: Box<[Condition]>,
+    /// The same number for rules with the same conditions; 0 for those without any.
+    pub(super) conditions: usize,
+    /// `None`: it is about the whole session.
+    pub(super) mailboxes: Option<Mailboxes>,
+    pub(super) hide: bool,
+    /// `aggregates = "show"`
+    pub(super) shows_aggregates: bool,
+    pub(super) keep: Option<Keep>,
+    pub(super) deny: Verbs,
+    pub(super) deny_login: Option<Arc<str>>,
+}
+
+impl Rule {
+    pub(super) fn is_enforced(&self) -> bool {
+        self.mode == Mode::Enforce
+    }
+
+    /// What it leaves of the rights.
+    pub(super) fn kept(&self) -> Rights {
+        self.keep.map_or(Rights::ALL, |keep| keep.rights)
+    }
+
+    /// What it takes of them.
+    pub(super) fn taken(&self) -> Rights {
+        Rights::ALL - self.kept()
+    }
+
+    /// The effect by which it hides mailboxes: without `l` they are hidden, too.
+    pub(super) fn hiding(&self) -> Option<Effect> {
+        match (self.hide, self.taken().contains(Right::Lookup)) {
+            (true, _) => Some(Effect::Hide),
+            (false, true) => Some(Effect::Rights),
+            (false, false) => None,
+        }
+    }
+
+    pub(super) fn may_move(&self) -> Moving {
+        self.keep.map_or(Moving::Never, |keep| keep.moving)
+    }
+
+    /// Is it about this mailbox?
+    pub(super) fn covers(&self, names: &Names<'_>) -> bool {
+        self.mailboxes.as_ref().is_none_or(|mailboxes| mailboxes.cover(names))
+    }
+
+    /// Could it be about a name below?
+    pub(super) fn may_cover_below(&self, names: &Names<'_>) -> bool {
+        self.mailboxes.as_ref().is_none_or(|mailboxes| mailboxes.may_cover_below(names))
+    }
+
+    /// Does it hide this mailbox? With any mailbox those go that show the same mail again.
+    pub(super) fn hides(&self, names: &Names<'_>) -> bool {
+        self.hiding().is_some() && (self.covers(names) || (!self.shows_aggregates && names.is_aggregate()))
+    }
+
+    /// Could it hide a name below?
+    pub(super) fn may_hide_below(&self, names: &Names<'_>) -> bool {
+        self.hiding().is_some()
+            && (self.may_cover_below(names) || (!self.shows_aggregates && names.is_above_aggregates()))
+    }
+
+    /// Must names be resolved for it? To move things one must know which mailbox is `\Trash`.
+    pub(super) fn names_mailboxes(&self) -> bool {
+        self.mailboxes.is_some() || self.hiding().is_some() || self.may_move() != Moving::Never
+    }
+}
 
 /// All rules in force. Immutable: a reload makes another one.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     rev: Arc<str>,
+    rules: Box<[Rule]>,
+    index: Index,
 }
 
 impl RuleSet {
     /// No rules: everything that the proxy understands is allowed.
     #[must_use]
     pub fn empty() -> Self {
-        Self { rev: "e3b0c442".into() }
+        // The beginning of SHA-256 over nothing.
+        Self::new("e3b0c442".into(), Box::default())
+    }
+
+    pub(super) fn new(rev: Arc<str>, rules: Box<[Rule]>) -> Self {
+        Self { rev, index: Index::of(&rules), rules }
     }
 
     /// First 8 hex digits of SHA-256 over all rule files.
@@ -27,14 +188,97 @@ impl RuleSet {
         &self.rev
     }
 
+    /// How many rules there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Are there none?
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// What is told of each rule, in the order of files and lines.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = RuleInfo<'_>> {
+        self.rules.iter().map(|rule| RuleInfo { id: &rule.id, mode: rule.mode, file: &rule.file, line: rule.line })
+    }
+
+    pub(super) fn rule(&self, at: u32) -> Option<&Rule> {
+        self.rules.get(at as usize)
+    }
+
     /// May this subject log in?
-    pub fn login(&self, _subject: &Subject, _at: Timestamp) -> LoginVerdict {
-        LoginVerdict::Allowed { shadow: Hits::NONE }
+    pub fn login(&self, subject: &Subject, at: Timestamp) -> LoginVerdict {
+        judge_login(self, &self.bound_rules(subject), at)
     }
 
     /// The rules that can touch a session of this subject.
     #[must_use]
-    pub fn bind(self: &Arc<Self>, _subject: &Subject) -> Bound {
-        Bound::new(Arc::clone(self))
+    pub fn bind(self: &Arc<Self>, subject: &Subject) -> Bound {
+        Bound::new(Arc::clone(self), self.bound_rules(subject))
     }
+
+    fn bound_rules(&self, subject: &Subject) -> Vec<BoundRule> {
+        if self.rules.is_empty() {
+            return Vec::new();
+        }
+        let facts = Facts::of(subject);
+        let candidates = self.index.candidates(&facts, self.rules.len());
+        candidates.into_iter().filter_map(|at| BoundRule::of(at, self.rule(at)?, &facts)).collect()
+    }
+}
+
+/// Which rules may be about a user, without asking each.
+#[derive(Debug, Clone, Default)]
+struct Index {
+    /// Rules about single users, by reading.
+    users: HashMap<Box<str>, Vec<u32>>,
+    /// Rules about all users of a domain.
+    domains: HashMap<Box<str>, Vec<u32>>,
+    /// All others.
+    rest: Vec<u32>,
+}
+
+impl Index {
+    fn of(rules: &[Rule]) -> Self {
+        let mut index = Self::default();
+        for (at, rule) in (0u32..).zip(rules) {
+            let users = rule.when.user.as_deref().unwrap_or_default();
+            if users.is_empty() || !users.iter().all(is_indexed) {
+                index.rest.push(at);
+                continue;
+            }
+            for pattern in users {
+                if let Some(user) = pattern.as_literal() {
+                    index.users.entry(user.into()).or_default().push(at);
+                } else if let Some(domain) = pattern.as_domain() {
+                    index.domains.entry(domain.into()).or_default().push(at);
+                }
+            }
+        }
+        index
+    }
+
+    /// In the order of the rules, each once.
+    fn candidates(&self, facts: &Facts, all: usize) -> Vec<u32> {
+        if facts.user.is_anybody() {
+            return (0u32..).take(all).collect();
+        }
+        let mut found = self.rest.clone();
+        for user in facts.user.iter() {
+            found.extend(self.users.get(user).into_iter().flatten());
+            let domain = user.rsplit_once('@').map(|(_, domain)| domain);
+            found.extend(domain.and_then(|domain| self.domains.get(domain)).into_iter().flatten());
+        }
+        let mut seen = HashSet::new();
+        found.retain(|at| seen.insert(*at));
+        found.sort_unstable();
+        found
+    }
+}
+
+fn is_indexed(pattern: &TextPattern) -> bool {
+    pattern.as_literal().is_some() || pattern.as_domain().is_some()
 }

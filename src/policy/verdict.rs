@@ -66,7 +66,6 @@ impl Hits {
         ids
     }
 
-    #[expect(dead_code, reason = "the next change uses it")]
     pub(super) fn add(&mut self, rule: &Arc<str>, effect: Effect) {
         let place = self.0.binary_search_by(|hit| hit.rule.cmp(rule).then(hit.effect.cmp(&effect)));
         if let Err(at) = place {

@@ -1,0 +1,234 @@
+//! `when` and `unless`.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
+use toml::de::DeTable;
+
+use super::LoadContext;
+use super::document::{Document, Key, Text, Value};
+use super::hours;
+use super::rule::by_place;
+use super::warning::{self, Clause};
+use crate::policy::condition::Condition;
+use crate::policy::hours::Hours;
+use crate::policy::pattern::TextPattern;
+use crate::policy::request::TlsLevel;
+
+pub(super) const KEYS: [&str; 9] =
+    ["user", "actor", "delegated", "listener", "upstream", "client_ip", "client_id", "tls", "time"];
+
+const LATER: [&str; 2] = ["group", "credential"];
+
+/// Both keys, and one spelling of them to compare them by, empty where there are no conditions.
+#[derive(Default)]
+pub(super) struct Conditions {
+    pub(super) when: Condition,
+    pub(super) unless: Vec<Condition>,
+    pub(super) spelled: String,
+}
+
+pub(super) fn read_when(
+    document: &mut Document<'_>,
+    value: &Value<'_>,
+    context: &LoadContext,
+    conditions: &mut Conditions,
+) -> bool {
+    let Some(table) = document.table("when", value) else { return false };
+    let (condition, spelled) = read_table(document, table, context, Clause::When);
+    if !spelled.is_empty() {
+        conditions.spelled.push_str(&format!("when {spelled}\n"));
+    }
+    let fine = condition.is_some();
+    conditions.when = condition.unwrap_or_default();
+    fine
+}
+
+/// A table, or several of which any spares.
+pub(super) fn read_unless(
+    document: &mut Document<'_>,
+    value: &Value<'_>,
+    context: &LoadContext,
+    conditions: &mut Conditions,
+) -> bool {
+    let Some(tables) = document.tables("unless", value) else { return false };
+    let mut spellings = Vec::new();
+    let mut fine = true;
+    for value in tables {
+        let Some(table) = document.table("unless", value) else { return false };
+        if table.is_empty() {
+            let problem = document.error(value.span(), "`unless` without a condition").label("spares everybody");
+            document.push(problem.help("name a condition, or leave the rule out"));
+            fine = false;
+            continue;
+        }
+        let (condition, spelled) = read_table(document, table, context, Clause::Unless);
+        fine &= condition.is_some();
+        conditions.unless.extend(condition);
+        spellings.push(spelled);
+    }
+    spellings.sort();
+    conditions.spelled.extend(spellings.iter().map(|spelled| format!("unless {spelled}\n")));
+    fine
+}
+
+/// One table; `None` where a part of it cannot be read.
+fn read_table(
+    document: &mut Document<'_>,
+    table: &DeTable<'_>,
+    context: &LoadContext,
+    clause: Clause,
+) -> (Option<Condition>, String) {
+    let mut reader = Reader { document, context, clause, condition: Condition::default(), spelled: Vec::new() };
+    let mut fine = true;
+    for (key, value) in by_place(table) {
+        fine &= reader.key(key, value).is_some();
+    }
+    reader.spelled.sort();
+    (fine.then_some(reader.condition), reader.spelled.join("; "))
+}
+
+struct Reader<'r, 'd> {
+    document: &'r mut Document<'d>,
+    context: &'r LoadContext,
+    clause: Clause,
+    condition: Condition,
+    /// Each key with its values in order.
+    spelled: Vec<String>,
+}
+
+impl Reader<'_, '_> {
+    fn key(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<()> {
+        let name = &**key.get_ref();
+        match name {
+            "user" => self.condition.user = Some(self.users(name, value)?),
+            "actor" => self.condition.actor = Some(self.users(name, value)?),
+            "delegated" => {
+                let delegated = self.document.boolean(name, value)?;
+                warning::delegated_is_not_seen(self.document, key.span());
+                self.spell(name, [delegated.to_string()]);
+                self.condition.delegated = Some(delegated);
+            }
+            "listener" => self.condition.listener = Some(self.names(name, value, &self.context.listeners)?),
+            "upstream" => self.condition.upstream = Some(self.names(name, value, &self.context.upstreams)?),
+            "client_ip" => self.condition.client_ip = Some(self.networks(name, value)?),
+            "client_id" => {
+                if self.clause == Clause::Unless {
+                    warning::client_id_spares(self.document, key.span());
+                }
+                self.condition.client_id = Some(self.patterns(name, value)?.1);
+            }
+            "tls" => self.condition.tls = Some(self.levels(name, value)?),
+            "time" => self.condition.time = Some(self.time(name, value)?),
+            _ => {
+                self.document.unknown_key(key, &format!("`{}`", self.clause.key()), &KEYS, &LATER);
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn spell(&mut self, key: &str, values: impl IntoIterator<Item = String>) {
+        let mut values: Vec<String> = values.into_iter().collect();
+        values.sort();
+        self.spelled.push(format!("{key} = {values:?}"));
+    }
+
+    fn patterns<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<(Vec<Text<'t>>, Box<[TextPattern]>)> {
+        let texts = self.document.strings(key, value)?;
+        let patterns: Vec<_> = texts.iter().map(|text| self.pattern(text)).collect();
+        self.spell(key, texts.iter().map(|text| text.text.to_owned()));
+        Some((texts, patterns.into_iter().collect::<Option<_>>()?))
+    }
+
+    fn pattern(&mut self, text: &Text<'_>) -> Option<TextPattern> {
+        let pattern = TextPattern::new(text.text);
+        pattern
+            .map_err(|why| self.document.push(self.document.error(text.span.clone(), "not a pattern").label(why)))
+            .ok()
+    }
+
+    fn users(&mut self, key: &str, value: &Value<'_>) -> Option<Box<[TextPattern]>> {
+        let (texts, patterns) = self.patterns(key, value)?;
+        if let Some(domain) = &self.context.default_domain {
+            for (text, _) in texts.iter().zip(&patterns).filter(|(_, pattern)| pattern.as_literal().is_some()) {
+                warning::user_without_domain(self.document, text, domain);
+            }
+        }
+        Some(patterns)
+    }
+
+    fn names(&mut self, key: &str, value: &Value<'_>, known: &[Box<str>]) -> Option<Box<[TextPattern]>> {
+        let (texts, patterns) = self.patterns(key, value)?;
+        for (text, pattern) in texts.iter().zip(&patterns) {
+            warning::names_nothing(self.document, key, text, pattern, known);
+        }
+        Some(patterns)
+    }
+
+    fn networks(&mut self, key: &str, value: &Value<'_>) -> Option<Box<[IpNet]>> {
+        let texts = self.document.strings(key, value)?;
+        let nets: Vec<_> = texts.iter().map(|text| self.network(text)).collect();
+        let nets: Box<[IpNet]> = nets.into_iter().collect::<Option<_>>()?;
+        self.spell(key, nets.iter().map(ToString::to_string));
+        Some(nets)
+    }
+
+    fn network(&mut self, text: &Text<'_>) -> Option<IpNet> {
+        let net = text.text.parse::<IpNet>().ok().or_else(|| text.text.parse::<IpAddr>().ok().map(IpNet::from));
+        let Some(net) = net else {
+            let problem = self.document.error(text.span.clone(), format!("`{}` is no network", text.text));
+            let help = "an address, or a network such as 203.0.113.0/24 or 2001:db8::/32";
+            self.document.push(problem.label("cannot be read").help(help));
+            return None;
+        };
+        if net.addr() != net.network() {
+            let problem = self.document.warning(text.span.clone(), "the address is none of a whole network");
+            self.document.push(problem.label(format!("taken for {}", net.trunc())));
+        }
+        Some(canonical(net.trunc()))
+    }
+
+    fn levels(&mut self, key: &str, value: &Value<'_>) -> Option<Box<[TlsLevel]>> {
+        let texts = self.document.strings(key, value)?;
+        let levels: Vec<_> = texts.iter().map(|text| self.level(text)).collect();
+        self.spell(key, texts.iter().map(|text| text.text.to_owned()));
+        levels.into_iter().collect()
+    }
+
+    fn level(&mut self, text: &Text<'_>) -> Option<TlsLevel> {
+        let level = TlsLevel::NAMES.iter().find(|(name, _)| *name == text.text).map(|(_, level)| *level);
+        let problem = match level {
+            Some(TlsLevel::None | TlsLevel::Server) => return level,
+            Some(TlsLevel::Mutual) => self
+                .document
+                .error(text.span.clone(), "tls = \"mutual\" is not supported yet")
+                .label("can never match")
+                .help("client certificates are not asked for; use \"server\" for any TLS"),
+            None => self
+                .document
+                .error(text.span.clone(), format!("unknown TLS level `{}`", text.text))
+                .help("the levels are \"none\" and \"server\""),
+        };
+        self.document.push(problem);
+        None
+    }
+
+    fn time(&mut self, key: &str, value: &Value<'_>) -> Option<Box<[Hours]>> {
+        let tables = self.document.tables(key, value)?;
+        if tables.is_empty() {
+            return self.document.empty_list(value.span(), key);
+        }
+        let windows: Vec<_> = tables.iter().map(|table| hours::read(self.document, table)).collect();
+        let windows: Box<[_]> = windows.into_iter().collect::<Option<_>>()?;
+        self.spell(key, windows.iter().map(hours::spell));
+        Some(windows)
+    }
+}
+
+/// On a socket of both families clients of IPv4 have addresses in `::ffff:0:0/96`, which are compared as IPv4.
+fn canonical(net: IpNet) -> IpNet {
+    let IpNet::V6(six) = net else { return net };
+    let four = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
+    four.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(net, IpNet::V4)
+}

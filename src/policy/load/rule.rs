@@ -1,0 +1,273 @@
+//! `[[rule]]`: its keys, and which of them go together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::{DeTable, DeValue};
+
+use super::LoadContext;
+use super::condition::{self, Conditions};
+use super::document::{Document, Key, Span, Text, Value};
+use super::effect;
+use super::mailboxes::{self, Chosen};
+use super::warning;
+use crate::imap::rights::Right;
+use crate::policy::rule::{Mode, Rule};
+
+const KEYS: [&str; 12] = [
+    "id",
+    "description",
+    "mode",
+    "when",
+    "unless",
+    "mailbox",
+    "except_mailbox",
+    "hide",
+    "aggregates",
+    "rights",
+    "deny_commands",
+    "deny_login",
+];
+
+const LATER: [&str; 8] = ["hide_messages", "except_messages", "judge", "limit", "audit", "alert", "from", "until"];
+
+/// A rule as far as it could be read.
+pub(super) struct Draft {
+    pub(super) id: Option<(Arc<str>, Span)>,
+    pub(super) file: Arc<Path>,
+    pub(super) line: usize,
+    /// Its conditions in one spelling, to be compared.
+    pub(super) conditions: String,
+    /// The rule, if nothing is wrong with it.
+    pub(super) rule: Option<Rule>,
+    /// Where `rights` stands.
+    pub(super) rights: Option<Span>,
+    /// Where EXPUNGE stands in `deny_commands`.
+    pub(super) denies_expunge: Option<Span>,
+}
+
+/// All rules of a file.
+pub(super) fn read_all(document: &mut Document<'_>, root: &DeTable<'_>, context: &LoadContext) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for (key, value) in by_place(root) {
+        match (&**key.get_ref(), value.get_ref()) {
+            ("rule", DeValue::Array(rules)) => {
+                for rule in rules.iter() {
+                    if let Some(table) = document.table("rule", rule) {
+                        drafts.push(read(document, table, rule.span(), context));
+                    }
+                }
+            }
+            ("rule", _) => {
+                let problem = document.error(key.span(), "`rule` must be a list of tables");
+                document.push(problem.help("begin each rule with [[rule]]"));
+            }
+            _ => document.unknown_key(key, "a rule file", &["rule"], &["exception"]),
+        }
+    }
+    drafts
+}
+
+/// Keys in the order in which they stand.
+pub(super) fn by_place<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Key<'i>, &'t Value<'i>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+/// What is read of one rule; the places of what is there tell whether it goes together.
+#[derive(Default)]
+struct Read {
+    id: Option<(Arc<str>, Span)>,
+    mode: Mode,
+    conditions: Conditions,
+    takes: Option<Chosen>,
+    spares: Option<Chosen>,
+    /// Where `mailbox` and `except_mailbox` stand, readable or not.
+    takes_at: Option<Span>,
+    spares_at: Option<Span>,
+    hide: Option<Span>,
+    aggregates: Option<Span>,
+    effects: effect::Effects,
+    /// Keys that are effects, wrong or not supported ones, too.
+    has_effect: bool,
+    /// Something could not be read.
+    wrong: bool,
+}
+
+fn read(document: &mut Document<'_>, table: &DeTable<'_>, span: Span, context: &LoadContext) -> Draft {
+    let mut read = Read::default();
+    for (key, value) in by_place(table) {
+        read.key(document, key, value, context);
+    }
+    if !table.contains_key("id") {
+        read.wrong = true;
+        let problem = document.error(span.clone(), "a rule without an id");
+        document.push(problem.help("add id = \"…\": it names the rule in audit events, metrics and explanations"));
+    }
+    read.check(document, &span);
+    let line = document.line(span.start);
+    Draft {
+        id: read.id.clone(),
+        file: Arc::clone(document.path),
+        line,
+        conditions: std::mem::take(&mut read.conditions.spelled),
+        rights: read.effects.rights_at.clone(),
+        denies_expunge: read.effects.expunge_at.clone(),
+        rule: read.into_rule(document.path, line),
+    }
+}
+
+impl Read {
+    fn key(&mut self, document: &mut Document<'_>, key: &Key<'_>, value: &Value<'_>, context: &LoadContext) {
+        let name = &**key.get_ref();
+        let fine = match name {
+            "id" => {
+                self.id = document.string(name, value).and_then(|text| read_id(document, &text));
+                self.id.is_some()
+            }
+            "description" => document.string(name, value).is_some(),
+            "mode" => {
+                let mode = document.string(name, value).and_then(|text| read_mode(document, &text));
+                self.mode = mode.unwrap_or_default();
+                mode.is_some()
+            }
+            "when" => condition::read_when(document, value, context, &mut self.conditions),
+            "unless" => condition::read_unless(document, value, context, &mut self.conditions),
+            "mailbox" => {
+                self.takes_at = Some(key.span());
+                self.takes = mailboxes::read_takes(document, value);
+                self.takes.is_some()
+            }
+            "except_mailbox" => {
+                self.spares_at = Some(key.span());
+                self.spares = mailboxes::read_spares(document, value);
+                self.spares.is_some()
+            }
+            "hide" => {
+                let hide = document.boolean(name, value);
+                self.hide = (hide == Some(true)).then(|| key.span());
+                self.has_effect |= hide != Some(false);
+                hide.is_some()
+            }
+            "aggregates" => {
+                let shown = document.string(name, value).is_some_and(|text| effect::read_aggregates(document, &text));
+                self.aggregates = shown.then(|| key.span());
+                shown
+            }
+            "rights" | "deny_commands" | "deny_login" => {
+                self.has_effect = true;
+                effect::read(document, name, key.span(), value, &mut self.effects)
+            }
+            _ => {
+                unknown_key(document, key);
+                self.has_effect |= LATER.contains(&name);
+                false
+            }
+        };
+        self.wrong |= !fine;
+    }
+
+    /// Which keys go together.
+    fn check(&mut self, document: &mut Document<'_>, rule: &Span) {
+        let place = self.id.as_ref().map_or_else(|| rule.clone(), |(_, span)| span.clone());
+        if !self.has_effect && !self.wrong {
+            self.wrong = true;
+            let problem = document.error(place.clone(), "the rule takes nothing").label("without an effect");
+            document.push(problem.help("add one of hide, rights, deny_commands, deny_login"));
+        }
+        if let (Some(hide), None) = (&self.hide, &self.takes_at) {
+            self.wrong = true;
+            let problem = document.error(hide.clone(), "`hide` without `mailbox`");
+            document.push(problem.help("say what is hidden: mailbox = [\"Finance/**\"], or \"**\" for everything"));
+        }
+        if self.effects.deny_login.is_some() {
+            for key in [&self.takes_at, &self.spares_at].into_iter().flatten() {
+                self.wrong = true;
+                let problem = document.error(key.clone(), "`deny_login` is about no mailbox").label("of no use to it");
+                document.push(problem.help("put what is about mailboxes into a rule of its own"));
+            }
+        }
+        let hides = self.hide.is_some() || self.effects.taken().contains(Right::Lookup);
+        if let (Some(aggregates), false) = (&self.aggregates, hides || self.wrong) {
+            self.wrong = true;
+            let problem = document.error(aggregates.clone(), "`aggregates` without `hide`").label("nothing is hidden");
+            document.push(problem.help("leave it out"));
+        }
+        if hides {
+            self.check_hiding(document);
+        }
+    }
+
+    /// Hiding goes by name (contract §5): which mailbox has a special use is told by what exists.
+    fn check_hiding(&mut self, document: &mut Document<'_>) {
+        for span in [&self.takes, &self.spares].into_iter().flatten().flat_map(|chosen| &chosen.selectors) {
+            self.wrong = true;
+            let problem = document.error(span.clone(), "what is hidden is told by name, never by special use");
+            document.push(problem.help("write the name of the mailbox, for example \"Trash\""));
+        }
+        if let Some(aggregates) = &self.aggregates {
+            warning::aggregates_shown(document, aggregates.clone());
+        }
+        match (&self.takes_at, &self.effects.rights_at) {
+            (None, Some(rights)) => warning::inbox_hidden(document, rights.clone(), self.spares.as_ref()),
+            _ => warning::inbox_covered(document, self.takes.as_ref(), self.spares.as_ref()),
+        }
+    }
+
+    fn into_rule(self, file: &Arc<Path>, line: usize) -> Option<Rule> {
+        let (id, _) = self.id.filter(|_| !self.wrong)?;
+        Some(Rule {
+            id,
+            mode: self.mode,
+            file: Arc::clone(file),
+            line,
+            when: self.conditions.when,
+            unless: self.conditions.unless.into(),
+            conditions: 0,
+            mailboxes: mailboxes::both(self.takes, self.spares),
+            hide: self.hide.is_some(),
+            shows_aggregates: self.aggregates.is_some(),
+            keep: self.effects.keep,
+            deny: self.effects.deny,
+            deny_login: self.effects.deny_login,
+        })
+    }
+}
+
+fn unknown_key(document: &mut Document<'_>, key: &Key<'_>) {
+    if condition::KEYS.contains(&&**key.get_ref()) {
+        let problem = document.error(key.span(), format!("`{}` outside of `when`", key.get_ref()));
+        return document.push(problem.label("a condition").help(format!("when = {{ {} = … }}", key.get_ref())));
+    }
+    document.unknown_key(key, "a rule", &KEYS, &LATER);
+}
+
+fn read_id(document: &mut Document<'_>, text: &Text<'_>) -> Option<(Arc<str>, Span)> {
+    if is_kebab_case(text.text) {
+        return Some((text.text.into(), text.span.clone()));
+    }
+    let problem = document.error(text.span.clone(), "an id is written in kebab-case");
+    let words = text.text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mended = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
+    let rule = "lower-case letters, digits, and single hyphens between them";
+    let help = if mended.is_empty() { rule.to_owned() } else { format!("{rule}: `{mended}`") };
+    document.push(problem.help(help));
+    None
+}
+
+fn is_kebab_case(id: &str) -> bool {
+    let word =
+        |word: &str| !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit());
+    id.split('-').all(word)
+}
+
+fn read_mode(document: &mut Document<'_>, text: &Text<'_>) -> Option<Mode> {
+    let modes = [Mode::Enforce, Mode::Shadow];
+    let mode = modes.into_iter().find(|mode| mode.as_str() == text.text);
+    if mode.is_none() {
+        let problem = document.error(text.span.clone(), format!("unknown mode `{}`", text.text));
+        document.push(problem.help("the modes are \"enforce\" and \"shadow\""));
+    }
+    mode
+}

@@ -1,0 +1,113 @@
+//! Broken rule files beside the exact text that is said of them.
+
+use super::*;
+use crate::diagnostic::{Sources, render};
+
+fn context() -> LoadContext {
+    LoadContext {
+        listeners: vec!["imaps".into(), "office".into()],
+        upstreams: vec!["main".into()],
+        default_domain: Some("example.org".into()),
+    }
+}
+
+fn load(texts: &[(&str, &str)]) -> (Option<RuleSet>, Vec<Problem>, String) {
+    let mut sources = Sources::default();
+    let files: Vec<RuleFile> = texts
+        .iter()
+        .map(|(path, text)| RuleFile { path: sources.insert(path, *text), text: (*text).to_owned() })
+        .collect();
+    let (set, problems) = RuleSet::load(&files, &context());
+    let text = render(&problems, &sources, false);
+    (set, problems, text)
+}
+
+macro_rules! snapshots {
+    ($( $name:ident, $loads:literal; )*) => {
+        $( #[test]
+        fn $name() {
+            let toml = include_str!(concat!("tests/", stringify!($name), ".toml"));
+            let path = concat!("rules/", stringify!($name), ".toml");
+            let (set, problems, text) = load(&[(path, toml)]);
+            assert_eq!(text, include_str!(concat!("tests/", stringify!($name), ".txt")));
+            assert_eq!(set.is_some(), $loads);
+            assert_eq!(problems.iter().any(Problem::is_error), !$loads);
+        } )*
+    };
+}
+
+snapshots! {
+    keys, false;
+    ids, false;
+    syntax, false;
+    together, false;
+    conditions, false;
+    effects, false;
+    warnings, true;
+}
+
+#[test]
+fn ids_are_unique_over_all_files() {
+    let rule = "[[rule]]\nid = \"a\"\ndeny_login = \"No\"\n";
+    let (set, _, text) = load(&[("rules/1.toml", rule), ("rules/2.toml", rule)]);
+    let expected = "\
+error: two rules are called `a`
+ --> rules/2.toml:2:6
+  |
+2 | id = \"a\"
+  |      ^^^ the second
+  = help: the first stands at rules/1.toml:1
+";
+    assert!(set.is_none());
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn what_is_told_of_rules() {
+    let text = "# one\n\n[[rule]]\nid = \"a\"\ndeny_login = \"No\"\n[[rule]]\nid = \"b\"\nmode = \"shadow\"\nrights = \"lr\"\n";
+    let (set, problems, _) = load(&[("rules/1.toml", text)]);
+    let set = set.unwrap();
+    let told: Vec<_> =
+        set.rules().map(|rule| (&**rule.id, rule.mode.as_str(), rule.file.to_str(), rule.line)).collect();
+    let file = Some("rules/1.toml");
+    assert_eq!(told, [("a", "enforce", file, 3), ("b", "shadow", file, 6)]);
+    assert_eq!((set.len(), problems.len(), set.rev().len()), (2, 0, 8));
+}
+
+#[test]
+fn no_files_are_no_rules() {
+    let (set, problems, _) = load(&[]);
+    let set = set.unwrap();
+    assert_eq!((set.len(), set.rev(), problems.len()), (0, RuleSet::empty().rev(), 0));
+}
+
+#[test]
+fn rules_to_copy_load_without_a_word() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.ends_with(".toml") && !name.ends_with(".test.toml") {
+            let (set, _, text) = load(&[(name, &std::fs::read_to_string(&path).unwrap())]);
+            assert_eq!((set.is_some(), &*text), (true, ""), "{name}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 2);
+}
+
+#[test]
+fn ten_thousand_rules_load() {
+    let rule = |n: usize| {
+        format!(
+            "[[rule]]\nid = \"rule-{n}\"\nwhen = {{ user = \"user{n}@example.org\", client_ip = \"10.0.0.0/8\" }}\n\
+             unless = {{ time = {{ days = \"Mon-Fri\", hours = \"08:00-18:00\", zone = \"Europe/Berlin\" }} }}\n\
+             mailbox = [\"Finance/{n}/**\", \"*/Secret-{n}\"]\nhide = true\nrights = \"lrs\"\n"
+        )
+    };
+    let text: String = (0..10_000).map(rule).collect();
+    let (set, problems) = RuleSet::load(&[RuleFile { path: Path::new("rules/many.toml").into(), text }], &context());
+    assert_eq!(problems, []);
+    assert_eq!(set.map(|set| set.len()), Some(10_000));
+}

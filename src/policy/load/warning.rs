@@ -1,0 +1,142 @@
+//! What can be loaded, and is probably not what was meant.
+
+use std::collections::HashMap;
+
+use super::document::{Document, Span, Text};
+use super::mailboxes::Chosen;
+use super::rule::Draft;
+use crate::diagnostic::{Problem, suggest};
+use crate::imap::mailbox::fold_text;
+use crate::imap::rights::{Right, Rights};
+use crate::policy::pattern::TextPattern;
+use crate::policy::rule::{Moving, Rule};
+
+/// In which of the two a condition stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clause {
+    When,
+    Unless,
+}
+
+impl Clause {
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::When => "when",
+            Self::Unless => "unless",
+        }
+    }
+}
+
+pub(super) fn client_id_spares(document: &mut Document<'_>, key: Span) {
+    let problem = document.warning(key, "`client_id` spares from a rule").label("the client's own claim");
+    document.push(problem.help("anybody can send the ID of another program; rely on client_ip or listener"));
+}
+
+pub(super) fn delegated_is_not_seen(document: &mut Document<'_>, key: Span) {
+    let problem = document.warning(key, "`delegated` does not see logins with XOAUTH2 and OAUTHBEARER");
+    document.push(problem.label("their tokens are not read").help("there `actor` is taken to be `user`"));
+}
+
+pub(super) fn user_without_domain(document: &mut Document<'_>, text: &Text<'_>, domain: &str) {
+    if !text.text.contains('@') {
+        let problem = document.warning(text.span.clone(), format!("no login is called `{}`", text.text));
+        document.push(
+            problem
+                .label("names are completed by default_domain before rules see them")
+                .help(format!("write `{}@{domain}`", text.text)),
+        );
+    }
+}
+
+/// A listener or upstream that is not there.
+pub(super) fn names_nothing(
+    document: &mut Document<'_>,
+    key: &str,
+    text: &Text<'_>,
+    pattern: &TextPattern,
+    known: &[Box<str>],
+) {
+    if known.iter().any(|name| pattern.matches(fold_text(name).trim())) {
+        return;
+    }
+    let problem = document.warning(text.span.clone(), format!("no {key} is called `{}`", text.text));
+    let help = match suggest(text.text, known.iter().map(AsRef::as_ref)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("there is no {key}"),
+        None => format!("there is {}", known.join(", ")),
+    };
+    document.push(problem.label("never matches").help(help));
+}
+
+pub(super) fn text_is_not_ascii(document: &mut Document<'_>, text: &Text<'_>) {
+    let problem = document.warning(text.span.clone(), "the text of a response is not ASCII");
+    document.push(problem.label("clients of IMAP4rev1 may not show it"));
+}
+
+pub(super) fn keeps_all(document: &mut Document<'_>, text: &Text<'_>) {
+    let problem = document.warning(text.span.clone(), "all rights are kept").label("takes nothing");
+    document.push(problem.help("name the rights that may stay, for example \"lrs\""));
+}
+
+pub(super) fn aggregates_shown(document: &mut Document<'_>, key: Span) {
+    let problem = document.warning(key, "what is hidden may be seen in mailboxes that show all mail");
+    document
+        .push(problem.label("\\All, \\Flagged and \\Important stay visible").help("leave it out to hide those, too"));
+}
+
+/// By one of the patterns of `mailbox`.
+pub(super) fn inbox_covered(document: &mut Document<'_>, takes: Option<&Chosen>, spares: Option<&Chosen>) {
+    let mut takes = takes.into_iter().flat_map(|takes| takes.patterns.globs.iter().zip(&takes.places));
+    if let Some((_, span)) = takes.find(|(glob, _)| glob.matches("inbox")) {
+        inbox_hidden(document, span.clone(), spares);
+    }
+}
+
+pub(super) fn inbox_hidden(document: &mut Document<'_>, span: Span, spares: Option<&Chosen>) {
+    if !spares.is_some_and(|spares| spares.patterns.globs.iter().any(|glob| glob.matches("INBOX"))) {
+        let problem = document.warning(span, "INBOX is hidden").label("covers INBOX");
+        document.push(problem.help("mail programs rely on it; except_mailbox = [\"INBOX\"] keeps it"));
+    }
+}
+
+/// What can be seen only with all rules at hand.
+pub(super) fn about_all(drafts: &[Draft], problems: &mut Vec<Problem>) {
+    // What is taken everywhere, by conditions.
+    let mut everywhere: HashMap<usize, Rights> = HashMap::new();
+    for rule in drafts.iter().filter_map(|draft| draft.rule.as_ref()) {
+        if rule.is_enforced() && rule.mailboxes.is_none() {
+            let taken = everywhere.entry(rule.conditions).or_default();
+            *taken = *taken | rule.taken();
+        }
+    }
+    let taken_elsewhere = |rule: &Rule| {
+        let taken = |conditions| everywhere.get(&conditions).copied().unwrap_or_default();
+        taken(0) | taken(rule.conditions)
+    };
+    for draft in drafts {
+        let Some(rule) = &draft.rule else { continue };
+        if let Some(span) = &draft.denies_expunge {
+            close_expunges(draft, rule, span, taken_elsewhere(rule), problems);
+        }
+        if let Some(span) = draft.rights.as_ref().filter(|_| rule.may_move() != Moving::Never) {
+            nowhere_to_move(draft, rule, span, taken_elsewhere(rule), problems);
+        }
+    }
+}
+
+fn close_expunges(draft: &Draft, rule: &Rule, span: &Span, elsewhere: Rights, problems: &mut Vec<Problem>) {
+    if !(rule.taken() | elsewhere).contains(Right::Expunge) {
+        let problem = Problem::warning(&draft.file, span.clone(), "EXPUNGE is denied while `e` stays");
+        let help = "to protect mail take rights: without `e`, `t` and `x`, as in rights = \"lrswipka\"";
+        problems.push(problem.label("CLOSE and MOVE still remove messages").help(help));
+    }
+}
+
+fn nowhere_to_move(draft: &Draft, rule: &Rule, span: &Span, elsewhere: Rights, problems: &mut Vec<Problem>) {
+    let destroying = Rights::of(&[Right::DeleteMessages, Right::Expunge, Right::DeleteMailbox]);
+    if rule.mailboxes.is_some() && !elsewhere.contains_all(destroying) {
+        let problem = Problem::warning(&draft.file, span.clone(), "other mailboxes keep `t`, `e` or `x`");
+        let help = "give them a rule with the same conditions that keeps `i` and none of these";
+        problems.push(problem.label("messages cannot be moved from here to those").help(help));
+    }
+}
