@@ -438,10 +438,8 @@ impl Scan {
             Before::Record { .. } | Before::Doubtful { .. } | Before::Misnumbered(_) | Before::Altered => {}
         }
         self.end_of_head(age);
-        if let Some(expect) = self.expect {
-            if !self.expect_met {
-                self.find(Some(expect.seq), || format!("record {}, which was given, is not there", Number(expect.seq)));
-            }
+        if let Some(Noted { seq, .. }) = self.expect.filter(|_| !self.expect_met) {
+            self.find(Some(seq), || format!("record {}, which was given, is not there", Number(seq)));
         }
         if !live {
             self.give_up_intents();
