@@ -220,7 +220,7 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 fn any_element(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&[_, length], rest) = der.split_first_chunk()?;
     let (length, rest) = match length {
-        0..0x80 => (usize::from(length), rest),
+        0..=0x7f => (usize::from(length), rest),
         0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
             (digits.iter().fold(0, |sum, digit| (sum << 8) | usize::from(*digit)), rest)

@@ -30,11 +30,6 @@ impl Outgoing {
         self.octets.get(..self.len).unwrap_or_default()
     }
 
-    /// How much that is.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
     /// Forgets what was to go out, and keeps the room.
     pub fn clear(&mut self) {
         self.len = 0;
@@ -115,28 +110,39 @@ impl Channel {
         on_plain: &mut dyn FnMut(&[u8]),
     ) -> Result<Taken, Error> {
         let mut taken = Taken::default();
-        let mut fault = None;
         loop {
-            let rest = incoming.get_mut(taken.used..).unwrap_or_default();
-            let (discard, step) = match self {
-                Self::Server(tls, sni) => {
-                    let step = advance(tls.process_tls_records(rest), out, on_plain);
-                    if sni.is_none() && tls.is_handshaking() {
-                        *sni = super::tls::take_asked_name();
-                    }
-                    step
-                }
-                Self::Client(tls) => advance(tls.process_tls_records(rest), out, on_plain),
-            };
+            let (discard, step) = self.advance(incoming.get_mut(taken.used..).unwrap_or_default(), out, on_plain);
             taken.used = taken.used.saturating_add(discard);
-            match (step, fault.take()) {
-                (Ok(Step::More), earlier) => fault = earlier,
-                (Ok(Step::Ended), None) => taken.ended = true,
-                (Ok(Step::Wait), None) => return Ok(taken),
-                // Once more round: the alert that tells the peer what is wrong stands ready.
-                (Err(error), None) => fault = Some(error),
-                (_, Some(error)) => return Err(error),
+            match step {
+                Ok(Step::More) => {}
+                Ok(Step::Ended) => taken.ended = true,
+                Ok(Step::Wait) => return Ok(taken),
+                Err(error) => {
+                    // The alert that tells the peer what is wrong stands ready. Not a step further: there are no others.
+                    while self.facts().wants_write() {
+                        let _ = self.advance(incoming.get_mut(taken.used..).unwrap_or_default(), out, on_plain);
+                    }
+                    return Err(error);
+                }
             }
+        }
+    }
+
+    fn advance(
+        &mut self,
+        incoming: &mut [u8],
+        out: &mut Outgoing,
+        on_plain: &mut dyn FnMut(&[u8]),
+    ) -> (usize, Result<Step, Error>) {
+        match self {
+            Self::Server(tls, sni) => {
+                let step = advance(tls.process_tls_records(incoming), out, on_plain);
+                if sni.is_none() && tls.is_handshaking() {
+                    *sni = super::tls::take_asked_name();
+                }
+                step
+            }
+            Self::Client(tls) => advance(tls.process_tls_records(incoming), out, on_plain),
         }
     }
 

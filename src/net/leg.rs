@@ -69,6 +69,8 @@ pub(super) struct Leg {
     incoming: Vec<u8>,
     /// Plaintext that came along with the end of the handshake.
     early: Vec<u8>,
+    /// Anything has come.
+    heard: bool,
     /// The peer has said that it sends nothing more.
     ended: bool,
     /// Writing failed, or was ended: nothing more goes out.
@@ -93,6 +95,7 @@ impl Leg {
             sealed_sent: 0,
             incoming: Vec::new(),
             early: Vec::new(),
+            heard: false,
             ended: false,
             mute: false,
             stalled: None,
@@ -121,6 +124,11 @@ impl Leg {
     /// What TLS agreed on, if it stands.
     pub fn tls(&self) -> Option<&CommonState> {
         self.channel.as_ref().map(Channel::facts)
+    }
+
+    /// Has the peer sent anything at all?
+    pub fn has_heard(&self) -> bool {
+        self.heard
     }
 
     /// The server name that a client asked for.
@@ -188,6 +196,7 @@ impl Leg {
                 self.ended = true;
                 return Poll::Ready(Ok(Heard::End));
             }
+            self.heard = true;
             let octets = buffer.get_mut(..kept.saturating_add(n)).unwrap_or_default();
             if self.channel.is_some() {
                 return Poll::Ready(self.open(octets, on_bytes));

@@ -1,6 +1,32 @@
 //! THE ONLY SOCKETS.
+//!
+//! ```text
+//!   client ─▶ listener ─▶ leg ─┐                       ┌─ leg ◀─ upstream
+//!                              ├─▶ relay ◀─▶ Session ──┤
+//!   drain: news for all ───────┘                       └─▶ audit log, metrics
+//! ```
+//!
+//! [`Server`] is what all sessions share; [`Bound::bind`] and [`serve`] let clients in. Read [`relay`] first: one task a
+//! session, and a session knows nothing of sockets, TLS or time.
+//!
+//! **Invariants.** Nothing but this module opens a socket. No octet leaves before the record that it stands behind. A
+//! session that waits holds no buffer.
 
+mod admission;
 mod certificate;
 mod channel;
+mod drain;
 mod leg;
+mod listener;
+mod relay;
+mod server;
 mod tls;
+mod upstream;
+
+pub use listener::{Bound, ListenerState, serve};
+pub use server::Server;
+pub use tls::{CertificateFacts, ServerTls, TlsFault, Trust};
+pub use upstream::Connector;
+
+#[cfg(test)]
+mod tests;

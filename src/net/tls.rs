@@ -22,6 +22,7 @@ use rustls::{ClientConfig, CommonState, ProtocolVersion, RootCertStore, ServerCo
 
 use crate::config::{Listener, Upstream, UpstreamTls};
 use crate::diagnostic::Severity;
+use crate::metrics::TlsVersion;
 use crate::session::ClientTls;
 
 pub use super::certificate::{CertificateFacts, TlsFault};
@@ -207,8 +208,17 @@ pub(super) fn client_tls(facts: &CommonState, sni: Option<&str>) -> ClientTls {
     }
 }
 
+/// The same for counting handshakes.
+pub(super) fn label(facts: &CommonState) -> Option<TlsVersion> {
+    match facts.protocol_version()? {
+        ProtocolVersion::TLSv1_2 => Some(TlsVersion::Tls12),
+        ProtocolVersion::TLSv1_3 => Some(TlsVersion::Tls13),
+        _ => None,
+    }
+}
+
 /// "TLSv1.2" or "TLSv1.3".
-pub(super) fn version(facts: &CommonState) -> &'static str {
+fn version(facts: &CommonState) -> &'static str {
     match facts.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
         _ => "TLSv1.3",

@@ -395,6 +395,27 @@ impl Session {
         self.end(CloseReason::ClientClosed, None, now);
     }
 
+    /// The client has not read for as long as it may.
+    pub fn handle_client_stalled(&mut self, now: Instant) {
+        self.end(CloseReason::Limit, None, now);
+    }
+
+    /// The client reads again: the upstream was silent because nobody listened.
+    pub fn handle_client_reads(&mut self, now: Instant) {
+        self.upstream_heard = now;
+    }
+
+    /// The address of the client has failed to log in too often: instead of connecting upstream, the login under way is
+    /// refused, and the session ends.
+    pub fn handle_too_many_failures(&mut self, now: Instant) {
+        if let Some(login) = self.login.take() {
+            self.drop_upstream();
+            self.record_auth_failure(login.mechanism, event::AuthFailureReason::TooMany, Some(&login), now);
+            self.answer(&login.tag, &Answer::AuthenticationFailed);
+        }
+        self.end(CloseReason::AuthFailures, Some(Bye::Garbage), now);
+    }
+
     /// The upstream's side of the connection ended (EOF or reset).
     pub fn handle_upstream_closed(&mut self, now: Instant) {
         if self.closing || self.leg.phase == LegPhase::Away {
@@ -536,6 +557,12 @@ impl Session {
     pub fn wants_upstream_bytes(&self) -> bool {
         // While the log fails IDLE stays silent: nothing is delivered that cannot be recorded (audit.md §4).
         !self.closing && self.leg.is_open() && !(self.audit_failing && matches!(self.mode, ClientMode::Idle))
+    }
+
+    /// Whose session this is, for what is counted.
+    #[must_use]
+    pub fn context(&self) -> &EventContext {
+        &self.ctx
     }
 
     /// A buffer that came out of [`Session::poll_output`] and has been written.

@@ -1,0 +1,325 @@
+//! Where clients come in: who is let in, who is told why not, and what a session begins with.
+//!
+//! ```text
+//!   accept ─▶ log works? draining? room? not guessing? ─┬─ no ─▶ session.refused, [TLS,] BYE
+//!                                                       └─ yes ─▶ [TLS] ─▶ Session ─▶ relay
+//! ```
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use super::admission::Connections;
+use super::leg::Leg;
+use super::relay::{HANDSHAKE, Relay, linger};
+use super::server::Server;
+use super::tls::{self, ServerTls};
+use crate::audit::{Entry, ids};
+use crate::config;
+use crate::metrics::{ListenerMetrics, Metrics};
+use crate::session::event::{Event, EventContext, EventKind, RefusedReason};
+use crate::session::{ClientTls, ListenerTls, Session, SessionStart};
+
+/// Connections that wait to be accepted: a storm of clients that reconnect must not be turned away by the kernel.
+const BACKLOG: i32 = 4096;
+
+/// Clients that are being told why they are refused. More of them are just closed.
+const MAX_REFUSALS: usize = 256;
+
+/// Waits after an accept that failed for want of descriptors or memory.
+const BACK_OFF: Duration = Duration::from_millis(100);
+const MAX_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// A listener: its socket, and what holds for those who come.
+#[derive(Debug)]
+pub struct Bound {
+    socket: TcpListener,
+    state: Arc<ListenerState>,
+}
+
+/// What holds for those who come by one listener.
+#[derive(Debug)]
+pub struct ListenerState {
+    name: Arc<str>,
+    mode: ListenerTls,
+    pub(super) metrics: Arc<ListenerMetrics>,
+    settings: ArcSwap<Settings>,
+    connections: Connections,
+    /// Clients that are being told why they are refused.
+    refusals: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Settings {
+    tls: Option<ServerTls>,
+    allow_plaintext_login: bool,
+    max_connections: usize,
+    max_connections_per_ip: usize,
+}
+
+impl Settings {
+    fn new(listener: &config::Listener, tls: Option<ServerTls>) -> Self {
+        Self {
+            tls,
+            allow_plaintext_login: listener.allow_plaintext_login,
+            max_connections: listener.max_connections,
+            max_connections_per_ip: listener.max_connections_per_ip,
+        }
+    }
+}
+
+impl Bound {
+    /// Binds a listener's address; nobody is let in before [`serve`]. Must be called in a runtime.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken, is none of this host's, or may not be bound by this user.
+    pub fn bind(listener: &config::Listener, tls: Option<ServerTls>, metrics: &Metrics) -> io::Result<Self> {
+        let address = listener.bind;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?; // [::] serves both families
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let counters = metrics.listener(&listener.name);
+        counters.limit(listener.max_connections as u64);
+        let state = Arc::new(ListenerState {
+            name: Arc::from(&*listener.name),
+            mode: match listener.tls {
+                config::ListenerTls::Implicit => ListenerTls::Implicit,
+                config::ListenerTls::Starttls => ListenerTls::Starttls,
+                config::ListenerTls::Off => ListenerTls::Off,
+            },
+            metrics: counters,
+            settings: ArcSwap::from_pointee(Settings::new(listener, tls)),
+            connections: Connections::default(),
+            refusals: AtomicUsize::new(0),
+        });
+        Ok(Self { socket: TcpListener::from_std(socket.into())?, state })
+    }
+
+    /// The address that was bound, with the port that the system chose where that was 0.
+    ///
+    /// # Errors
+    ///
+    /// The system does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// For [`ListenerState::reload`].
+    #[must_use]
+    pub fn state(&self) -> Arc<ListenerState> {
+        Arc::clone(&self.state)
+    }
+}
+
+impl ListenerState {
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Certificates and limits for those who come from now on. How TLS begins stays: that is a matter of the port.
+    pub fn reload(&self, listener: &config::Listener, tls: Option<ServerTls>) {
+        self.metrics.limit(listener.max_connections as u64);
+        self.settings.store(Arc::new(Settings::new(listener, tls)));
+    }
+
+    /// The certificates in force, to keep their tickets good over a reload.
+    #[must_use]
+    pub fn server_tls(&self) -> Option<ServerTls> {
+        self.settings.load().tls.clone()
+    }
+
+    /// What TLS begins with.
+    pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.settings.load().tls.as_ref().map(|tls| Arc::clone(&tls.config))
+    }
+
+    fn enter(self: &Arc<Self>, server: &Server, address: IpAddr) -> Result<Admitted, RefusedReason> {
+        if server.log.failing() {
+            return Err(RefusedReason::Audit);
+        }
+        if server.failures.refuses(address, Instant::now()) {
+            return Err(RefusedReason::AuthFailures);
+        }
+        let settings = self.settings.load();
+        self.connections.enter(address, settings.max_connections, settings.max_connections_per_ip)?;
+        Ok(Admitted { listener: Arc::clone(self), address })
+    }
+}
+
+/// A place among the connections of a listener.
+struct Admitted {
+    listener: Arc<ListenerState>,
+    address: IpAddr,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.listener.connections.leave(self.address);
+    }
+}
+
+/// Accepts until the server stops listening.
+pub async fn serve(server: Arc<Server>, bound: Bound) {
+    let mut listening = server.listening();
+    let mut back_off = BACK_OFF;
+    loop {
+        let accepted = tokio::select! {
+            accepted = bound.socket.accept() => accepted,
+            _ = listening.wait_for(|listening| !listening) => return,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                back_off = BACK_OFF;
+                bound.state.metrics.accepted();
+                on_connection(&server, &bound.state, socket, peer);
+            }
+            Err(error) if is_the_peers(&error) => {}
+            Err(error) => {
+                tracing::error!(listener = %bound.state.name, %error, "cannot accept connections");
+                sleep(back_off).await;
+                back_off = back_off.saturating_mul(2).min(MAX_BACK_OFF);
+            }
+        }
+    }
+}
+
+/// The connection was gone before it was accepted.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn on_connection(server: &Arc<Server>, listener: &Arc<ListenerState>, socket: TcpStream, peer: SocketAddr) {
+    // An address of IPv4 is one, whatever socket it came by: rules name it so.
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    match listener.enter(server, peer.ip()) {
+        Ok(admitted) => {
+            tokio::spawn(admit(Arc::clone(server), admitted, Leg::new(socket), peer));
+        }
+        Err(reason) => {
+            if listener.refusals.fetch_add(1, Ordering::Relaxed) < MAX_REFUSALS {
+                tokio::spawn(refuse(Arc::clone(server), Arc::clone(listener), Leg::new(socket), peer, reason));
+            } else {
+                listener.refusals.fetch_sub(1, Ordering::Relaxed);
+                listener.metrics.refused(reason);
+            }
+        }
+    }
+}
+
+/// A client that may come in: TLS if that comes first, then its session.
+async fn admit(server: Arc<Server>, admitted: Admitted, mut client: Leg, peer: SocketAddr) {
+    let listener = &admitted.listener;
+    let entry = server.sessions.enter();
+    let implicit = listener.mode == ListenerTls::Implicit;
+    let tls = if implicit {
+        match Box::pin(handshake(listener, &mut client)).await {
+            Ok(tls) => Some(tls),
+            Err(spoke) => {
+                if spoke {
+                    record_refused(&server, listener, peer, RefusedReason::Tls).await;
+                }
+                return;
+            }
+        }
+    } else {
+        None
+    };
+    let start = SessionStart {
+        sid: ids::session_id(),
+        listener: Arc::clone(&listener.name),
+        client_ip: peer.ip(),
+        client_port: peer.port(),
+        tls: listener.mode,
+        allow_plaintext_login: listener.settings.load().allow_plaintext_login,
+        tag_prefix: ids::tag_prefix(),
+    };
+    let now = tokio::time::Instant::now().into_std();
+    let mut session = Session::new(start, server.shared.load_full(), now);
+    if let Some(tls) = tls {
+        session.handle_client_tls(tls, now);
+    }
+    let relay = Relay::new(Arc::clone(&server), Arc::clone(listener), entry, session, client);
+    drop(server);
+    relay.run().await;
+}
+
+/// The handshake of implicit TLS. An error says whether the client has spoken at all: a balancer that looks whether the
+/// port is open is no handshake that failed.
+async fn handshake(listener: &ListenerState, client: &mut Leg) -> Result<ClientTls, bool> {
+    let config = listener.tls().ok_or(false)?;
+    client.begin_server_tls(config).map_err(|_| false)?;
+    let shaken = timeout(HANDSHAKE, poll_fn(|cx| client.poll_handshake(cx))).await;
+    let facts = client.tls().filter(|_| matches!(shaken, Ok(Ok(()))));
+    let spoke = client.has_heard();
+    if spoke {
+        listener.metrics.tls_handshake(facts.and_then(tls::label), facts.is_some());
+    }
+    facts.map(|facts| tls::client_tls(facts, client.sni())).ok_or(spoke)
+}
+
+/// A client that may not come in: it is recorded, and told why where that can be done.
+async fn refuse(
+    server: Arc<Server>,
+    listener: Arc<ListenerState>,
+    mut client: Leg,
+    peer: SocketAddr,
+    reason: RefusedReason,
+) {
+    record_refused(&server, &listener, peer, reason).await;
+    let implicit = listener.mode == ListenerTls::Implicit;
+    // Where there is no room at all, none is made for handshakes.
+    let speaks = reason != RefusedReason::TooMany && (!implicit || handshake(&listener, &mut client).await.is_ok());
+    if speaks || (reason == RefusedReason::TooMany && !implicit) {
+        client.queue(bye(reason).into());
+        let said = timeout(HANDSHAKE, poll_fn(|cx| client.poll_close(cx))).await;
+        if matches!(said, Ok(Ok(()))) {
+            linger(&mut client).await;
+        }
+    }
+    listener.refusals.fetch_sub(1, Ordering::Relaxed);
+}
+
+async fn record_refused(server: &Server, listener: &ListenerState, peer: SocketAddr, reason: RefusedReason) {
+    if reason == RefusedReason::Audit {
+        return listener.metrics.refused(reason); // that is what cannot be recorded
+    }
+    let context = EventContext {
+        client_ip: Some(peer.ip()),
+        listener: Some(Arc::clone(&listener.name)),
+        ..EventContext::default()
+    };
+    let event = Event::new(Arc::new(context), EventKind::SessionRefused { reason });
+    server.observe_event(&event);
+    // Nothing waits for this record: the client gets nothing either way.
+    let _ = server.log.submit(vec![Entry { event: Box::new(event), intent: None }]).await;
+}
+
+/// What a client hears that is not let in.
+fn bye(reason: RefusedReason) -> &'static str {
+    match reason {
+        RefusedReason::TooMany | RefusedReason::TooManyFromAddress => "* BYE [UNAVAILABLE] too many connections\r\n",
+        RefusedReason::AuthFailures => "* BYE [UNAVAILABLE] too many failed logins, try again later\r\n",
+        RefusedReason::Draining => "* BYE server is restarting, please reconnect\r\n",
+        RefusedReason::Audit | RefusedReason::Tls | RefusedReason::ProxyProtocol => {
+            "* BYE [UNAVAILABLE] closing connection\r\n"
+        }
+    }
+}

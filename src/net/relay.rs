@@ -1,0 +1,631 @@
+//! One session, one task: what its sockets bring goes in, what it wants done is done in order.
+//!
+//! ```text
+//!   client ─read─▶ ┌─────────┐ ◀─read─ upstream          each only while the other side takes what it leads to
+//!          ◀write─ │ Session │ ─write▶
+//!                  └─────────┘ ─▶ record: what stands behind it waits until the log has it
+//!     news (reload, drain, log), deadlines ─▶
+//! ```
+//!
+//! A turn: wait until something happens, read what there is, perform all outputs, write each side once. Nothing is
+//! allocated for a wait, and nothing is held by it but what the session must remember.
+//!
+//! **Invariant.** Octets that a session put out behind a record are flushed only after the log has said that the record
+//! is written: [`Relay::perform`] is the only one that queues, and it does not return before that.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::time::{Sleep, sleep, sleep_until, timeout};
+
+use super::drain::{self, Signal};
+use super::leg::{Heard, Leg};
+use super::listener::ListenerState;
+use super::server::Server;
+use super::tls;
+use super::upstream::{Connected, Connector};
+use crate::audit::Entry;
+use crate::session::event::{Event, EventKind, LimitAction, LimitKind, LimitName, LimitPer, Stage};
+use crate::session::{ConnectFailure, Output, Session};
+
+/// Time that a client may take to read what waits for it.
+const CLIENT_STALL: Duration = Duration::from_secs(5 * 60);
+
+/// Time that a TLS handshake may take.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Quiet time after which memory is given back.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Time for the last octets of a session, and then for the client to close.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Octets that are read and forgotten while the client closes.
+const LINGER_OCTETS: usize = 1024 * 1024;
+
+/// Announced commands whose numbers are remembered; a session has no more under way.
+const INTENTS: usize = 128;
+
+/// A session and its two sides.
+pub(super) struct Relay {
+    server: Arc<Server>,
+    listener: Arc<ListenerState>,
+    entry: drain::Entry,
+    session: Session,
+    client: Leg,
+    client_tls: Handshake,
+    upstream: Option<UpstreamSide>,
+    connecting: Option<Connecting>,
+    /// Commands that were announced to the log, with the numbers of those records.
+    intents: Vec<(u32, u64)>,
+    /// The client sends nothing more.
+    client_eof: bool,
+    /// The upstream is not read because the client does not read.
+    choked: bool,
+    /// A record could not be written: the session is ending, and what it still wants recorded is not.
+    unrecorded: bool,
+    /// The session is over once what it said is out.
+    over: bool,
+    /// When to look whether memory can be given back; nothing to give back if `at_rest`.
+    relax_at: Option<Instant>,
+    at_rest: bool,
+    /// For when the timer is set; it may be earlier than needed.
+    armed: Option<Instant>,
+}
+
+/// How far TLS has come that a session asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handshake {
+    /// None is under way.
+    Settled,
+    /// What was said in clear has to go out first.
+    Due,
+    /// Under way, at most until then.
+    Shaking(Instant),
+}
+
+struct UpstreamSide {
+    leg: Leg,
+    tls: Handshake,
+    connector: Arc<Connector>,
+    server: usize,
+}
+
+impl Drop for UpstreamSide {
+    fn drop(&mut self) {
+        self.connector.metrics.closed();
+    }
+}
+
+struct Connecting {
+    connector: Arc<Connector>,
+    connected: Pin<Box<dyn Future<Output = Result<Connected, ConnectFailure>> + Send>>,
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl Relay {
+    /// A session whose client's connection stands, with implicit TLS if it has that.
+    pub fn new(
+        server: Arc<Server>,
+        listener: Arc<ListenerState>,
+        entry: drain::Entry,
+        session: Session,
+        client: Leg,
+    ) -> Box<Self> {
+        Box::new(Self {
+            server,
+            listener,
+            entry,
+            session,
+            client,
+            client_tls: Handshake::Settled,
+            upstream: None,
+            connecting: None,
+            intents: Vec::new(),
+            client_eof: false,
+            choked: false,
+            unrecorded: false,
+            over: false,
+            relax_at: None,
+            at_rest: false,
+            armed: None,
+        })
+    }
+
+    /// Relays until the session is over and what it said is out.
+    pub async fn run(mut self: Box<Self>) {
+        let mut timer = pin!(sleep_until(tokio::time::Instant::now()));
+        if self.server.log.failing() {
+            self.session.handle_audit_failing(true, now());
+        }
+        loop {
+            self.perform().await;
+            if self.over {
+                break;
+            }
+            poll_fn(|cx| self.poll_turn(cx, timer.as_mut())).await;
+        }
+        Box::pin(self.finish()).await;
+    }
+
+    /// Does all that the session wants done. Octets are queued, not written.
+    async fn perform(&mut self) {
+        loop {
+            let mut batch = Vec::new();
+            let mut marks = Marks::default();
+            let mut intent = None;
+            let mut delay = Duration::ZERO;
+            let wish = loop {
+                match self.session.poll_output() {
+                    None => break None,
+                    Some(Output::ToClient(octets)) => self.queue_to_client(octets),
+                    Some(Output::ToUpstream(octets)) => self.queue_to_upstream(octets),
+                    Some(Output::Note(note)) => self.server.observe_note(self.session.context(), &note),
+                    Some(Output::Record(event)) => {
+                        if batch.is_empty() {
+                            marks = self.marks();
+                        }
+                        delay = delay.max(self.count_failure(&event, &mut batch));
+                        self.add(event, &mut batch);
+                    }
+                    Some(Output::Intent(event)) => {
+                        if batch.is_empty() {
+                            marks = self.marks();
+                        }
+                        intent = Some(event.cmd);
+                        // The last of its batch: the number that the log gives back is this one's.
+                        self.add(event, &mut batch);
+                        break None;
+                    }
+                    Some(wish) => break Some(wish),
+                }
+            };
+            let go_on = intent.is_some() || wish.is_some();
+            if !batch.is_empty() || intent.is_some() {
+                if !self.record(batch, &marks, intent).await {
+                    continue; // the session has thought again
+                }
+            }
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
+            if let Some(wish) = wish {
+                self.grant(wish).await;
+            }
+            if !go_on || self.over {
+                return;
+            }
+        }
+    }
+
+    fn queue_to_client(&mut self, octets: Vec<u8>) {
+        self.listener.metrics.sent(octets.len() as u64);
+        let spare = self.client.queue(octets);
+        self.session.recycle(spare);
+    }
+
+    fn queue_to_upstream(&mut self, octets: Vec<u8>) {
+        let spare = match &mut self.upstream {
+            Some(upstream) => {
+                upstream.connector.metrics.sent(octets.len() as u64);
+                upstream.leg.queue(octets)
+            }
+            None => octets, // it is gone; the session is about to hear of it
+        };
+        self.session.recycle(spare);
+    }
+
+    fn marks(&self) -> Marks {
+        Marks { client: self.client.mark(), upstream: self.upstream.as_ref().map_or(0, |upstream| upstream.leg.mark()) }
+    }
+
+    /// Puts an event into the batch, with the number of the record that announced it.
+    fn add(&mut self, event: Box<Event>, batch: &mut Vec<Entry>) {
+        if self.unrecorded {
+            return;
+        }
+        self.server.observe_event(&event);
+        let announced = self.intents.iter().position(|(cmd, _)| Some(*cmd) == event.cmd);
+        let intent = match (event.stage, announced) {
+            (Some(Stage::Done), Some(at)) if event.more => self.intents.get(at).map(|(_, seq)| *seq),
+            (Some(Stage::Done), Some(at)) => Some(self.intents.swap_remove(at).1),
+            _ => None,
+        };
+        batch.push(Entry { event, intent });
+    }
+
+    /// Has a batch written. `false`: it could not be, what was queued behind it is taken back, and the session knows.
+    async fn record(&mut self, batch: Vec<Entry>, marks: &Marks, intent: Option<Option<u32>>) -> bool {
+        let only_intent = intent.is_some() && batch.len() == 1;
+        if self.unrecorded {
+            return true; // the batch is empty, and the session is ending
+        }
+        match self.server.log.submit(batch).await.written().await {
+            Ok(seq) => {
+                if let Some(cmd) = intent {
+                    if self.intents.len() >= INTENTS {
+                        self.intents.remove(0);
+                    }
+                    self.intents.extend(cmd.map(|cmd| (cmd, seq)));
+                    self.session.handle_recorded(true, now());
+                }
+                true
+            }
+            Err(_) if only_intent => {
+                self.session.handle_recorded(false, now());
+                true
+            }
+            Err(_) => {
+                self.client.take_back(marks.client);
+                if let Some(upstream) = &mut self.upstream {
+                    upstream.leg.take_back(marks.upstream);
+                }
+                self.unrecorded = true;
+                self.session.handle_record_failed(now());
+                false
+            }
+        }
+    }
+
+    /// Counts a failed login against the client's address. Says how long its answer is held back.
+    fn count_failure(&mut self, event: &Event, batch: &mut Vec<Entry>) -> Duration {
+        let EventKind::AuthFailure { reason, .. } = event.kind else { return Duration::ZERO };
+        let Some(address) = event.ctx.client_ip else { return Duration::ZERO };
+        let Some(consequence) = self.server.failures.failed(address, reason, now()) else { return Duration::ZERO };
+        if consequence.crossed {
+            let refused = consequence.failures >= consequence.rate.count;
+            let kind = EventKind::LimitHit {
+                limit: LimitName::Key("auth_failures"),
+                kind: LimitKind::AuthFailures,
+                per: LimitPer::ClientIp,
+                used: consequence.failures.into(),
+                max: consequence.rate.count.into(),
+                window_s: Some(consequence.rate.window.as_secs()),
+                action: if refused { LimitAction::Refuse } else { LimitAction::Delay },
+            };
+            self.add(Box::new(Event::new(Arc::clone(&event.ctx), kind)), batch);
+        }
+        consequence.delay
+    }
+
+    /// Everything but octets, records and counts.
+    async fn grant(&mut self, wish: Output) {
+        match wish {
+            Output::Connect { upstream } => self.connect(&upstream),
+            Output::StartClientTls => self.client_tls = Handshake::Due,
+            Output::StartUpstreamTls => {
+                if let Some(upstream) = &mut self.upstream {
+                    upstream.tls = Handshake::Due;
+                }
+            }
+            Output::CloseUpstream => {
+                self.connecting = None;
+                if let Some(mut upstream) = self.upstream.take() {
+                    // What its socket does not take at once is not worth waiting for: nobody listens for an answer.
+                    poll_fn(|cx| Poll::Ready(upstream.leg.poll_close(cx).is_ready())).await;
+                }
+            }
+            Output::Close => self.over = true,
+            Output::ToClient(_) | Output::ToUpstream(_) | Output::Record(_) | Output::Intent(_) | Output::Note(_) => {}
+        }
+    }
+
+    fn connect(&mut self, name: &str) {
+        let address = self.session.context().client_ip;
+        if address.is_some_and(|address| self.server.failures.refuses(address, now())) {
+            return self.session.handle_too_many_failures(now());
+        }
+        let Some(connector) = self.server.connector(name) else {
+            return self.session.handle_upstream_failed(ConnectFailure::Refused, now());
+        };
+        self.upstream = None;
+        let way = Arc::clone(&connector);
+        let connected = Box::pin(async move { way.connect().await });
+        self.connecting = Some(Connecting { connector, connected });
+    }
+
+    /// Waits until something has happened, and tells the session.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<()> {
+        let news = self.entry.control.take(cx.waker());
+        if news != Signal::NONE {
+            self.on_news(news);
+            return Poll::Ready(());
+        }
+        let mut happened = self.poll_writes(cx);
+        happened |= self.poll_client_tls(cx) || self.poll_upstream_tls(cx) || self.poll_connecting(cx);
+        happened |= self.poll_reads(cx);
+        if happened {
+            return Poll::Ready(());
+        }
+        self.poll_timer(cx, timer)
+    }
+
+    fn on_news(&mut self, news: Signal) {
+        let now = now();
+        if news.has(Signal::RELOAD) {
+            self.session.handle_shared(self.server.shared.load_full(), now);
+        }
+        if news.has(Signal::AUDIT) {
+            self.session.handle_audit_failing(self.server.log.failing(), now);
+        }
+        if news.has(Signal::DRAIN) || news.has(Signal::END) {
+            self.session.handle_drain(news.has(Signal::END), now);
+        }
+    }
+
+    fn poll_writes(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(upstream) = &mut self.upstream {
+            // Where that fails, reading tells so in a moment, and what the upstream has said last is not lost.
+            let _ = upstream.leg.poll_flush(cx);
+        }
+        if let Poll::Ready(Err(_)) = self.client.poll_flush(cx) {
+            self.session.handle_client_lost(now());
+            return true;
+        }
+        if self.choked && self.client.has_room() {
+            self.choked = false;
+            self.session.handle_client_reads(now());
+        }
+        false
+    }
+
+    fn poll_client_tls(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.client_tls == Handshake::Settled {
+            return false;
+        }
+        if self.client_tls == Handshake::Due && self.client.is_flushed() {
+            self.client_tls = Handshake::Shaking(now() + HANDSHAKE);
+            let begun = self.listener.tls().map(|config| self.client.begin_server_tls(config));
+            if !matches!(begun, Some(Ok(()))) {
+                return self.on_client_tls(false);
+            }
+        }
+        match self.client_tls {
+            Handshake::Shaking(_) => match self.client.poll_handshake(cx) {
+                Poll::Ready(done) => self.on_client_tls(done.is_ok()),
+                Poll::Pending => false,
+            },
+            Handshake::Settled | Handshake::Due => false,
+        }
+    }
+
+    fn on_client_tls(&mut self, stands: bool) -> bool {
+        self.client_tls = Handshake::Settled;
+        let facts = self.client.tls().filter(|_| stands);
+        self.listener.metrics.tls_handshake(facts.and_then(tls::label), stands);
+        match facts.map(|facts| tls::client_tls(facts, self.client.sni())) {
+            Some(tls) => self.session.handle_client_tls(tls, now()),
+            None => self.session.handle_client_tls_failed(now()),
+        }
+        true
+    }
+
+    fn poll_upstream_tls(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(upstream) = self.upstream.as_mut().filter(|upstream| upstream.tls != Handshake::Settled) else {
+            return false;
+        };
+        if upstream.tls == Handshake::Due && upstream.leg.is_flushed() {
+            upstream.tls = Handshake::Shaking(now() + HANDSHAKE);
+            if upstream.connector.begin_tls(&mut upstream.leg, upstream.server).is_err() {
+                return self.on_upstream_tls(false);
+            }
+        }
+        match upstream.tls {
+            Handshake::Shaking(_) => match upstream.leg.poll_handshake(cx) {
+                Poll::Ready(done) => self.on_upstream_tls(done.is_ok()),
+                Poll::Pending => false,
+            },
+            Handshake::Settled | Handshake::Due => false,
+        }
+    }
+
+    fn on_upstream_tls(&mut self, stands: bool) -> bool {
+        if let Some(upstream) = self.upstream.as_mut().filter(|_| stands) {
+            upstream.tls = Handshake::Settled;
+            self.session.handle_upstream_tls(now());
+        } else {
+            self.upstream = None;
+            self.session.handle_upstream_failed(ConnectFailure::Tls, now());
+        }
+        true
+    }
+
+    fn poll_connecting(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(Connecting { connector, connected }) = &mut self.connecting else { return false };
+        let Poll::Ready(connected) = connected.as_mut().poll(cx) else { return false };
+        match connected {
+            Ok(Connected { leg, server, tls }) => {
+                let connector = Arc::clone(connector);
+                connector.metrics.opened();
+                self.upstream = Some(UpstreamSide { leg, tls: Handshake::Settled, connector, server });
+                self.session.handle_upstream_connected(tls, now());
+            }
+            Err(failure) => self.session.handle_upstream_failed(failure, now()),
+        }
+        self.connecting = None;
+        true
+    }
+
+    fn poll_reads(&mut self, cx: &mut Context<'_>) -> bool {
+        let client = self.poll_client(cx);
+        let upstream = self.poll_upstream(cx);
+        if client || upstream {
+            // Set anew when nothing more happens.
+            self.relax_at = None;
+            self.at_rest = false;
+        }
+        client || upstream
+    }
+
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> bool {
+        let room = self.client.answers_have_room()
+            && self.upstream.as_ref().is_none_or(|upstream| upstream.leg.has_room())
+            && self.client_tls == Handshake::Settled;
+        if !room || self.client_eof || !self.session.wants_client_bytes() {
+            return false;
+        }
+        let (mut at, mut octets) = (None, 0_u64);
+        let heard = self.client.poll_read(cx, &mut |bytes| {
+            octets = octets.saturating_add(bytes.len() as u64);
+            self.session.handle_client_bytes(bytes, *at.get_or_insert_with(now));
+        });
+        match heard {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(Heard::Bytes | Heard::Nothing)) => self.listener.metrics.received(octets),
+            Poll::Ready(Ok(Heard::End)) => {
+                self.client_eof = true;
+                self.session.handle_client_closed(now());
+            }
+            Poll::Ready(Err(_)) => self.session.handle_client_lost(now()),
+        }
+        true
+    }
+
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(upstream) = self.upstream.as_mut().filter(|upstream| upstream.tls == Handshake::Settled) else {
+            return false;
+        };
+        if !self.session.wants_upstream_bytes() {
+            return false;
+        }
+        if !self.client.has_room() {
+            self.choked = true;
+            return false;
+        }
+        let (mut at, mut octets) = (None, 0_u64);
+        let heard = upstream.leg.poll_read(cx, &mut |bytes| {
+            octets = octets.saturating_add(bytes.len() as u64);
+            self.session.handle_upstream_bytes(bytes, *at.get_or_insert_with(now));
+        });
+        match heard {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(Heard::Bytes | Heard::Nothing)) => upstream.connector.metrics.received(octets),
+            Poll::Ready(Ok(Heard::End) | Err(_)) => {
+                self.upstream = None;
+                self.session.handle_upstream_closed(now());
+            }
+        }
+        true
+    }
+
+    /// The timer is set anew only to make it earlier: it may come too early, but most commands leave it alone.
+    fn poll_timer(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
+        if self.relax_at.is_none() && !self.at_rest {
+            self.relax_at = Some(now() + QUIET);
+        }
+        let Some(due) = self.next_due() else { return Poll::Pending };
+        if self.armed.is_none_or(|armed| due < armed) {
+            timer.as_mut().reset(due.into());
+            self.armed = Some(due);
+        }
+        ready!(timer.as_mut().poll(cx));
+        self.armed = None;
+        self.on_time(now());
+        Poll::Ready(())
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let handshake = |tls: Handshake| match tls {
+            Handshake::Shaking(until) => Some(until),
+            Handshake::Settled | Handshake::Due => None,
+        };
+        let upstream = self.upstream.as_ref();
+        [
+            // While the client does not read, nobody listens to the upstream: its silence says nothing.
+            self.session.next_deadline().filter(|_| !self.choked),
+            self.client.stalled_since().map(|since| since + CLIENT_STALL),
+            upstream.and_then(|upstream| Some(upstream.leg.stalled_since()? + upstream.connector.timeout())),
+            handshake(self.client_tls),
+            upstream.and_then(|upstream| handshake(upstream.tls)),
+            self.relax_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        let over = |since: Option<Instant>, limit: Duration| since.is_some_and(|since| since + limit <= now);
+        if over(self.client.stalled_since(), CLIENT_STALL) {
+            self.session.handle_client_stalled(now);
+        }
+        if matches!(self.client_tls, Handshake::Shaking(until) if until <= now) {
+            self.on_client_tls(false);
+        }
+        if let Some(upstream) = &self.upstream {
+            if matches!(upstream.tls, Handshake::Shaking(until) if until <= now) {
+                self.on_upstream_tls(false);
+            } else if over(upstream.leg.stalled_since(), upstream.connector.timeout()) {
+                self.upstream = None;
+                self.session.handle_upstream_closed(now);
+            }
+        }
+        if !self.choked {
+            self.session.handle_deadline(now);
+        }
+        if self.relax_at.is_some_and(|at| at <= now) {
+            self.relax(now);
+        }
+    }
+
+    /// Gives memory back where nothing is under way.
+    fn relax(&mut self, now: Instant) {
+        self.relax_at = None;
+        self.at_rest = self.session.is_idle() && self.client.is_flushed();
+        if self.at_rest {
+            self.client.relax();
+            if let Some(upstream) = &mut self.upstream {
+                upstream.leg.relax();
+            }
+            self.intents = Vec::new();
+        } else {
+            self.relax_at = Some(now + QUIET.saturating_mul(8));
+        }
+    }
+
+    /// The session is over: what it said goes out, then both sides close.
+    async fn finish(mut self: Box<Self>) {
+        self.connecting = None;
+        let closing = poll_fn(|cx| {
+            let client = self.client.poll_close(cx).is_ready();
+            let upstream = self.upstream.as_mut().is_none_or(|upstream| upstream.leg.poll_close(cx).is_ready());
+            if client && upstream { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let said = timeout(LAST_WORDS, closing).await.is_ok();
+        let Self { entry, upstream, mut client, client_eof, .. } = *self;
+        drop(upstream);
+        drop(entry);
+        if said && !client_eof {
+            linger(&mut client).await;
+        }
+    }
+}
+
+/// A socket that is closed while octets of the peer's are unread resets the connection, and the peer never sees what was
+/// said last. So they are read, until the peer has closed, too.
+pub(super) async fn linger(client: &mut Leg) {
+    let mut left = LINGER_OCTETS;
+    let reading = poll_fn(|cx| {
+        loop {
+            match ready!(client.poll_discard(cx)) {
+                Ok(n) if n > 0 && n < left => left = left.saturating_sub(n),
+                _ => return Poll::Ready(()),
+            }
+        }
+    });
+    let _ = timeout(LINGER, reading).await;
+}
+
+/// How much was queued on each side.
+#[derive(Debug, Default)]
+struct Marks {
+    client: usize,
+    upstream: usize,
+}

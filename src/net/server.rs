@@ -1,0 +1,115 @@
+//! What all sessions of the process share, and what is done to all of them: reload, drain, stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::admission::AuthFailures;
+use super::drain::{Sessions, Signal};
+use super::upstream::Connector;
+use crate::audit::Log;
+use crate::config::Rate;
+use crate::metrics::Metrics;
+use crate::session::Shared;
+use crate::session::event::{Event, EventContext, Note, Observer};
+
+/// The proxy's sessions and what they share.
+#[derive(Debug)]
+pub struct Server {
+    pub(super) log: Log,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) shared: ArcSwap<Shared>,
+    pub(super) failures: AuthFailures,
+    connectors: ArcSwap<Vec<Arc<Connector>>>,
+    pub(super) sessions: Arc<Sessions>,
+    /// Do listeners accept?
+    listening: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Nothing listens yet: that is [`super::serve`]'s. Must be called in a runtime: a task tells sessions of the log.
+    #[must_use]
+    pub fn new(
+        log: Log,
+        metrics: Arc<Metrics>,
+        shared: Arc<Shared>,
+        upstreams: Vec<Connector>,
+        auth_failures: Rate,
+    ) -> Arc<Self> {
+        let sessions = Arc::new(Sessions::default());
+        tokio::spawn(tell_of_the_log(log.watch_failing(), Arc::downgrade(&sessions)));
+        Arc::new(Self {
+            log,
+            metrics,
+            shared: ArcSwap::new(shared),
+            failures: AuthFailures::new(auth_failures),
+            connectors: ArcSwap::from_pointee(upstreams.into_iter().map(Arc::new).collect()),
+            sessions,
+            listening: watch::Sender::new(true),
+        })
+    }
+
+    /// What holds from now on: for new sessions at once, for open ones from their next command on. Connections that
+    /// stand keep what they have.
+    pub fn reload(&self, shared: Arc<Shared>, upstreams: Vec<Connector>, auth_failures: Rate) {
+        self.connectors.store(Arc::new(upstreams.into_iter().map(Arc::new).collect()));
+        self.failures.set_rate(auth_failures);
+        self.shared.store(shared);
+        self.sessions.tell(Signal::RELOAD);
+    }
+
+    /// What is in force.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.load_full()
+    }
+
+    /// How many sessions are open.
+    #[must_use]
+    pub fn open_sessions(&self) -> usize {
+        self.sessions.count()
+    }
+
+    /// Ends the listeners; sessions stay.
+    pub fn stop_listening(&self) {
+        self.listening.send_replace(false);
+    }
+
+    /// Ends the listeners, then the sessions one by one over the window, each between two of its commands; at the end of
+    /// the window all that are left. Returns when none is open.
+    pub async fn drain(&self, window: Duration) {
+        self.stop_listening();
+        self.sessions.drain(window).await;
+    }
+
+    /// Ends the listeners and all sessions now. Returns when none is open.
+    pub async fn end(&self) {
+        self.stop_listening();
+        self.sessions.end().await;
+    }
+
+    pub(super) fn listening(&self) -> watch::Receiver<bool> {
+        self.listening.subscribe()
+    }
+
+    pub(super) fn connector(&self, name: &str) -> Option<Arc<Connector>> {
+        self.connectors.load().iter().find(|connector| connector.name() == name).map(Arc::clone)
+    }
+
+    pub(super) fn observe_event(&self, event: &Event) {
+        self.metrics.event(event);
+    }
+
+    pub(super) fn observe_note(&self, context: &EventContext, note: &Note) {
+        self.metrics.note(context, note);
+    }
+}
+
+async fn tell_of_the_log(mut failing: watch::Receiver<bool>, sessions: std::sync::Weak<Sessions>) {
+    while failing.changed().await.is_ok() {
+        let Some(sessions) = sessions.upgrade() else { return };
+        sessions.tell(Signal::AUDIT);
+    }
+}

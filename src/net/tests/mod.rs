@@ -1,0 +1,9 @@
+//! Sessions over real sockets: a client, the proxy, and an upstream that says what the test wants.
+
+mod house;
+mod peers;
+
+mod certificates;
+mod limits;
+mod streams;
+mod upstreams;
