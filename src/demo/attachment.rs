@@ -142,7 +142,7 @@ fn log(lines: u32) -> String {
     let mut log = String::new();
     for line in 0..lines {
         let step = ["fetch", "compile", "link", "unit", "integration"][usize::try_from(line * 5 / lines).unwrap_or(4)];
-        let (level, took) = (if noise.next() % 50 == 0 { "WARN" } else { "INFO" }, noise.next() % 900);
+        let (level, took) = (if noise.next().is_multiple_of(50) { "WARN" } else { "INFO" }, noise.next() % 900);
         writeln!(log, "{line:06} {level} [{step}] task {} finished in {took} ms", noise.next() % 400)
             .expect("a String takes all text");
     }

@@ -20,7 +20,7 @@ use crate::wire::frame::{Announced, CommandFramer, FrameFault, Framed};
 const MAX_LINE: usize = 64 * 1024;
 /// The largest argument that comes as a literal.
 const MAX_ARGUMENT: u64 = 64 * 1024;
-/// The largest message, and the most that one command may bring.
+/// The largest message; a command that has brought as much brings no more.
 pub(super) const MAX_MESSAGE: u64 = 64 * 1024 * 1024;
 /// A buffer that has grown beyond this is given back.
 const KEPT: usize = 64 * 1024;
@@ -116,7 +116,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         };
         let held = u64::try_from(frame.len()).unwrap_or(u64::MAX);
         self.literal_is_message = !matches!(expected, Expected::Argument);
-        if self.literal_is_message && held.saturating_add(literal.size) > MAX_MESSAGE {
+        if self.literal_is_message && is_too_big(held, literal.size) {
             return Err(Refused::No("[TOOBIG] the message is too large".into()));
         }
         if !self.literal_is_message && literal.size > MAX_ARGUMENT {
@@ -185,5 +185,28 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
         self.buffer.reserve(4096);
         self.rx.read_buf(&mut self.buffer).await
+    }
+}
+
+/// May a message of that size not come behind as much of its command?
+const fn is_too_big(held: u64, size: u64) -> bool {
+    size > MAX_MESSAGE || held > MAX_MESSAGE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_are_too_big() {
+        let rows = [
+            ("the largest", 40, MAX_MESSAGE, false),
+            ("larger", 40, MAX_MESSAGE + 1, true),
+            ("one more behind a small one", 1_000, MAX_MESSAGE, false),
+            ("one more behind the largest", MAX_MESSAGE + 40, 1, true),
+        ];
+        for (name, held, size, want) in rows {
+            assert_eq!(is_too_big(held, size), want, "{name}");
+        }
     }
 }

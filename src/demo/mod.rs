@@ -2,8 +2,10 @@
 //! server as an upstream.
 //!
 //! ```text
-//!   server ── wire::command ──▶ commands ──▶ view ──▶ store        a connection's loop, a command, numbers, mail
-//!                               list search fetch ──▶ mime envelope structure
+//!   server ── incoming ──▶ commands ──▶ view ──▶ store      a connection, a command, its numbers, the mail
+//!             folders list messages search ──▶ text
+//!                                    fetch ──▶ section mime envelope structure
+//!   sample ── attachment ──▶ store                          what is in it at first;  tour: what to do with it
 //! ```
 //!
 //! It speaks IMAP4rev1 as clients expect it and keeps nothing: no TLS, no quotas, no disk. It is no part of what is
@@ -25,6 +27,8 @@ pub mod server;
 pub mod store;
 pub mod structure;
 mod text;
+mod tour;
 mod view;
 
 pub use sample::{LOGIN, sample_store};
+pub use tour::{RULES, TourPlaces, tour};

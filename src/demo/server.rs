@@ -9,6 +9,7 @@
 //! It knows when a client may send what, and nothing of mail; that is the [`Session`]'s.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -28,6 +29,9 @@ const OUT_HIGH: usize = 256 * 1024;
 /// A buffer that has grown beyond this is given back.
 const OUT_KEPT: usize = 64 * 1024;
 
+/// How long to wait when no connection can be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Serves IMAP4rev1 on the listener, until the future is dropped; then all connections end, too.
 pub async fn serve(listener: TcpListener, store: Store) {
     let mut connections = JoinSet::new();
@@ -36,7 +40,7 @@ pub async fn serve(listener: TcpListener, store: Store) {
             accepted = listener.accept() => {
                 // An error is about one connection (reset before it was accepted), or about having too many of them.
                 let Ok((stream, _)) = accepted else {
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 };
                 let store = store.clone();

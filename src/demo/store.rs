@@ -47,6 +47,9 @@ impl Store {
     }
 }
 
+/// A message as it is kept: UID, flags and octets.
+pub type Stored = (Uid, Vec<Flag>, Vec<u8>);
+
 /// One user's mailboxes. Cheap to clone; all clones are one account.
 #[derive(Clone)]
 pub struct Account(Arc<Shared>);
@@ -85,9 +88,9 @@ impl Account {
         self.change(|mailboxes| Some(mailboxes.by_name_mut(&MailboxName::new(mailbox))?.push(delivery)))
     }
 
-    /// The messages of a mailbox, oldest first: UID, flags and octets. `None` if there is no such mailbox.
+    /// The messages of a mailbox, oldest first. `None` if there is no such mailbox.
     #[must_use]
-    pub fn messages(&self, mailbox: &str) -> Option<Vec<(Uid, Vec<Flag>, Vec<u8>)>> {
+    pub fn messages(&self, mailbox: &str) -> Option<Vec<Stored>> {
         let mailboxes = self.lock();
         let messages = &mailboxes.by_name(&MailboxName::new(mailbox))?.messages;
         let row =

@@ -67,7 +67,7 @@ pub(super) fn sent_date(value: &[u8]) -> Option<Date> {
 /// All text in the body: every part that is text, decoded, and the headers of messages in it.
 pub(super) fn body_text(mail: &Mail) -> impl Iterator<Item = String> + '_ {
     let mut texts = Vec::new();
-    collect(mail, mail.root(), &mut texts);
+    collect(mail.root(), &mut texts);
     texts.into_iter().map(|text| match text {
         Piece::Header(part) => header_text(mail.header(part)),
         Piece::Body(part) => part_text(mail, part).into_owned(),
@@ -79,14 +79,14 @@ enum Piece<'m> {
     Body(&'m Part),
 }
 
-fn collect<'m>(mail: &'m Mail, part: &'m Part, pieces: &mut Vec<Piece<'m>>) {
+fn collect<'m>(part: &'m Part, pieces: &mut Vec<Piece<'m>>) {
     match &part.content {
         Content::Leaf if part.media.kind == "text" => pieces.push(Piece::Body(part)),
         Content::Leaf => {}
-        Content::Multipart(children) => children.iter().for_each(|child| collect(mail, child, pieces)),
+        Content::Multipart(children) => children.iter().for_each(|child| collect(child, pieces)),
         Content::Message(inner) => {
             pieces.push(Piece::Header(inner));
-            collect(mail, inner, pieces);
+            collect(inner, pieces);
         }
     }
 }

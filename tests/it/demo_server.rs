@@ -468,3 +468,27 @@ async fn pipelined_and_broken_input() {
     client.say(&"x".repeat(70_000)).await;
     assert_eq!(client.rest().await, "* BYE the line is too long|");
 }
+
+#[tokio::test]
+async fn cutting_never_matters() {
+    let script = "t LOGIN {3+}\r\nann {11+}\r\nsecret word\r\nt SELECT {5+}\r\ninbox\r\nt IDLE\r\nDONE\r\n\
+                  t APPEND {5+}\r\nINBOX (\\Seen) {13+}\r\nt LOGOUT\r\nx\r\n {2+}\r\n\r\n\r\n\
+                  t UID SEARCH HEADER {7+}\r\nSubject {0+}\r\n\r\nt UID FETCH 1:* (FLAGS BODY.PEEK[])\r\nt LOGOUT\r\n";
+    let mut heard = Vec::new();
+    for cut in [script.len(), 1, 7] {
+        let server = Server::start(1).await;
+        let mut client = Client::connect(server.address).await;
+        for piece in script.as_bytes().chunks(cut) {
+            client.stream.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        heard.push(client.rest().await);
+    }
+    assert!(
+        heard[0].contains("|t OK [APPENDUID 1 2:3] appended|* SEARCH 1|t OK UID SEARCH completed|"),
+        "{}",
+        heard[0]
+    );
+    assert!(heard[0].ends_with("* BYE logging out|t OK LOGOUT completed|"), "{}", heard[0]);
+    assert!(heard.iter().all(|other| *other == heard[0]), "{heard:?}");
+}
