@@ -264,8 +264,8 @@ impl Session {
             patch.replace(append.mailbox.span(), text);
         }
         for list in append.messages.iter().filter_map(|head| head.flags.as_ref()).filter(|_| narrowing.drops_flags()) {
-            let kept: Vec<&str> =
-                list.flags.iter().filter(|arg| !drops(narrowing, &arg.flag)).map(|arg| arg.flag.name()).collect();
+            let kept: Vec<String> =
+                list.flags.iter().filter(|arg| !drops(narrowing, &arg.flag)).map(|arg| arg.flag.to_string()).collect();
             patch.replace(list.span.clone(), format!("({})", kept.join(" ")));
         }
         if let Effect::Appending { flags, .. } = &mut held.effect {

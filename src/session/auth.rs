@@ -502,7 +502,6 @@ impl Session {
         if let Some(code) = code {
             self.learn_capabilities(code.args);
         }
-        self.begin_names(now);
         match (self.filtered(), code) {
             (true, Some(code)) => {
                 let list = self.offered_capabilities(code.args);
@@ -517,6 +516,7 @@ impl Session {
                 out.extend_from_slice(&line);
             }
         }
+        self.begin_names(now);
     }
 
     fn fail_login(&mut self, tag: &[u8], mechanism: &'static str, reason: AuthFailureReason, now: Instant) {

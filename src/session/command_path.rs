@@ -225,7 +225,7 @@ impl Session {
         if let (Some(role), Some(selected)) = (roles.selected, self.state.selected()) {
             targets.push((role, self.target(&selected.target)));
         }
-        let request = Request::new(command.verb, &targets).flags(flags_wanted(command));
+        let request = Request::new(command.verb, &targets).flags(flags_wanted(command, self.opened_read_only()));
         let begun = self.begin_timing();
         let verdict = self.bound.decide(&request, self.wall);
         let took = self.timed(begun);

@@ -14,6 +14,11 @@ use super::names::Resolved;
 use super::reads::Reads;
 
 impl Session {
+    /// Is the open mailbox one in which nothing can be changed?
+    pub(super) fn opened_read_only(&self) -> bool {
+        self.state.selected().is_some_and(|selected| selected.read_only)
+    }
+
     /// What a command is followed as.
     pub(super) fn effect_of<'a>(
         &self,
@@ -167,7 +172,7 @@ fn text_of(frame: &[u8], span: &std::ops::Range<usize>) -> Box<[u8]> {
 }
 
 /// The flags that a command is about, as rights go: `\Seen`, `\Deleted`, and all others.
-pub(super) fn flags_wanted(command: &Command<'_>) -> FlagsWanted {
+pub(super) fn flags_wanted(command: &Command<'_>, read_only: bool) -> FlagsWanted {
     use crate::imap::message::Flag;
     let (flags, change) = match &command.args {
         Args::Store(store) => (
@@ -178,6 +183,7 @@ pub(super) fn flags_wanted(command: &Command<'_>) -> FlagsWanted {
                 crate::wire::command::store::StoreAction::Replace => FlagChange::Replace,
             },
         ),
+        Args::Fetch(fetch) => return FlagsWanted { seen: !read_only && fetch.sets_seen(), ..FlagsWanted::NONE },
         _ => return FlagsWanted::NONE,
     };
     let mut wanted = FlagsWanted { change, ..FlagsWanted::NONE };

@@ -138,7 +138,7 @@ impl Session {
             _ => narrowing.drop_other,
         };
         let kept: Vec<String> =
-            store.flags.flags.iter().filter(|arg| !dropped(&arg.flag)).map(|arg| arg.flag.name().to_owned()).collect();
+            store.flags.flags.iter().filter(|arg| !dropped(&arg.flag)).map(|arg| arg.flag.to_string()).collect();
         patch.replace(store.flags.span.clone(), format!("({})", kept.join(" ")));
         if store.action == crate::wire::command::store::StoreAction::Replace {
             // Replacing would clear flags that may not be touched: those that may be set are added (RFC 4314 §4).

@@ -13,6 +13,8 @@ mod deploy;
 mod diagnostics;
 /// One session, driven without a socket: what it wants done, in strings.
 mod driver;
+/// What the fuzz targets check, over random bytes and every crash that was found.
+mod fuzz;
 /// Real clients, a real Dovecot, and the proxy between them.
 mod real;
 /// What real servers said, through a session without rules: the client gets the same bytes.
