@@ -88,23 +88,16 @@ impl Session {
         let mut out = Zeroizing::new(Vec::with_capacity(line.len().saturating_add(8)));
         let mut framer = crate::wire::frame::CommandFramer::default();
         let mut begin = 0;
-        loop {
-            match framer.next(line, usize::MAX) {
-                crate::wire::frame::Framed::Literal { end, literal } => {
-                    let brace = line.get(..end).and_then(|line| memchr::memrchr(b'{', line)).unwrap_or(end);
-                    let unasked = self.leg.capabilities.takes_unasked(literal.size);
-                    out.extend_from_slice(line.get(begin..brace).unwrap_or_default());
-                    out.extend_from_slice(
-                        format!("{{{}{}}}\r\n", literal.size, if unasked { "+" } else { "" }).as_bytes(),
-                    );
-                    if !unasked {
-                        stops.push(out.len());
-                    }
-                    begin = end;
-                    framer.skip(usize::try_from(literal.size).unwrap_or(usize::MAX));
-                }
-                _ => break,
+        while let crate::wire::frame::Framed::Literal { end, literal } = framer.next(line, usize::MAX) {
+            let brace = line.get(..end).and_then(|line| memchr::memrchr(b'{', line)).unwrap_or(end);
+            let unasked = self.leg.capabilities.takes_unasked(literal.size);
+            out.extend_from_slice(line.get(begin..brace).unwrap_or_default());
+            out.extend_from_slice(format!("{{{}{}}}\r\n", literal.size, if unasked { "+" } else { "" }).as_bytes());
+            if !unasked {
+                stops.push(out.len());
             }
+            begin = end;
+            framer.skip(usize::try_from(literal.size).unwrap_or(usize::MAX));
         }
         out.extend_from_slice(line.get(begin..).unwrap_or_default());
         let Some(first) = stops.first().copied() else {

@@ -42,10 +42,10 @@ impl Session {
         let (result, note) = result_status(status);
         let (verb, kind, serial, overhead) = (entry.verb, entry.kind, entry.serial, entry.overhead);
         let duration = (verb != Verb::Idle).then(|| now.saturating_duration_since(entry.since));
-        if let Some(code) = code.as_ref().filter(|code| code.is("COPYUID")) {
-            if let Effect::Copying { code: known, .. } = &mut entry.effect {
-                *known = copy_uid(code.args).or(known.take());
-            }
+        if let (Effect::Copying { code: known, .. }, Some(code)) =
+            (&mut entry.effect, code.as_ref().filter(|code| code.is("COPYUID")))
+        {
+            *known = copy_uid(code.args).or(known.take());
         }
         if let (Effect::Appending { uid, uidv, .. }, Some(code)) =
             (&mut entry.effect, code.as_ref().filter(|code| code.is("APPENDUID")))
@@ -140,11 +140,9 @@ impl Session {
                 self.state.closed();
             }
             (Effect::Enabling { utf8 }, Some(Status::Ok)) => self.utf8 |= *utf8,
-            (Effect::Idle { done, .. }, _) => {
-                if !*done && matches!(self.mode, ClientMode::Idle) {
-                    self.mode = ClientMode::Command;
-                    self.swallow_done = true;
-                }
+            (Effect::Idle { done: false, .. }, _) if matches!(self.mode, ClientMode::Idle) => {
+                self.mode = ClientMode::Command;
+                self.swallow_done = true;
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use super::{ClientMode, Session};
 
 /// What is waited for no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deadline {
+pub(super) enum Deadline {
     PreAuth,
     Idle,
     Upstream,

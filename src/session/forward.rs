@@ -77,11 +77,7 @@ impl Session {
                     patch.replace(command.verb_span.clone(), self.unselecting());
                 }
             }
-            Args::Enable(words) => {
-                if !self.narrow_enable(words, &mut patch, &mut held) {
-                    return;
-                }
-            }
+            Args::Enable(words) if !self.narrow_enable(words, &mut patch, &mut held) => return,
             _ => {}
         }
         let from = command.tag.span.end.saturating_add(1);

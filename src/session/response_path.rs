@@ -369,10 +369,10 @@ impl Session {
         if let Some(code) = &code {
             self.follow_code(code);
         }
-        if self.login.is_some() {
-            if let Some(code) = code.filter(|code| code.is("CAPABILITY")) {
-                self.learn_capabilities(code.args);
-            }
+        if self.login.is_some()
+            && let Some(code) = code.filter(|code| code.is("CAPABILITY"))
+        {
+            self.learn_capabilities(code.args);
         }
         if self.filtered() {
             return self.filter_untagged_status(code.as_ref(), now);

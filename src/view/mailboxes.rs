@@ -255,10 +255,11 @@ pub fn matches(pattern: &str, text: &str, delimiter: char) -> bool {
             }
             letter => {
                 for (at, c) in text.iter().enumerate() {
-                    if *c == letter && reach.get(at).copied().unwrap_or(false) {
-                        if let Some(next) = next.get_mut(at.saturating_add(1)) {
-                            *next = true;
-                        }
+                    if *c == letter
+                        && reach.get(at).copied().unwrap_or(false)
+                        && let Some(next) = next.get_mut(at.saturating_add(1))
+                    {
+                        *next = true;
                     }
                 }
             }

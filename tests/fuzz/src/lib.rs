@@ -153,7 +153,11 @@ impl Play {
                 Output::Intent(_) => self.session.handle_recorded(true, self.now),
                 Output::Connect { .. } => self.session.handle_upstream_connected(false, self.now),
                 Output::Close => self.closed = true,
-                Output::Record(_) | Output::Note(_) | Output::StartClientTls | Output::StartUpstreamTls | Output::CloseUpstream => {}
+                Output::Record(_)
+                | Output::Note(_)
+                | Output::StartClientTls
+                | Output::StartUpstreamTls
+                | Output::CloseUpstream => {}
             }
         }
     }
