@@ -273,3 +273,6 @@ pub(super) fn judge_login(set: &RuleSet, rules: &[BoundRule], at: Timestamp) -> 
         None => LoginVerdict::Allowed { shadow },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -323,3 +323,6 @@ impl Hits {
         rule.hiding().into_iter().for_each(|effect| self.add(&rule.id, effect));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ mod mailboxes;
 mod pattern;
 mod request;
 mod rule;
+#[cfg(test)]
+mod sample;
 mod special_use;
 mod verdict;
 
