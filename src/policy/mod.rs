@@ -8,6 +8,8 @@ mod identity;
 mod load;
 mod mailboxes;
 mod pattern;
+#[cfg(test)]
+mod properties;
 mod request;
 mod rule;
 #[cfg(test)]

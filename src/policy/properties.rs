@@ -1,0 +1,221 @@
+//! What must hold of any rules at all: they only take away, their order does not matter, shadows change nothing.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::{Index, select, subsequence};
+
+use super::bound::{Bound, Scope};
+use super::request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target};
+use super::sample::{ann, at, by, outcome, rules, shadow};
+use super::verdict::{Narrowing, Verdict};
+use crate::imap::mailbox::MailboxName;
+use crate::imap::verb::Verb;
+
+const NAMES: [&str; 12] =
+    ["INBOX", "A", "a/", "A/b", "A/b/c", "B", "B/b", "Trash", "INBOX/A", "INBOX/Trash", "[Gmail]", "[Gmail]/All Mail"];
+
+const PATTERNS: [&str; 11] = ["INBOX", "A", "A/**", "A/*", "**", "*", "**/b", "b?", "A/b", "*/c", "[Gmail]/**"];
+
+fn mailboxes() -> impl Strategy<Value = String> {
+    let list = |key: &'static str, most| {
+        subsequence(PATTERNS.to_vec(), 0..=most).prop_map(move |patterns| match patterns.as_slice() {
+            [] => String::new(),
+            some => format!("{key} = {some:?}\n"),
+        })
+    };
+    (list("mailbox", 2), list("except_mailbox", 1)).prop_map(|(takes, spares)| takes + &spares)
+}
+
+fn effect() -> impl Strategy<Value = String> {
+    let letters = subsequence("lrswipkxtea".chars().collect::<Vec<_>>(), 5..=11);
+    let rights = letters.prop_map(|letters| format!("rights = \"{}\"\n", letters.into_iter().collect::<String>()));
+    let preset = select(vec!["read-only", "organise", "tidy"]).prop_map(|preset| format!("rights = \"{preset}\"\n"));
+    let deny = select(Verb::ALL.iter().map(|verb| verb.name()).collect::<Vec<_>>())
+        .prop_filter("cannot be denied", |name| !["LOGIN", "AUTHENTICATE", "STARTTLS", "LOGOUT", "ID"].contains(name))
+        .prop_map(|name| format!("deny_commands = \"{name}\"\n"));
+    let hide = mailboxes().prop_map(|chosen| {
+        let chosen = if chosen.starts_with("mailbox") { chosen } else { format!("mailbox = \"A\"\n{chosen}") };
+        format!("hide = true\n{chosen}")
+    });
+    prop_oneof![
+        3 => (mailboxes(), prop_oneof![rights, preset, deny]).prop_map(|(chosen, effect)| chosen + &effect),
+        1 => hide,
+        1 => Just("deny_login = \"No\"\n".to_owned()),
+    ]
+}
+
+fn conditions() -> impl Strategy<Value = String> {
+    let condition = select(vec![
+        "{ user = \"ann*\" }",
+        "{ user = \"bob\" }",
+        "{ client_id = \"x\" }",
+        "{ listener = \"imaps\", tls = \"server\" }",
+        "{ time = { days = \"Fri\" } }",
+        "{ time = { hours = \"22:00-06:00\", zone = \"Europe/Berlin\" } }",
+    ]);
+    let key =
+        |key: &'static str, condition: Option<&str>| condition.map_or(String::new(), |is| format!("{key} = {is}\n"));
+    let (when, unless) = (prop::option::weighted(0.4, condition.clone()), prop::option::weighted(0.3, condition));
+    (when, unless).prop_map(move |(when, unless)| key("when", when) + &key("unless", unless))
+}
+
+fn rule(shadows: f64) -> impl Strategy<Value = String> {
+    (prop::bool::weighted(shadows), conditions(), effect()).prop_map(|(shadow, conditions, effect)| {
+        let mode = if shadow { "mode = \"shadow\"\n" } else { "" };
+        format!("{mode}{conditions}{effect}")
+    })
+}
+
+/// Each with its id, so that it stays the same rule in any company.
+fn some_rules(shadows: f64) -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(rule(shadows), 1..6).prop_map(|bodies| {
+        bodies.into_iter().enumerate().map(|(n, body)| format!("id = \"rule-{n}\"\n{body}")).collect()
+    })
+}
+
+fn bind(bodies: &[String], subject: &Subject) -> Bound {
+    rules(&bodies.iter().map(String::as_str).collect::<Vec<_>>()).bind(subject)
+}
+
+/// A command, its mailboxes, and when it comes.
+#[derive(Debug, Clone)]
+struct Asked {
+    verb: Verb,
+    names: Vec<MailboxName>,
+    special_use: Option<SpecialUse>,
+    prefix: Option<&'static str>,
+    flags: FlagsWanted,
+    deleted_expunges: bool,
+    at: Timestamp,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let names = prop::collection::vec(select(NAMES.to_vec()).prop_map(MailboxName::new), 3);
+    let told = select(vec![None, Some(SpecialUse::NONE), Some(SpecialUse::TRASH), Some(SpecialUse::ALL)]);
+    let change = select(vec![FlagChange::Add, FlagChange::Remove, FlagChange::Replace]);
+    let flags = (any::<[bool; 3]>(), change).prop_map(|([seen, deleted, other], change)| FlagsWanted {
+        seen,
+        deleted,
+        other,
+        change,
+    });
+    let time = select(vec!["2027-01-15T09:00:00Z", "2027-01-15T23:00:00Z", "2027-01-17T12:00:00Z"]).prop_map(at);
+    (select(Verb::ALL.to_vec()), names, told, select(vec![None, Some("INBOX/")]), flags, any::<bool>(), time).prop_map(
+        |(verb, names, special_use, prefix, flags, deleted_expunges, at)| Asked {
+            verb,
+            names,
+            special_use,
+            prefix,
+            flags,
+            deleted_expunges,
+            at,
+        },
+    )
+}
+
+impl Asked {
+    fn target(&self, at: usize) -> Target<'_> {
+        Target { name: &self.names[at], special_use: self.special_use, prefix: self.prefix }
+    }
+
+    fn decide(&self, bound: &Bound) -> Verdict {
+        let roles = Roles::of(self.verb);
+        let roles = [roles.named, roles.second, roles.selected].into_iter().enumerate();
+        let targets: Vec<(Role, Target<'_>)> = roles.filter_map(|(at, role)| Some((role?, self.target(at)))).collect();
+        let request = Request::new(self.verb, &targets).flags(self.flags);
+        bound.decide(&Request { deleted_expunges: self.deleted_expunges, ..request }, self.at)
+    }
+}
+
+/// Everything that is said to a session, but for shadows.
+fn said(bound: &Bound, asked: &Asked) -> impl PartialEq + std::fmt::Debug + use<> {
+    let (verdict, target) = (asked.decide(bound), asked.target(0));
+    (
+        (outcome(&verdict), by(&verdict)),
+        (bound.scope(), bound.restricts(), bound.denies_capability(b"MOVE", asked.at)),
+        (bound.is_hidden(&target, asked.at), bound.hiding(&target, asked.at).by),
+        (bound.is_reserved(&target), bound.hides_below(&target)),
+        (bound.rights(&target, asked.at).rights, bound.rights(&target, asked.at).by),
+        bound.login(asked.at).is_denied(),
+    )
+}
+
+fn is_no_more(less: Narrowing, more: Narrowing) -> bool {
+    let fields = |narrowing: Narrowing| {
+        let Narrowing { examine, peek, drop_seen, drop_deleted, drop_other, expunge_nothing } = narrowing;
+        [examine, peek, drop_seen, drop_deleted, drop_other, expunge_nothing]
+    };
+    fields(less).into_iter().zip(fields(more)).all(|(less, more)| less || !more)
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_rules_does_not_matter(
+        (sorted, shuffled) in some_rules(0.2).prop_flat_map(|rules| (Just(rules.clone()), Just(rules).prop_shuffle())),
+        asked in asked(),
+    ) {
+        let (sorted, shuffled) = (bind(&sorted, &ann()), bind(&shuffled, &ann()));
+        prop_assert_eq!(said(&sorted, &asked), said(&shuffled, &asked));
+        prop_assert_eq!(shadow(&asked.decide(&sorted)), shadow(&asked.decide(&shuffled)));
+        prop_assert_eq!(sorted.next_change(asked.at), shuffled.next_change(asked.at));
+    }
+
+    #[test]
+    fn one_more_rule_never_allows_more(rules in some_rules(0.1), left_out in any::<Index>(), asked in asked()) {
+        let mut fewer = rules.clone();
+        fewer.remove(left_out.index(rules.len()));
+        // Where "organise" may move messages to is said by other rules: they make a place safe.
+        let organises = rules.iter().any(|rule| rule.contains("organise") || rule.contains("tidy"));
+        prop_assume!(!(organises && asked.verb.base() == Verb::Move));
+        let (fewer, more) = (bind(&fewer, &ann()), bind(&rules, &ann()));
+        match (asked.decide(&fewer), asked.decide(&more)) {
+            (_, Verdict::Refused(_)) => {}
+            (Verdict::Refused(_), Verdict::Allowed(_)) => prop_assert!(false, "allowed by one more rule"),
+            (Verdict::Allowed(before), Verdict::Allowed(after)) => {
+                prop_assert!(is_no_more(after.narrowing(), before.narrowing()));
+            }
+        }
+        let target = asked.target(0);
+        prop_assert!(fewer.rights(&target, asked.at).rights.contains_all(more.rights(&target, asked.at).rights));
+        prop_assert!(more.is_hidden(&target, asked.at) || !fewer.is_hidden(&target, asked.at));
+        prop_assert!(more.is_reserved(&target) || !fewer.is_reserved(&target));
+        prop_assert!(more.hides_below(&target) || !fewer.hides_below(&target));
+        prop_assert!(more.login(asked.at).is_denied() || !fewer.login(asked.at).is_denied());
+        prop_assert!(more.scope() == Scope::Filtered || fewer.scope() == Scope::Plain);
+    }
+
+    #[test]
+    fn shadows_change_nothing(rules in some_rules(0.5), asked in asked()) {
+        let enforced: Vec<String> = rules.iter().filter(|rule| !rule.contains("shadow")).cloned().collect();
+        let (all, enforced) = (bind(&rules, &ann()), bind(&enforced, &ann()));
+        prop_assert_eq!(said(&all, &asked), said(&enforced, &asked));
+    }
+
+    #[test]
+    fn a_shadow_would_have_taken_what_it_says(enforced in rule(0.0), asked in asked()) {
+        // Alone, a rule in shadow names itself where it would name itself if it were enforced.
+        let shadow_of = format!("mode = \"shadow\"\n{enforced}");
+        let (enforced, shadowed) = (asked.decide(&bind(&[enforced], &ann())), asked.decide(&bind(&[shadow_of], &ann())));
+        prop_assert_eq!(by(&enforced).is_empty(), shadow(&shadowed).is_empty());
+        prop_assert_eq!(outcome(&shadowed), "ok");
+    }
+
+    #[test]
+    fn what_is_taken_is_somebodys(rules in some_rules(0.2), asked in asked()) {
+        let verdict = asked.decide(&bind(&rules, &ann()));
+        prop_assert_eq!(outcome(&verdict) == "ok", by(&verdict).is_empty());
+    }
+
+    #[test]
+    fn no_name_breaks_it(rules in some_rules(0.2), login in "\\PC{0,40}", name in "\\PC{0,200}", prefix in "\\PC{0,4}", asked in asked()) {
+        let subject = Subject { user: login.as_str().into(), actor: login.as_str().into(), client_id: name.as_str().into(), ..ann() };
+        let bound = bind(&rules, &subject);
+        let name = MailboxName::new(&name);
+        let target = Target { name: &name, special_use: asked.special_use, prefix: Some(&prefix) };
+        for role in [Role::Create, Role::RenameFrom, Role::RenameTo, Role::MoveFrom, Role::MoveTo, Role::Store] {
+            let verdict = bound.decide(&Request::new(asked.verb, &[(role, target), (Role::RenameTo, asked.target(0))]), asked.at);
+            prop_assert!(!outcome(&verdict).is_empty());
+        }
+        let _ = (bound.rights(&target, asked.at), bound.hides_below(&target), bound.is_reserved(&target));
+    }
+}
