@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{oneshot, watch as changes};
 
 use super::chain::Hash;
 use super::error::{LogFailing, OpenError};
 use super::segment::{Disk, RealDisk};
 use super::shared::{Batch, Shared, Stop};
-use super::{sync, writer};
+use super::{sync, watch, writer};
 use crate::session::event::{Event, LogObserver, OnFailure, StopReason};
 
 /// Where and how to record.
@@ -116,7 +116,7 @@ impl Log {
         // Should one not start, dropping the handle ends those that did.
         handle.threads.push(start("audit-writer", Box::new(move || writer.run()))?);
         handle.threads.push(start("audit-sync", Box::new(move || sync::run(&to_sync)))?);
-        handle.threads.push(start("audit-watch", Box::new(move || to_watch.watch()))?);
+        handle.threads.push(start("audit-watch", Box::new(move || watch::run(&to_watch)))?);
         Ok(Self { handle: Arc::new(handle) })
     }
 
@@ -144,7 +144,7 @@ impl Log {
 
     /// Tells when [`Log::failing`] changes.
     #[must_use]
-    pub fn watch_failing(&self) -> watch::Receiver<bool> {
+    pub fn watch_failing(&self) -> changes::Receiver<bool> {
         self.handle.shared.watch_refusing()
     }
 

@@ -10,10 +10,9 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -21,6 +20,8 @@ use super::chain::{Hash, Position};
 use super::log::{Entry, Settings, Tuning};
 use super::record::LogName;
 use super::segment::{Directory, Disk, Noted};
+use super::sync::Unsynced;
+use super::watch::Busy;
 use crate::session::event::{EventKind, GapReason, LogObserver, OnFailure, StopReason};
 
 /// Records that may wait.
@@ -129,33 +130,6 @@ pub(super) enum Work {
     Abandon,
 }
 
-/// What is in the kernel and may not be on disk.
-#[derive(Debug)]
-pub(super) struct Unsynced {
-    pub tails: Vec<Tail>,
-    pub records: u64,
-    /// When the first of them was written.
-    pub since: Option<Instant>,
-    /// The newest of them.
-    pub newest: Noted,
-    /// A sync failed: the kernel may have forgotten that these bytes are not on disk.
-    pub broken: bool,
-    /// The writer ended.
-    pub ended: bool,
-}
-
-/// Part of a segment.
-#[derive(Debug, Clone)]
-pub(super) struct Tail {
-    pub file: Arc<File>,
-    pub from: u64,
-    pub to: u64,
-}
-
-/// Since when somebody is at work on the disk: milliseconds of the log's life, and one; 0 is not.
-#[derive(Debug, Default)]
-pub(super) struct Busy(AtomicU64);
-
 pub(super) struct Shared {
     pub settings: Settings,
     pub tuning: Tuning,
@@ -173,10 +147,10 @@ pub(super) struct Shared {
     pub no_room: AtomicBool,
     unsynced: Mutex<Unsynced>,
     pub to_sync: Condvar,
-    ended: Condvar,
+    pub ended: Condvar,
     /// The `head` file: who holds it syncs.
     pub head_file: Mutex<File>,
-    began: Instant,
+    pub began: Instant,
     pub writing: Busy,
     pub syncing: Busy,
 }
@@ -222,14 +196,7 @@ impl Shared {
             failing: AtomicBool::new(false),
             refusing: watch::Sender::new(false),
             no_room: AtomicBool::new(false),
-            unsynced: Mutex::new(Unsynced {
-                tails: Vec::new(),
-                records: 0,
-                since: None,
-                newest,
-                broken: false,
-                ended: false,
-            }),
+            unsynced: Mutex::new(Unsynced::new(newest)),
             to_sync: Condvar::new(),
             ended: Condvar::new(),
             head_file: Mutex::new(head_file),
@@ -382,6 +349,13 @@ impl Shared {
         self.work.notify_one();
     }
 
+    /// As [`Shared::fail`], and who waits for the end of the log waits in vain.
+    pub fn give_up(&self, why: &dyn std::fmt::Display) {
+        let mut state = self.state();
+        self.fail_with(&mut state, GapReason::IoError, why);
+        state.closed = None;
+    }
+
     /// The log works again.
     pub fn works(&self) {
         let mut state = self.state();
@@ -425,37 +399,6 @@ impl Shared {
         self.unsynced().ended = true;
         self.to_sync.notify_all();
         self.ended.notify_all();
-    }
-
-    /// Does work that the disk may hold up, under the eyes of the watch.
-    pub fn on_disk<T>(&self, busy: &Busy, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        busy.0.store(since.saturating_add(1), Ordering::Relaxed);
-        let result = work();
-        busy.0.store(0, Ordering::Relaxed);
-        result
-    }
-
-    /// Makes the log fail when the disk gives no word. A thread of its own: the others are those that would be stuck.
-    pub fn watch(&self) {
-        let mut unsynced = self.unsynced();
-        while !unsynced.ended {
-            unsynced =
-                self.ended.wait_timeout(unsynced, self.tuning.stall / 10).unwrap_or_else(PoisonError::into_inner).0;
-            if self.is_stuck(&self.writing) || self.is_stuck(&self.syncing) {
-                drop(unsynced);
-                let mut state = self.state();
-                self.fail_with(&mut state, GapReason::IoError, &"the disk gives no word");
-                state.closed = None;
-                drop(state);
-                unsynced = self.unsynced();
-            }
-        }
-    }
-
-    fn is_stuck(&self, busy: &Busy) -> bool {
-        let since = busy.0.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis);
-        since.is_some_and(|since| self.began.elapsed().saturating_sub(since) >= self.tuning.stall)
     }
 }
 

@@ -5,8 +5,9 @@
 //!   wrote ─▶ Unsynced ── 50 ms or 256 records ─▶ fdatasync ─▶ head
 //! ```
 
+use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -14,7 +15,7 @@ use std::time::Instant;
 use super::chain::{Hash, Position};
 use super::lines::{Line, Lines, Piece};
 use super::segment::{Noted, Space};
-use super::shared::{Shared, Tail, locked};
+use super::shared::{Shared, locked};
 use super::writer::reason_of;
 use crate::session::event::GapReason;
 
@@ -23,6 +24,36 @@ const RECORDS: u64 = 256;
 
 /// Octets that are written again at once.
 const AGAIN: usize = 64 * 1024;
+
+/// What is in the kernel and may not be on disk.
+#[derive(Debug)]
+pub(super) struct Unsynced {
+    pub tails: Vec<Tail>,
+    pub records: u64,
+    /// When the first of them was written.
+    pub since: Option<Instant>,
+    /// The newest of them.
+    pub newest: Noted,
+    /// A sync failed: the kernel may have forgotten that these bytes are not on disk.
+    pub broken: bool,
+    /// The writer ended.
+    pub ended: bool,
+}
+
+/// Part of a segment.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    pub file: Arc<File>,
+    pub from: u64,
+    pub to: u64,
+}
+
+impl Unsynced {
+    /// Nothing, behind the newest record.
+    pub fn new(newest: Noted) -> Self {
+        Self { tails: Vec::new(), records: 0, since: None, newest, broken: false, ended: false }
+    }
+}
 
 /// Syncs until the writer ends.
 pub(super) fn run(shared: &Arc<Shared>) {
@@ -122,7 +153,10 @@ pub(super) fn sync(shared: &Shared) -> io::Result<()> {
         if broken {
             write_again(shared, &tails, newest)?;
         }
-        tails.iter().try_for_each(|tail| shared.disk.sync(&tail.file))?;
+        tails.iter().try_for_each(|tail| {
+            still_named(&tail.file)?;
+            shared.disk.sync(&tail.file)
+        })?;
         newest.write(&*shared.disk, &head_file)
     });
     shared.observer.synced(began.elapsed());
@@ -139,6 +173,11 @@ pub(super) fn sync(shared: &Shared) -> io::Result<()> {
         unsynced.since.get_or_insert(began);
     }
     result
+}
+
+/// What is written to a file that somebody removed is written for nobody.
+fn still_named(file: &File) -> io::Result<()> {
+    if file.metadata()?.nlink() == 0 { Err(io::Error::other("a segment was removed")) } else { Ok(()) }
 }
 
 /// After a sync that failed the kernel may take what it holds for written. If it still has the bytes, and they are ours,

@@ -22,7 +22,8 @@ use super::error::OpenError;
 use super::log::{Settings, Tuning};
 use super::record::{self, LogName};
 use super::segment::{Directory, Disk, Noted};
-use super::shared::{Batch, Lost, Shared, State, Tail, Waiter, Work};
+use super::shared::{Batch, Lost, Shared, State, Waiter, Work};
+use super::sync::Tail;
 use super::{ids, resume, sync};
 use crate::session::event::{
     CloseSegment, Durability, Event, EventKind, GapReason, LogObserver, OnFailure, OpenReason, StopReason,

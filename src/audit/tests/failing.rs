@@ -191,3 +191,16 @@ async fn a_log_that_cannot_be_closed_says_so() {
     bench.disk.set(Mood::Full);
     assert_eq!(log.close(StopReason::Drained).await, Err(LogFailing));
 }
+
+#[tokio::test]
+async fn a_segment_that_somebody_removed_is_missed() {
+    let bench = Bench::new(OnFailure::Refuse);
+    let log = bench.log();
+    fs::remove_file(bench.segment(1)).expect("it is there");
+    one(&log).await.expect("the kernel takes it");
+    until_failing(&log, true).await;
+    assert_eq!(one(&log).await, Err(LogFailing));
+    drop(log);
+    let error = bench.open().expect_err("records are gone");
+    assert!(error.to_string().contains("none is left"), "{error}");
+}

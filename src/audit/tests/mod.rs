@@ -1,6 +1,7 @@
 //! A log on a disk that can be full, broken or stuck.
 
 mod failing;
+mod killing;
 mod schema;
 mod starting;
 mod verifying;
