@@ -10,7 +10,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -19,8 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::admission::Connections;
+use super::drain::{self, Control, Signal};
 use super::leg::Leg;
-use super::relay::{HANDSHAKE, Relay, linger};
+use super::relay::{HANDSHAKE, Relay, linger, now};
 use super::server::Server;
 use super::tls::{self, ServerTls};
 use crate::audit::{Entry, ids};
@@ -154,7 +156,7 @@ impl ListenerState {
         if server.log.failing() {
             return Err(RefusedReason::Audit);
         }
-        if server.failures.refuses(address, Instant::now()) {
+        if server.failures.refuses(address, now()) {
             return Err(RefusedReason::AuthFailures);
         }
         let settings = self.settings.load();
@@ -181,8 +183,9 @@ pub async fn serve(server: Arc<Server>, bound: Bound) {
     let mut back_off = BACK_OFF;
     loop {
         let accepted = tokio::select! {
-            accepted = bound.socket.accept() => accepted,
+            biased;
             _ = listening.wait_for(|listening| !listening) => return,
+            accepted = bound.socket.accept() => accepted,
         };
         match accepted {
             Ok((socket, peer)) => {
@@ -228,20 +231,29 @@ fn on_connection(server: &Arc<Server>, listener: &Arc<ListenerState>, socket: Tc
 async fn admit(server: Arc<Server>, admitted: Admitted, mut client: Leg, peer: SocketAddr) {
     let listener = &admitted.listener;
     let entry = server.sessions.enter();
-    let implicit = listener.mode == ListenerTls::Implicit;
-    let tls = if implicit {
-        match Box::pin(handshake(listener, &mut client)).await {
-            Ok(tls) => Some(tls),
-            Err(spoke) => {
-                if spoke {
-                    record_refused(&server, listener, peer, RefusedReason::Tls).await;
-                }
-                return;
+    let mut tls = None;
+    if listener.mode == ListenerTls::Implicit {
+        match Box::pin(handshake(listener, &mut client, Some(&entry.control))).await {
+            Ok(stands) => tls = Some(stands),
+            Err(Unshaken::Silent) => return,
+            Err(Unshaken::Failed) => {
+                return Box::pin(record_refused(&server, listener, peer, RefusedReason::Tls)).await;
             }
         }
-    } else {
-        None
-    };
+    }
+    begin(server, listener, entry, client, peer, tls).run().await;
+}
+
+/// The session of a client whose connection stands. No future: what is moved here would else be kept room for as long
+/// as the session lasts.
+fn begin(
+    server: Arc<Server>,
+    listener: &Arc<ListenerState>,
+    entry: drain::Entry,
+    client: Leg,
+    peer: SocketAddr,
+    tls: Option<ClientTls>,
+) -> Box<Relay> {
     let start = SessionStart {
         sid: ids::session_id(),
         listener: Arc::clone(&listener.name),
@@ -251,28 +263,45 @@ async fn admit(server: Arc<Server>, admitted: Admitted, mut client: Leg, peer: S
         allow_plaintext_login: listener.settings.load().allow_plaintext_login,
         tag_prefix: ids::tag_prefix(),
     };
-    let now = tokio::time::Instant::now().into_std();
+    let now = now();
     let mut session = Session::new(start, server.shared.load_full(), now);
     if let Some(tls) = tls {
         session.handle_client_tls(tls, now);
     }
-    let relay = Relay::new(Arc::clone(&server), Arc::clone(listener), entry, session, client);
-    drop(server);
-    relay.run().await;
+    Relay::new(server, Arc::clone(listener), entry, session, client)
 }
 
-/// The handshake of implicit TLS. An error says whether the client has spoken at all: a balancer that looks whether the
-/// port is open is no handshake that failed.
-async fn handshake(listener: &ListenerState, client: &mut Leg) -> Result<ClientTls, bool> {
-    let config = listener.tls().ok_or(false)?;
-    client.begin_server_tls(config).map_err(|_| false)?;
-    let shaken = timeout(HANDSHAKE, poll_fn(|cx| client.poll_handshake(cx))).await;
-    let facts = client.tls().filter(|_| matches!(shaken, Ok(Ok(()))));
-    let spoke = client.has_heard();
-    if spoke {
-        listener.metrics.tls_handshake(facts.and_then(tls::label), facts.is_some());
+/// Why TLS does not stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unshaken {
+    /// The client said nothing: a balancer looks whether the port is open. Or the proxy stops.
+    Silent,
+    /// It said something else.
+    Failed,
+}
+
+/// The handshake of implicit TLS; the end of all sessions ends it, too.
+async fn handshake(
+    listener: &ListenerState,
+    client: &mut Leg,
+    control: Option<&Control>,
+) -> Result<ClientTls, Unshaken> {
+    let config = listener.tls().ok_or(Unshaken::Silent)?;
+    client.begin_server_tls(config).map_err(|_| Unshaken::Silent)?;
+    let shaking = poll_fn(|cx| {
+        let news = control.map_or(Signal::NONE, |control| control.take(cx.waker()));
+        if news.has(Signal::DRAIN) || news.has(Signal::END) {
+            return Poll::Ready(Err(Unshaken::Silent));
+        }
+        client.poll_handshake(cx).map_err(|_| Unshaken::Failed)
+    });
+    let shaken = timeout(HANDSHAKE, shaking).await.unwrap_or(Err(Unshaken::Failed));
+    if shaken == Err(Unshaken::Silent) || !client.has_heard() {
+        return Err(Unshaken::Silent);
     }
-    facts.map(|facts| tls::client_tls(facts, client.sni())).ok_or(spoke)
+    let facts = client.tls().filter(|_| shaken.is_ok());
+    listener.metrics.tls_handshake(facts.and_then(tls::label), facts.is_some());
+    facts.map(|facts| tls::client_tls(facts, client.sni())).ok_or(Unshaken::Failed)
 }
 
 /// A client that may not come in: it is recorded, and told why where that can be done.
@@ -284,10 +313,13 @@ async fn refuse(
     reason: RefusedReason,
 ) {
     record_refused(&server, &listener, peer, reason).await;
-    let implicit = listener.mode == ListenerTls::Implicit;
-    // Where there is no room at all, none is made for handshakes.
-    let speaks = reason != RefusedReason::TooMany && (!implicit || handshake(&listener, &mut client).await.is_ok());
-    if speaks || (reason == RefusedReason::TooMany && !implicit) {
+    let speaks = match (listener.mode, reason) {
+        // Where there is no room at all, none is made for handshakes.
+        (ListenerTls::Implicit, RefusedReason::TooMany) => false,
+        (ListenerTls::Implicit, _) => handshake(&listener, &mut client, None).await.is_ok(),
+        (ListenerTls::Starttls | ListenerTls::Off, _) => true,
+    };
+    if speaks {
         client.queue(bye(reason).into());
         let said = timeout(HANDSHAKE, poll_fn(|cx| client.poll_close(cx))).await;
         if matches!(said, Ok(Ok(()))) {

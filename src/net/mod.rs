@@ -6,8 +6,8 @@
 //!   drain: news for all ───────┘                       └─▶ audit log, metrics
 //! ```
 //!
-//! [`Server`] is what all sessions share; [`Bound::bind`] and [`serve`] let clients in. Read [`relay`] first: one task a
-//! session, and a session knows nothing of sockets, TLS or time.
+//! [`Server`] is what all sessions share; [`Bound::bind`] and [`serve`] let clients in. Read `relay` first, then `outputs`:
+//! one task a session, and a session knows nothing of sockets, TLS or time.
 //!
 //! **Invariants.** Nothing but this module opens a socket. No octet leaves before the record that it stands behind. A
 //! session that waits holds no buffer.
@@ -18,6 +18,7 @@ mod channel;
 mod drain;
 mod leg;
 mod listener;
+mod outputs;
 mod relay;
 mod server;
 mod tls;

@@ -11,7 +11,7 @@
 //! allocated for a wait, and nothing is held by it but what the session must remember.
 //!
 //! **Invariant.** Octets that a session put out behind a record are flushed only after the log has said that the record
-//! is written: [`Relay::perform`] is the only one that queues, and it does not return before that.
+//! is written: [`Relay::perform`](super::outputs) is the only one that queues, and it does not return before that.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::time::{Sleep, sleep, sleep_until, timeout};
+use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::drain::{self, Signal};
 use super::leg::{Heard, Leg};
@@ -27,9 +27,7 @@ use super::listener::ListenerState;
 use super::server::Server;
 use super::tls;
 use super::upstream::{Connected, Connector};
-use crate::audit::Entry;
-use crate::session::event::{Event, EventKind, LimitAction, LimitKind, LimitName, LimitPer, Stage};
-use crate::session::{ConnectFailure, Output, Session};
+use crate::session::{ConnectFailure, Session};
 
 /// Time that a client may take to read what waits for it.
 const CLIENT_STALL: Duration = Duration::from_secs(5 * 60);
@@ -47,39 +45,36 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Octets that are read and forgotten while the client closes.
 const LINGER_OCTETS: usize = 1024 * 1024;
 
-/// Announced commands whose numbers are remembered; a session has no more under way.
-const INTENTS: usize = 128;
-
 /// A session and its two sides.
 pub(super) struct Relay {
-    server: Arc<Server>,
-    listener: Arc<ListenerState>,
-    entry: drain::Entry,
-    session: Session,
-    client: Leg,
-    client_tls: Handshake,
-    upstream: Option<UpstreamSide>,
-    connecting: Option<Connecting>,
+    pub(super) server: Arc<Server>,
+    pub(super) listener: Arc<ListenerState>,
+    pub(super) entry: drain::Entry,
+    pub(super) session: Session,
+    pub(super) client: Leg,
+    pub(super) client_tls: Handshake,
+    pub(super) upstream: Option<UpstreamSide>,
+    pub(super) connecting: Option<Connecting>,
     /// Commands that were announced to the log, with the numbers of those records.
-    intents: Vec<(u32, u64)>,
+    pub(super) intents: Vec<(u32, u64)>,
     /// The client sends nothing more.
-    client_eof: bool,
+    pub(super) client_eof: bool,
     /// The upstream is not read because the client does not read.
-    choked: bool,
+    pub(super) choked: bool,
     /// A record could not be written: the session is ending, and what it still wants recorded is not.
-    unrecorded: bool,
+    pub(super) unrecorded: bool,
     /// The session is over once what it said is out.
-    over: bool,
+    pub(super) over: bool,
     /// When to look whether memory can be given back; nothing to give back if `at_rest`.
-    relax_at: Option<Instant>,
-    at_rest: bool,
+    pub(super) relax_at: Option<Instant>,
+    pub(super) at_rest: bool,
     /// For when the timer is set; it may be earlier than needed.
-    armed: Option<Instant>,
+    pub(super) armed: Option<Instant>,
 }
 
 /// How far TLS has come that a session asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Handshake {
+pub(super) enum Handshake {
     /// None is under way.
     Settled,
     /// What was said in clear has to go out first.
@@ -88,11 +83,13 @@ enum Handshake {
     Shaking(Instant),
 }
 
-struct UpstreamSide {
-    leg: Leg,
-    tls: Handshake,
-    connector: Arc<Connector>,
-    server: usize,
+/// A connection to an upstream.
+pub(super) struct UpstreamSide {
+    pub leg: Leg,
+    pub tls: Handshake,
+    pub connector: Arc<Connector>,
+    /// Which of its servers.
+    pub server: usize,
 }
 
 impl Drop for UpstreamSide {
@@ -101,12 +98,14 @@ impl Drop for UpstreamSide {
     }
 }
 
-struct Connecting {
-    connector: Arc<Connector>,
-    connected: Pin<Box<dyn Future<Output = Result<Connected, ConnectFailure>> + Send>>,
+/// A connection that is being made.
+pub(super) struct Connecting {
+    pub connector: Arc<Connector>,
+    pub connected: Pin<Box<dyn Future<Output = Result<Connected, ConnectFailure>> + Send>>,
 }
 
-fn now() -> Instant {
+/// The time, as the runtime's timers tell it.
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
@@ -153,182 +152,6 @@ impl Relay {
             poll_fn(|cx| self.poll_turn(cx, timer.as_mut())).await;
         }
         Box::pin(self.finish()).await;
-    }
-
-    /// Does all that the session wants done. Octets are queued, not written.
-    async fn perform(&mut self) {
-        loop {
-            let mut batch = Vec::new();
-            let mut marks = Marks::default();
-            let mut intent = None;
-            let mut delay = Duration::ZERO;
-            let wish = loop {
-                match self.session.poll_output() {
-                    None => break None,
-                    Some(Output::ToClient(octets)) => self.queue_to_client(octets),
-                    Some(Output::ToUpstream(octets)) => self.queue_to_upstream(octets),
-                    Some(Output::Note(note)) => self.server.observe_note(self.session.context(), &note),
-                    Some(Output::Record(event)) => {
-                        if batch.is_empty() {
-                            marks = self.marks();
-                        }
-                        delay = delay.max(self.count_failure(&event, &mut batch));
-                        self.add(event, &mut batch);
-                    }
-                    Some(Output::Intent(event)) => {
-                        if batch.is_empty() {
-                            marks = self.marks();
-                        }
-                        intent = Some(event.cmd);
-                        // The last of its batch: the number that the log gives back is this one's.
-                        self.add(event, &mut batch);
-                        break None;
-                    }
-                    Some(wish) => break Some(wish),
-                }
-            };
-            let go_on = intent.is_some() || wish.is_some();
-            if !batch.is_empty() || intent.is_some() {
-                if !self.record(batch, &marks, intent).await {
-                    continue; // the session has thought again
-                }
-            }
-            if !delay.is_zero() {
-                sleep(delay).await;
-            }
-            if let Some(wish) = wish {
-                self.grant(wish).await;
-            }
-            if !go_on || self.over {
-                return;
-            }
-        }
-    }
-
-    fn queue_to_client(&mut self, octets: Vec<u8>) {
-        self.listener.metrics.sent(octets.len() as u64);
-        let spare = self.client.queue(octets);
-        self.session.recycle(spare);
-    }
-
-    fn queue_to_upstream(&mut self, octets: Vec<u8>) {
-        let spare = match &mut self.upstream {
-            Some(upstream) => {
-                upstream.connector.metrics.sent(octets.len() as u64);
-                upstream.leg.queue(octets)
-            }
-            None => octets, // it is gone; the session is about to hear of it
-        };
-        self.session.recycle(spare);
-    }
-
-    fn marks(&self) -> Marks {
-        Marks { client: self.client.mark(), upstream: self.upstream.as_ref().map_or(0, |upstream| upstream.leg.mark()) }
-    }
-
-    /// Puts an event into the batch, with the number of the record that announced it.
-    fn add(&mut self, event: Box<Event>, batch: &mut Vec<Entry>) {
-        if self.unrecorded {
-            return;
-        }
-        self.server.observe_event(&event);
-        let announced = self.intents.iter().position(|(cmd, _)| Some(*cmd) == event.cmd);
-        let intent = match (event.stage, announced) {
-            (Some(Stage::Done), Some(at)) if event.more => self.intents.get(at).map(|(_, seq)| *seq),
-            (Some(Stage::Done), Some(at)) => Some(self.intents.swap_remove(at).1),
-            _ => None,
-        };
-        batch.push(Entry { event, intent });
-    }
-
-    /// Has a batch written. `false`: it could not be, what was queued behind it is taken back, and the session knows.
-    async fn record(&mut self, batch: Vec<Entry>, marks: &Marks, intent: Option<Option<u32>>) -> bool {
-        let only_intent = intent.is_some() && batch.len() == 1;
-        if self.unrecorded {
-            return true; // the batch is empty, and the session is ending
-        }
-        match self.server.log.submit(batch).await.written().await {
-            Ok(seq) => {
-                if let Some(cmd) = intent {
-                    if self.intents.len() >= INTENTS {
-                        self.intents.remove(0);
-                    }
-                    self.intents.extend(cmd.map(|cmd| (cmd, seq)));
-                    self.session.handle_recorded(true, now());
-                }
-                true
-            }
-            Err(_) if only_intent => {
-                self.session.handle_recorded(false, now());
-                true
-            }
-            Err(_) => {
-                self.client.take_back(marks.client);
-                if let Some(upstream) = &mut self.upstream {
-                    upstream.leg.take_back(marks.upstream);
-                }
-                self.unrecorded = true;
-                self.session.handle_record_failed(now());
-                false
-            }
-        }
-    }
-
-    /// Counts a failed login against the client's address. Says how long its answer is held back.
-    fn count_failure(&mut self, event: &Event, batch: &mut Vec<Entry>) -> Duration {
-        let EventKind::AuthFailure { reason, .. } = event.kind else { return Duration::ZERO };
-        let Some(address) = event.ctx.client_ip else { return Duration::ZERO };
-        let Some(consequence) = self.server.failures.failed(address, reason, now()) else { return Duration::ZERO };
-        if consequence.crossed {
-            let refused = consequence.failures >= consequence.rate.count;
-            let kind = EventKind::LimitHit {
-                limit: LimitName::Key("auth_failures"),
-                kind: LimitKind::AuthFailures,
-                per: LimitPer::ClientIp,
-                used: consequence.failures.into(),
-                max: consequence.rate.count.into(),
-                window_s: Some(consequence.rate.window.as_secs()),
-                action: if refused { LimitAction::Refuse } else { LimitAction::Delay },
-            };
-            self.add(Box::new(Event::new(Arc::clone(&event.ctx), kind)), batch);
-        }
-        consequence.delay
-    }
-
-    /// Everything but octets, records and counts.
-    async fn grant(&mut self, wish: Output) {
-        match wish {
-            Output::Connect { upstream } => self.connect(&upstream),
-            Output::StartClientTls => self.client_tls = Handshake::Due,
-            Output::StartUpstreamTls => {
-                if let Some(upstream) = &mut self.upstream {
-                    upstream.tls = Handshake::Due;
-                }
-            }
-            Output::CloseUpstream => {
-                self.connecting = None;
-                if let Some(mut upstream) = self.upstream.take() {
-                    // What its socket does not take at once is not worth waiting for: nobody listens for an answer.
-                    poll_fn(|cx| Poll::Ready(upstream.leg.poll_close(cx).is_ready())).await;
-                }
-            }
-            Output::Close => self.over = true,
-            Output::ToClient(_) | Output::ToUpstream(_) | Output::Record(_) | Output::Intent(_) | Output::Note(_) => {}
-        }
-    }
-
-    fn connect(&mut self, name: &str) {
-        let address = self.session.context().client_ip;
-        if address.is_some_and(|address| self.server.failures.refuses(address, now())) {
-            return self.session.handle_too_many_failures(now());
-        }
-        let Some(connector) = self.server.connector(name) else {
-            return self.session.handle_upstream_failed(ConnectFailure::Refused, now());
-        };
-        self.upstream = None;
-        let way = Arc::clone(&connector);
-        let connected = Box::pin(async move { way.connect().await });
-        self.connecting = Some(Connecting { connector, connected });
     }
 
     /// Waits until something has happened, and tells the session.
@@ -431,7 +254,9 @@ impl Relay {
             upstream.tls = Handshake::Settled;
             self.session.handle_upstream_tls(now());
         } else {
-            self.upstream = None;
+            if let Some(upstream) = self.upstream.take() {
+                tracing::warn!(upstream = upstream.connector.name(), "TLS after STARTTLS failed");
+            }
             self.session.handle_upstream_failed(ConnectFailure::Tls, now());
         }
         true
@@ -621,11 +446,4 @@ pub(super) async fn linger(client: &mut Leg) {
         }
     });
     let _ = timeout(LINGER, reading).await;
-}
-
-/// How much was queued on each side.
-#[derive(Debug, Default)]
-struct Marks {
-    client: usize,
-    upstream: usize,
 }

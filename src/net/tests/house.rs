@@ -88,7 +88,6 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     pub log: Log,
     directory: TempDir,
-    shared: Arc<Shared>,
 }
 
 impl Proxy {
@@ -104,19 +103,18 @@ impl Proxy {
             version: "test".into(),
         };
         let log = Log::open(settings, Arc::<Metrics>::clone(&metrics) as Arc<_>).expect("a log");
-        let shared = shared(plan);
         let tls = ServerTls::load(&plan.listener, Timestamp::now(), None).0;
         let bound = Bound::bind(&plan.listener, tls, &metrics).expect("a free port");
         let server = Server::new(
             log.clone(),
             Arc::clone(&metrics),
-            Arc::clone(&shared),
+            shared(plan),
             vec![connector(plan, &log, &metrics)],
             plan.auth_failures,
         );
         let (address, listener) = (bound.local_addr().expect("an address"), bound.state());
         tokio::spawn(serve(Arc::clone(&server), bound));
-        Self { address, server, listener, metrics, log, directory, shared }
+        Self { address, server, listener, metrics, log, directory }
     }
 
     /// What was recorded, in order, as `type` and the line. Only what a waiting session has caused stands for sure.
@@ -148,12 +146,12 @@ impl Proxy {
         found.unwrap_or_else(|_| panic!("no {name} in {:#?}", self.records()))
     }
 
-    /// Tells the sessions of a reload that changed nothing but what the plan says.
+    /// A reload: what the plan says holds from now on.
     pub fn reload(&self, plan: &Plan) {
         let tls = ServerTls::load(&plan.listener, Timestamp::now(), self.listener.server_tls().as_ref()).0;
         self.listener.reload(&plan.listener, tls);
         let connectors = vec![connector(plan, &self.log, &self.metrics)];
-        self.server.reload(Arc::clone(&self.shared), connectors, plan.auth_failures);
+        self.server.reload(shared(plan), connectors, plan.auth_failures);
     }
 }
 

@@ -5,5 +5,6 @@ mod peers;
 
 mod certificates;
 mod limits;
+mod records;
 mod streams;
 mod upstreams;

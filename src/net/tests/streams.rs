@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustls::version::TLS13;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::house::{Authority, Plan, Proxy};
@@ -177,4 +177,64 @@ async fn a_client_that_sends_no_more_still_hears_its_answers() {
     }
     assert_eq!(client.hear_until("a3").await, ["a2 OK done", "a3 OK done"]);
     assert_eq!(client.hear().await, "");
+}
+
+/// A client that never reads is left after five minutes, and its upstream with it.
+#[tokio::test]
+async fn a_client_that_never_reads_is_left() {
+    let (proxy, mut client, mut peer) = clear_on_both_sides().await;
+    select(&mut client, &mut peer).await;
+    client.say("a2 UID FETCH 5 BODY[]").await;
+    peer.hear_command("UID FETCH").await;
+    peer.send(format!("* 1 FETCH (UID 5 BODY[] {{{SIZE}}}\r\n").as_bytes()).await;
+    let mut sent = 0;
+    while let Ok(n) = timeout(Duration::from_millis(500), peer.0.write(octets(sent, CHUNK))).await {
+        sent += n.expect("a peer that reads");
+    }
+    tokio::time::pause(); // from here the clock goes from timer to timer
+    let begun = tokio::time::Instant::now();
+    let mut rest = Vec::new();
+    let _ = peer.0.read_to_end(&mut rest).await;
+    assert!(begun.elapsed() >= Duration::from_secs(4 * 60), "after {:?}", begun.elapsed());
+    proxy.server.end().await;
+    let records = proxy.records();
+    let (_, closed) = records.iter().find(|(kind, _)| kind == "session.close").expect("an end");
+    assert_eq!((&closed["data"]["reason"], &closed["data"]["by"]), (&"limit".into(), &"proxy".into()));
+}
+
+/// An upstream that takes no more of an APPEND is given up after `upstream_timeout`.
+#[tokio::test]
+async fn an_upstream_that_never_reads_is_given_up() {
+    let (_proxy, mut client, mut peer) = clear_on_both_sides().await;
+    select(&mut client, &mut peer).await;
+    client.say(&format!("a2 APPEND INBOX {{{SIZE}}}")).await;
+    peer.hear_command("APPEND").await;
+    peer.say("+ go").await;
+    client.hear().await;
+    let mut sent = 0;
+    while let Ok(n) = timeout(Duration::from_millis(500), client.0.write(octets(sent, CHUNK))).await {
+        sent += n.expect("a peer that reads");
+        assert!(sent < SIZE, "all of it went to nobody");
+    }
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let mut said = String::new();
+    let _ = client.0.read_line(&mut said).await;
+    assert_eq!(said, "* BYE [UNAVAILABLE] closing connection\r\n");
+    assert!(begun.elapsed() >= Duration::from_secs(50), "after {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn octet_by_octet_under_tls() {
+    let (_proxy, mut client, mut peer) = tls_on_both_sides().await;
+    for octet in b"a2 NOOP\r\n" {
+        client.send(&[*octet]).await;
+        client.0.flush().await.expect("a peer that reads");
+    }
+    let (tag, _) = peer.hear_command("NOOP").await;
+    for octet in format!("* 7 EXISTS\r\n{tag} OK done\r\n").bytes() {
+        peer.send(&[octet]).await;
+        peer.0.flush().await.expect("a peer that reads");
+    }
+    assert_eq!(client.hear_until("a2").await, ["* 7 EXISTS", "a2 OK done"]);
 }

@@ -1,0 +1,209 @@
+//! What a session wants done, done in order.
+//!
+//! ```text
+//!   octets, counts ─▶ queued, counted ──────────────────────────────────┐
+//!   records ─▶ one batch ─▶ written? ─┬─ yes ─▶ what stands behind them ┴─▶ flushed by the next turn
+//!                                     └─ no ─▶ taken back, and the session is told
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::relay::{Connecting, Handshake, Relay, now};
+use crate::audit::Entry;
+use crate::session::event::{Event, EventKind, LimitAction, LimitKind, LimitName, LimitPer, Stage};
+use crate::session::{ConnectFailure, Output};
+
+/// Announced commands whose numbers are remembered; a session has no more under way.
+const INTENTS: usize = 128;
+
+/// How much was queued on each side.
+#[derive(Debug, Default)]
+struct Marks {
+    client: usize,
+    upstream: usize,
+}
+
+impl Relay {
+    /// Does all that the session wants done. Octets are queued, not written.
+    pub(super) async fn perform(&mut self) {
+        loop {
+            let mut batch = Vec::new();
+            let mut marks = Marks::default();
+            let mut intent = None;
+            let mut delay = Duration::ZERO;
+            let wish = loop {
+                match self.session.poll_output() {
+                    None => break None,
+                    Some(Output::ToClient(octets)) => self.queue_to_client(octets),
+                    Some(Output::ToUpstream(octets)) => self.queue_to_upstream(octets),
+                    Some(Output::Note(note)) => self.server.observe_note(self.session.context(), &note),
+                    Some(Output::Record(event)) => {
+                        if batch.is_empty() {
+                            marks = self.marks();
+                        }
+                        delay = delay.max(self.add_counted(event, &mut batch));
+                    }
+                    Some(Output::Intent(event)) => {
+                        if batch.is_empty() {
+                            marks = self.marks();
+                        }
+                        intent = Some(event.cmd);
+                        // The last of its batch: the number that the log gives back is this one's.
+                        self.add(event, &mut batch);
+                        break None;
+                    }
+                    Some(wish) => break Some(wish),
+                }
+            };
+            let go_on = intent.is_some() || wish.is_some();
+            let to_record = !batch.is_empty() || intent.is_some();
+            if to_record && !self.record(batch, &marks, intent).await {
+                continue; // the session has thought again
+            }
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
+            if let Some(wish) = wish {
+                self.grant(wish);
+            }
+            if !go_on || self.over {
+                return;
+            }
+        }
+    }
+
+    fn queue_to_client(&mut self, octets: Vec<u8>) {
+        self.listener.metrics.sent(octets.len() as u64);
+        let spare = self.client.queue(octets);
+        self.session.recycle(spare);
+    }
+
+    fn queue_to_upstream(&mut self, octets: Vec<u8>) {
+        let spare = match &mut self.upstream {
+            Some(upstream) => {
+                upstream.connector.metrics.sent(octets.len() as u64);
+                upstream.leg.queue(octets)
+            }
+            None => octets, // it is gone; the session is about to hear of it
+        };
+        self.session.recycle(spare);
+    }
+
+    fn marks(&self) -> Marks {
+        Marks { client: self.client.mark(), upstream: self.upstream.as_ref().map_or(0, |upstream| upstream.leg.mark()) }
+    }
+
+    /// Puts an event into the batch, with the number of the record that announced it.
+    fn add(&mut self, event: Box<Event>, batch: &mut Vec<Entry>) {
+        if self.unrecorded {
+            return;
+        }
+        self.server.observe_event(&event);
+        let announced = self.intents.iter().position(|(cmd, _)| Some(*cmd) == event.cmd);
+        let intent = match (event.stage, announced) {
+            (Some(Stage::Done), Some(at)) if event.more => self.intents.get(at).map(|(_, seq)| *seq),
+            (Some(Stage::Done), Some(at)) => Some(self.intents.swap_remove(at).1),
+            _ => None,
+        };
+        batch.push(Entry { event, intent });
+    }
+
+    /// Has a batch written. `false`: it could not be, what was queued behind it is taken back, and the session knows.
+    async fn record(&mut self, batch: Vec<Entry>, marks: &Marks, intent: Option<Option<u32>>) -> bool {
+        let only_intent = intent.is_some() && batch.len() == 1;
+        if self.unrecorded {
+            return true; // the batch is empty, and the session is ending
+        }
+        match self.server.log.submit(batch).await.written().await {
+            Ok(seq) => {
+                if let Some(cmd) = intent {
+                    if self.intents.len() >= INTENTS {
+                        self.intents.remove(0);
+                    }
+                    self.intents.extend(cmd.map(|cmd| (cmd, seq)));
+                    self.session.handle_recorded(true, now());
+                }
+                true
+            }
+            Err(_) if only_intent => {
+                self.session.handle_recorded(false, now());
+                true
+            }
+            Err(_) => {
+                self.client.take_back(marks.client);
+                if let Some(upstream) = &mut self.upstream {
+                    upstream.leg.take_back(marks.upstream);
+                }
+                self.unrecorded = true;
+                self.session.handle_record_failed(now());
+                false
+            }
+        }
+    }
+
+    /// The same, and counts a failed login against the client's address. Says how long its answer is held back.
+    fn add_counted(&mut self, event: Box<Event>, batch: &mut Vec<Entry>) -> Duration {
+        let failed = match (&event.kind, event.ctx.client_ip) {
+            (EventKind::AuthFailure { reason, .. }, Some(address)) => {
+                self.server.failures.failed(address, *reason, now()).map(|failed| (Arc::clone(&event.ctx), failed))
+            }
+            _ => None,
+        };
+        self.add(event, batch);
+        let Some((context, failed)) = failed else { return Duration::ZERO };
+        if failed.crossed {
+            let refused = failed.failures >= failed.rate.count;
+            let kind = EventKind::LimitHit {
+                limit: LimitName::Key("auth_failures"),
+                kind: LimitKind::AuthFailures,
+                per: LimitPer::ClientIp,
+                used: failed.failures.into(),
+                max: failed.rate.count.into(),
+                window_s: Some(failed.rate.window.as_secs()),
+                action: if refused { LimitAction::Refuse } else { LimitAction::Delay },
+            };
+            self.add(Box::new(Event::new(context, kind)), batch);
+        }
+        failed.delay
+    }
+
+    /// Everything but octets, records and counts.
+    fn grant(&mut self, wish: Output) {
+        match wish {
+            Output::Connect { upstream } => self.connect(&upstream),
+            Output::StartClientTls => self.client_tls = Handshake::Due,
+            Output::StartUpstreamTls => {
+                if let Some(upstream) = &mut self.upstream {
+                    upstream.tls = Handshake::Due;
+                }
+            }
+            Output::CloseUpstream => {
+                self.connecting = None;
+                if let Some(mut upstream) = self.upstream.take() {
+                    // What its socket does not take at once is not worth waiting for.
+                    let _ = upstream.leg.poll_close(&mut Context::from_waker(Waker::noop()));
+                }
+            }
+            Output::Close => self.over = true,
+            Output::ToClient(_) | Output::ToUpstream(_) | Output::Record(_) | Output::Intent(_) | Output::Note(_) => {}
+        }
+    }
+
+    fn connect(&mut self, name: &str) {
+        let address = self.session.context().client_ip;
+        if address.is_some_and(|address| self.server.failures.refuses(address, now())) {
+            return self.session.handle_too_many_failures(now());
+        }
+        let Some(connector) = self.server.connector(name) else {
+            return self.session.handle_upstream_failed(ConnectFailure::Refused, now());
+        };
+        self.upstream = None;
+        let way = Arc::clone(&connector);
+        let connected = Box::pin(async move { way.connect().await });
+        self.connecting = Some(Connecting { connector, connected });
+    }
+}
