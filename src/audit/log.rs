@@ -142,6 +142,12 @@ impl Log {
         self.handle.shared.refusing()
     }
 
+    /// Lets the log fail until it has tried again, for tests of those who wait for it.
+    #[cfg(test)]
+    pub(crate) fn fail(&self) {
+        self.handle.shared.fail(crate::session::event::GapReason::IoError, &"a test says so");
+    }
+
     /// Tells when [`Log::failing`] changes.
     #[must_use]
     pub fn watch_failing(&self) -> changes::Receiver<bool> {

@@ -40,7 +40,7 @@ use crate::policy::{Bound, Hits, Subject, TlsLevel};
 use crate::wire::frame::CommandFramer;
 
 use auth::{Login, SaslStep};
-use effect::Held;
+use effect::{Held, Judged};
 use event::{
     CloseReason, ClosedBy, Event, EventContext, FaultReason, Note, ReadCounts, ResultStatus, SessionPhase, Side,
 };
@@ -481,7 +481,9 @@ impl Session {
                 self.send_held(*held, now);
             } else {
                 self.note(Note::RefusedForAudit);
-                self.refuse_held(*held, &Answer::Unavailable);
+                let mut held = *held;
+                held.judged = Judged::default(); // no refusal by a rule, and nothing to record it in
+                self.refuse_held(held, &Answer::Unavailable);
             }
         }
         self.pump(now);
@@ -491,6 +493,13 @@ impl Session {
     pub fn handle_record_failed(&mut self, now: Instant) {
         self.out.clear();
         self.audit_failing = true;
+        if self.closing {
+            // It was the record of the end: the session still has to end.
+            if !self.client_told_bye {
+                self.out.client().extend_from_slice(Bye::Unavailable.line().as_bytes());
+            }
+            return self.out.push(Output::Close);
+        }
         self.end(CloseReason::Audit, Some(Bye::Unavailable), now);
     }
 

@@ -7,7 +7,7 @@ use super::Output;
 use super::event::Event;
 
 /// Spare buffers larger than this are given back instead of kept.
-const KEEP: usize = 64 * 1024;
+const KEEP: usize = 192 * 1024;
 
 /// Outputs that wait to be performed.
 #[derive(Debug, Default)]
