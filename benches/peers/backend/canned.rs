@@ -1,0 +1,196 @@
+//! The answers: in Dovecot's words, made once.
+//!
+//! ```text
+//!   list      1,000 mailboxes           flags, envelopes   a line for each of 10,000 messages; any run of them is a slice
+//!   search    one line of 64 KiB        big, small         messages of 25 MiB and of 8 KiB
+//! ```
+
+use std::fmt::Write;
+
+/// Messages in every mailbox.
+pub const MESSAGES: u32 = 10_000;
+/// Mailboxes that `LIST "" "*"` shows.
+pub const MAILBOXES: usize = 1_000;
+/// Octets of the message with UID 1.
+pub const BIG: usize = 25 << 20;
+/// Octets of the line that answers SEARCH, at least.
+pub const SEARCH_LINE: usize = 64_000;
+/// Octets of every other message.
+const SMALL: usize = 8 << 10;
+
+/// What a session may say, apart from tagged responses.
+pub struct Canned {
+    pub list: Vec<u8>,
+    pub list_top: Vec<u8>,
+    pub lsub: Vec<u8>,
+    pub flags: Lines,
+    pub envelopes: Lines,
+    pub search: Vec<u8>,
+    pub select: Vec<u8>,
+    pub big: Vec<u8>,
+    pub small: Vec<u8>,
+}
+
+impl Canned {
+    /// All of it: some 35 MB.
+    pub fn new() -> Self {
+        let names = mailboxes();
+        let top = names.iter().filter(|name| !name.contains('/'));
+        Self {
+            list: names.iter().flat_map(|name| list_line("LIST", name)).collect(),
+            list_top: top.flat_map(|name| list_line("LIST", name)).collect(),
+            lsub: names.iter().flat_map(|name| list_line("LSUB", name)).collect(),
+            flags: Lines::new(flags),
+            envelopes: Lines::new(envelope),
+            search: search(),
+            select: select(),
+            big: message(BIG),
+            small: message(SMALL),
+        }
+    }
+}
+
+/// A line for each message, one after the other.
+pub struct Lines {
+    text: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    fn new(line: fn(u32) -> String) -> Self {
+        let (mut text, mut starts) = (Vec::new(), Vec::new());
+        for number in 1..=MESSAGES {
+            starts.push(text.len());
+            text.extend(line(number).bytes());
+        }
+        starts.push(text.len());
+        Self { text, starts }
+    }
+
+    /// Those of messages `first` to `last`; nothing where there are none.
+    pub fn of(&self, first: u32, last: u32) -> &[u8] {
+        let (first, last) = (first.max(1), last.min(MESSAGES));
+        if first > last {
+            return &[];
+        }
+        let at = |number: u32| self.starts[number as usize];
+        &self.text[at(first - 1)..at(last)]
+    }
+}
+
+/// INBOX and what a busy account keeps beside it.
+fn mailboxes() -> Vec<String> {
+    let mut names =
+        ["INBOX", "Drafts", "Sent", "Trash", "Junk", "Archive", "Projects", "Lists", "Customers", "Finance"]
+            .map(str::to_owned)
+            .to_vec();
+    names.extend((2005..=2024).map(|year| format!("Archive/{year}")));
+    names.extend((1..=12).map(|month| format!("Finance/2024-{month:02}")));
+    for at in 0.. {
+        if names.len() == MAILBOXES {
+            break;
+        }
+        names.push(match at % 4 {
+            0 => format!("Projects/Apollo {at}"),
+            1 => format!("Customers/M&APw-ller {at}/Orders"),
+            2 => format!("Lists/dev-{at}"),
+            _ => format!("Customers/ACME-{at}"),
+        });
+    }
+    names
+}
+
+fn list_line(response: &str, name: &str) -> Vec<u8> {
+    let attributes = match name {
+        "Drafts" => r"\HasNoChildren \Drafts",
+        "Sent" => r"\HasNoChildren \Sent",
+        "Trash" => r"\HasNoChildren \Trash",
+        "Junk" => r"\HasNoChildren \Junk",
+        "Archive" | "Projects" | "Lists" | "Customers" | "Finance" => r"\HasChildren",
+        _ => r"\HasNoChildren",
+    };
+    // As Dovecot has it: an atom where the name can be one.
+    let name = if name.contains(' ') { format!("\"{name}\"") } else { name.to_owned() };
+    format!("* {response} ({attributes}) \"/\" {name}\r\n").into_bytes()
+}
+
+fn select() -> Vec<u8> {
+    format!(
+        "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded NonJunk)\r\n\
+         * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded NonJunk \\*)] Flags permitted.\r\n\
+         * {MESSAGES} EXISTS\r\n\
+         * 0 RECENT\r\n\
+         * OK [UNSEEN 9981] First unseen.\r\n\
+         * OK [UIDVALIDITY 1437056785] UIDs valid\r\n\
+         * OK [UIDNEXT {next}] Predicted next UID\r\n\
+         * OK [HIGHESTMODSEQ 21937] Highest\r\n",
+        next = MESSAGES + 1
+    )
+    .into_bytes()
+}
+
+fn flags(number: u32) -> String {
+    let flags = match number % 16 {
+        0 => r"\Answered \Seen",
+        3 => r"\Flagged \Seen",
+        7 => r"\Seen NonJunk",
+        _ if number > 9_980 => "",
+        _ => r"\Seen",
+    };
+    format!("* {number} FETCH (UID {number} FLAGS ({flags}))\r\n")
+}
+
+fn envelope(number: u32) -> String {
+    let subject = match number % 50 {
+        17 => literal("Re: \"Angebot\" M\u{fc}ller \u{2014} 4"),
+        n if n % 3 == 0 => format!("\"Re: [dev] patch {number}: do not copy what need not be\""),
+        n if n % 7 == 0 => format!("\"=?UTF-8?Q?Bestellbest=C3=A4tigung_Nr=2E_{number}?=\""),
+        _ => format!("\"Minutes of the meeting on Tuesday, and what follows ({number})\""),
+    };
+    let from = format!("((\"Ann Author {}\" NIL \"ann.{}\" \"example.org\"))", number % 40, number % 40);
+    let to = "((\"Development\" NIL \"dev\" \"lists.example.org\")(NIL NIL \"bob\" \"example.net\"))";
+    let reply =
+        if number.is_multiple_of(3) { format!("\"<{}.4711@mail.example.org>\"", number - 1) } else { "NIL".into() };
+    format!(
+        "* {number} FETCH (UID {number} ENVELOPE (\"Tue, {day} Mar 2024 09:{minute:02}:12 +0100\" {subject} {from} {from} {from} \
+         {to} NIL NIL {reply} \"<{number}.4711@mail.example.org>\"))\r\n",
+        day = number % 28 + 1,
+        minute = number % 60
+    )
+}
+
+/// How quotes and eight-bit text travel.
+fn literal(text: &str) -> String {
+    format!("{{{}}}\r\n{text}", text.len())
+}
+
+fn search() -> Vec<u8> {
+    let mut line = String::from("* SEARCH");
+    let mut uid = 10_000;
+    while line.len() < SEARCH_LINE {
+        write!(line, " {uid}").expect("a string takes all");
+        uid += 3;
+    }
+    line.push_str("\r\n");
+    line.into_bytes()
+}
+
+/// A message of so many octets: a short header, and base64 as an attachment has it.
+fn message(size: usize) -> Vec<u8> {
+    let mut text = b"Return-Path: <ann@example.org>\r\nDate: Tue, 12 Mar 2024 09:41:12 +0100\r\nFrom: Ann Author <ann@example.org>\r\n\
+        To: dev@lists.example.org\r\nSubject: Minutes\r\nMessage-ID: <4711@mail.example.org>\r\nMIME-Version: 1.0\r\n\
+        Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        .to_vec();
+    let mut state = 0x2545_f491_u32;
+    while text.len() < size {
+        for _ in 0..76 {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            text.push(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(state % 64) as usize]);
+        }
+        text.extend(b"\r\n");
+    }
+    text.truncate(size);
+    text
+}

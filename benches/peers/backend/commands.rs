@@ -1,0 +1,177 @@
+//! Which answer belongs to which command.
+//!
+//! ```text
+//!   "a1 UID FETCH 1:* (UID FLAGS)"  ─▶  canned.flags[1..=10000]  a1 OK Fetch completed …
+//! ```
+//!
+//! Reads only as much of a command as it takes to tell the answers apart; whether it is legal is nobody's question here.
+
+use super::canned::{Canned, MESSAGES};
+use super::session::Out;
+
+pub const GREETING: &[u8] =
+    b"* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ AUTH=PLAIN] Dovecot (Debian) ready.\r\n";
+
+pub const LOGGED_IN: &str = "OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE SORT SORT=DISPLAY THREAD=REFERENCES THREAD=REFS \
+     THREAD=ORDEREDSUBJECT MULTIAPPEND URL-PARTIAL CATENATE UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
+     I18NLEVEL=1 CONDSTORE QRESYNC ESEARCH ESORT SEARCHRES WITHIN CONTEXT=SEARCH LIST-STATUS BINARY MOVE SNIPPET=FUZZY \
+     PREVIEW=FUZZY STATUS=SIZE SAVEDATE LITERAL+ NOTIFY SPECIAL-USE] Logged in";
+
+/// What the client will send next.
+pub enum Next {
+    Line,
+    Idle(Vec<u8>),
+    Sasl(Vec<u8>),
+}
+
+/// Answers one command, its literals in place.
+pub fn answer(command: &[u8], canned: &'static Canned, out: &mut Out) -> Next {
+    let (tag, rest) = word(command);
+    let (mut name, mut rest) = word(rest);
+    if name.eq_ignore_ascii_case(b"UID") {
+        (name, rest) = word(rest);
+    }
+    let mut upper = [0; 16];
+    let upper = match upper.get_mut(..name.len()) {
+        Some(upper) => {
+            upper.copy_from_slice(name);
+            upper.make_ascii_uppercase();
+            &*upper
+        }
+        None => b"",
+    };
+    let done = match upper {
+        b"IDLE" => {
+            out.text(b"+ idling\r\n");
+            return Next::Idle(tag.to_vec());
+        }
+        b"AUTHENTICATE" if memchr::memchr(b' ', rest).is_none() => {
+            out.text(b"+ \r\n");
+            return Next::Sasl(tag.to_vec());
+        }
+        b"AUTHENTICATE" | b"LOGIN" => LOGGED_IN,
+        _ => selected(upper, rest, canned, out),
+    };
+    out.tagged(tag, done);
+    Next::Line
+}
+
+/// The commands that are answered within themselves.
+fn selected(name: &[u8], arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static str {
+    match name {
+        b"NOOP" | b"CHECK" => "OK NOOP completed (0.001 + 0.000 secs).",
+        b"FETCH" => fetch(arguments, canned, out),
+        b"STORE" => store(arguments, out),
+        b"STATUS" => {
+            let mailbox = memchr::memrchr(b'(', arguments).map_or(arguments, |at| arguments[..at].trim_ascii_end());
+            out.text(b"* STATUS ");
+            out.text(mailbox);
+            out.text(b" (MESSAGES 10000 RECENT 0 UIDNEXT 10001 UIDVALIDITY 1437056785 UNSEEN 20)\r\n");
+            "OK Status completed (0.001 + 0.000 secs)."
+        }
+        b"LIST" => list(arguments, canned, out),
+        b"LSUB" => {
+            out.canned(&canned.lsub);
+            "OK Lsub completed (0.001 + 0.000 secs)."
+        }
+        b"SELECT" | b"EXAMINE" => {
+            out.canned(&canned.select);
+            if name == b"SELECT" {
+                "OK [READ-WRITE] Select completed (0.001 + 0.000 secs)."
+            } else {
+                "OK [READ-ONLY] Examine completed (0.001 + 0.000 secs)."
+            }
+        }
+        b"SEARCH" => {
+            out.canned(&canned.search);
+            "OK Search completed (0.001 + 0.000 secs)."
+        }
+        b"APPEND" => "OK [APPENDUID 1437056785 10001] Append completed (0.001 + 0.000 secs).",
+        b"CAPABILITY" => {
+            out.text(b"* CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ AUTH=PLAIN\r\n");
+            "OK Pre-login capabilities listed, post-login capabilities have more."
+        }
+        b"ID" => {
+            out.text(b"* ID (\"name\" \"Dovecot\")\r\n");
+            "OK ID completed."
+        }
+        b"NAMESPACE" => {
+            out.text(b"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+            "OK Namespace completed (0.001 + 0.000 secs)."
+        }
+        b"ENABLE" => {
+            out.text(b"* ENABLED\r\n");
+            "OK Enabled (0.001 + 0.000 secs)."
+        }
+        b"CLOSE" | b"UNSELECT" | b"EXPUNGE" | b"COPY" | b"MOVE" | b"CREATE" | b"DELETE" | b"RENAME" | b"SUBSCRIBE"
+        | b"UNSUBSCRIBE" => "OK Completed (0.001 + 0.000 secs).",
+        b"LOGOUT" => {
+            out.text(b"* BYE Logging out\r\n");
+            out.close();
+            "OK Logout completed (0.001 + 0.000 secs)."
+        }
+        _ => "BAD Error in IMAP command: Unknown command (0.001 + 0.000 secs).",
+    }
+}
+
+fn list(arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static str {
+    let pattern = arguments.rsplit(|byte| *byte == b' ').find(|word| !word.is_empty()).unwrap_or_default();
+    match pattern {
+        b"\"\"" => out.text(b"* LIST (\\Noselect) \"/\" \"\"\r\n"),
+        b"*" | b"\"*\"" => out.canned(&canned.list),
+        b"%" | b"\"%\"" => out.canned(&canned.list_top),
+        name => {
+            out.text(b"* LIST (\\HasNoChildren) \"/\" ");
+            out.text(name);
+            out.text(b"\r\n");
+        }
+    }
+    "OK List completed (0.001 + 0.000 secs)."
+}
+
+fn fetch(arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static str {
+    let (set, items) = word(arguments);
+    let (first, last) = range(set);
+    let asks = |item: &[u8]| memchr::memmem::find(items, item).is_some();
+    if asks(b"BODY[") || asks(b"BODY.PEEK[") {
+        for number in first..=last {
+            body(number, canned, out);
+        }
+    } else if asks(b"ENVELOPE") {
+        out.canned(canned.envelopes.of(first, last));
+    } else {
+        out.canned(canned.flags.of(first, last));
+    }
+    "OK Fetch completed (0.001 + 0.000 secs)."
+}
+
+fn body(number: u32, canned: &'static Canned, out: &mut Out) {
+    let text = if number == 1 { &canned.big } else { &canned.small };
+    out.text(format!("* {number} FETCH (UID {number} BODY[] {{{}}}\r\n", text.len()).as_bytes());
+    out.canned(text);
+    out.text(b")\r\n");
+}
+
+fn store(arguments: &[u8], out: &mut Out) -> &'static str {
+    let (first, last) = range(word(arguments).0);
+    for number in first..=last {
+        out.text(format!("* {number} FETCH (UID {number} FLAGS (\\Seen))\r\n").as_bytes());
+    }
+    "OK Store completed (0.001 + 0.000 secs)."
+}
+
+/// `7`, `7:9` or `7:*`, within the mailbox.
+fn range(set: &[u8]) -> (u32, u32) {
+    let number = |text: &str| if text == "*" { MESSAGES } else { text.parse().unwrap_or(1) };
+    let set = std::str::from_utf8(set).unwrap_or("1");
+    let (first, last) = set.split_once(':').unwrap_or((set, set));
+    (number(first).clamp(1, MESSAGES), number(last).clamp(1, MESSAGES))
+}
+
+/// Up to the next blank, and what follows it.
+fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b' ', text) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, b""),
+    }
+}

@@ -1,0 +1,178 @@
+//! Every work load on every peer, in turn: A B C, A B C, A B C.
+//!
+//! ```text
+//!   work ─▶ leg ─▶ round ─▶ peer ─▶ one measurement ─▶ Report
+//! ```
+//!
+//! What other programs do to the machine meanwhile then falls on all peers alike, and the medians are of figures that were
+//! measured moments apart. A peer that fails is left out of what remains of that work load, and the report says so.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::descriptors::Descriptors;
+use crate::load::tls;
+use crate::options::Options;
+use crate::peer::upstream::{Behind, Upstream};
+use crate::peer::{Kind, Peer, Plan};
+use crate::place::{self, Place};
+use crate::report::{Machine, Report};
+use crate::work::{Bench, Figure, Leg, Measured, WORKS, Work};
+
+/// Longer than any measurement takes; a peer that stands still ends it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Measures what is asked for, and prints it.
+pub fn main(options: &Options) -> ExitCode {
+    if options.list {
+        WORKS.iter().for_each(|work| println!("{:<20} {}", work.name, work.title));
+        return ExitCode::SUCCESS;
+    }
+    let works = WORKS.iter().filter(|work| chosen(work, options)).collect::<Vec<_>>();
+    let lacking = lacking(options, &works);
+    if !lacking.is_empty() {
+        lacking.iter().for_each(|line| eprintln!("peers: {line}"));
+        return ExitCode::from(2);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    match tokio::task::LocalSet::new().block_on(&runtime, run(options, &works)) {
+        Ok(report) => {
+            print!("{}", report.render(options.markdown));
+            if report.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(e) => {
+            eprintln!("peers: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chosen(work: &Work, options: &Options) -> bool {
+    options.only.is_empty() || options.only.iter().any(|part| work.name.contains(part.as_str()))
+}
+
+/// What has to be there and is not: all of it, at once.
+fn lacking(options: &Options, works: &[&Work]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if works.is_empty() {
+        lines.push(format!("no work load is called like {}: --list names them", options.only.join(" or ")));
+    }
+    for kind in &options.peers {
+        if let Some(missing) = kind.missing() {
+            let others = options.peers.iter().filter(|other| other.missing().is_none()).map(|other| other.argument());
+            lines.push(format!("{missing}\n       or leave it out: --peers {}", others.collect::<Vec<_>>().join(",")));
+        }
+    }
+    if works.iter().any(|work| work.behind == Behind::Dovecot) && Kind::Dovecot.missing().is_some() {
+        lines.push("the second backend is missing: apt-get install --no-install-recommends dovecot-imapd".to_owned());
+    }
+    if place::program("setpriv").is_none() {
+        lines.push("setpriv is missing: apt-get install --no-install-recommends util-linux".to_owned());
+    }
+    lines
+}
+
+async fn run(options: &Options, works: &[&'static Work]) -> io::Result<Report> {
+    let descriptors = Descriptors::raise();
+    let place = Place::new()?;
+    let rounds = if options.quick { 1 } else { options.rounds };
+    let machine = Machine::now(options, &descriptors, rounds);
+    let mut report = Report::new(machine, options.peers.clone());
+    let roots = tls::roots(&place.path("tls/ca.pem"))?;
+    let mut upstreams = BTreeMap::new();
+    for work in works {
+        if let Some(why) = descriptors.too_few(work.descriptors(options.quick)) {
+            report.left_out(work, None, None, why);
+            continue;
+        }
+        let canned = work.behind == Behind::Canned;
+        if !upstreams.contains_key(&canned) {
+            upstreams.insert(canned, Upstream::start(work.behind, &place)?);
+        }
+        let plan = Plan {
+            place: &place,
+            roots: Arc::clone(&roots),
+            imapwarden: &options.imapwarden,
+            upstream: &upstreams[&canned],
+            sessions: descriptors.sessions(),
+        };
+        Runner { options, rounds, plan, report: &mut report }.work(work).await;
+    }
+    report.finish();
+    Ok(report)
+}
+
+struct Runner<'r> {
+    options: &'r Options,
+    rounds: u32,
+    plan: Plan<'r>,
+    report: &'r mut Report,
+}
+
+impl Runner<'_> {
+    /// One work load, on all peers and legs.
+    async fn work(&mut self, work: &'static Work) {
+        let mut peers = Vec::new();
+        for kind in self.options.peers.clone() {
+            // One that must be fresh is started when its turn comes.
+            let peer = if work.fresh { Ok(None) } else { Peer::start(kind, &self.plan).await.map(Some) };
+            match peer {
+                Ok(peer) => peers.push((kind, peer)),
+                Err(e) => self.report.left_out(work, None, Some(kind), e.to_string()),
+            }
+        }
+        for leg in work.legs.iter().filter(|leg| self.options.client.is_none_or(|client| client == **leg)) {
+            let mut failed = Vec::new();
+            for round in 1..=self.rounds {
+                eprint!("{} {leg:?} {round}/{}:", work.name, self.rounds);
+                for (kind, peer) in peers.iter().filter(|(kind, _)| !failed.contains(kind)).collect::<Vec<_>>() {
+                    match self.measure(work, *leg, *kind, peer.as_ref()).await {
+                        Ok(measured) => {
+                            eprint!(" {} {}", kind.argument(), brief(&measured));
+                            self.report.add(work, *leg, *kind, measured);
+                        }
+                        Err(e) => {
+                            eprint!(" {} FAILED", kind.argument());
+                            failed.push(*kind);
+                            self.report.left_out(work, Some(*leg), Some(*kind), e.to_string());
+                        }
+                    }
+                }
+                eprintln!();
+            }
+        }
+    }
+
+    async fn measure(&self, work: &Work, leg: Leg, kind: Kind, peer: Option<&Peer>) -> io::Result<Measured> {
+        let started;
+        let peer = match peer {
+            Some(peer) => peer,
+            None => {
+                started = Peer::start(kind, &self.plan).await?;
+                &started
+            }
+        };
+        let seconds = if self.options.quick { 0.15 } else { self.options.seconds };
+        let bench = Bench {
+            door: if leg == Leg::Plain { peer.plain.clone() } else { peer.tls.clone() },
+            root: peer.root,
+            seconds: Duration::from_secs_f64(seconds),
+            messages: self.plan.upstream.messages,
+            quick: self.options.quick,
+        };
+        let done = tokio::time::timeout(PATIENCE, (work.run)(bench)).await;
+        done.unwrap_or_else(|_| Err(io::Error::other(format!("not done within {PATIENCE:?}"))))
+            .map_err(|e| io::Error::new(e.kind(), format!("{e}\n{}", peer.last_words()).trim_end().to_owned()))
+    }
+}
+
+/// The figure that matters most.
+fn brief(measured: &Measured) -> String {
+    measured.first().map_or_else(String::new, |(figure, value)| match figure {
+        Figure::Memory => format!("{value:.1} KiB"),
+        _ => format!("{value:.2}"),
+    })
+}

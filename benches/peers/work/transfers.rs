@@ -1,0 +1,67 @@
+//! Long answers, and long messages the other way: what a proxy takes for a megabyte (1,000,000 octets).
+
+use std::io;
+use std::rc::Rc;
+
+use super::{Bench, Measured, turns};
+use crate::backend::{BIG, MAILBOXES, SEARCH_LINE};
+use crate::load::client::Client;
+
+/// Sessions that transfer at once.
+const SESSIONS: usize = 4;
+
+pub async fn list(bench: Bench) -> io::Result<Measured> {
+    answers(bench, "LIST \"\" \"*\"".to_owned(), MAILBOXES as u64, 0).await
+}
+
+pub async fn lsub(bench: Bench) -> io::Result<Measured> {
+    answers(bench, "LSUB \"\" \"*\"".to_owned(), MAILBOXES as u64, 0).await
+}
+
+pub async fn flags(bench: Bench) -> io::Result<Measured> {
+    let messages = bench.messages.into();
+    answers(bench, "UID FETCH 1:* (UID FLAGS)".to_owned(), messages, 0).await
+}
+
+pub async fn envelope(bench: Bench) -> io::Result<Measured> {
+    let messages = bench.messages.into();
+    answers(bench, "UID FETCH 1:* (UID ENVELOPE)".to_owned(), messages, 0).await
+}
+
+pub async fn search(bench: Bench) -> io::Result<Measured> {
+    answers(bench, "UID SEARCH ALL".to_owned(), 1, SEARCH_LINE as u64).await
+}
+
+pub async fn fetch(bench: Bench) -> io::Result<Measured> {
+    answers(bench, "UID FETCH 1 (UID BODY.PEEK[])".to_owned(), 1, BIG as u64).await
+}
+
+/// Four sessions that ask the same again and again; the answer has so many responses and octets at least.
+async fn answers(bench: Bench, command: String, untagged: u64, octets: u64) -> io::Result<Measured> {
+    let sessions = turns::selected(&bench, SESSIONS).await?;
+    let turn = async move |client: &mut Client| {
+        let answer = client.command(&command).await?;
+        at_least(answer.untagged, untagged, "responses")?;
+        at_least(answer.octets, octets, "octets")?;
+        Ok(answer.octets as f64 / 1e6)
+    };
+    turns::measure(&bench, sessions, turn).await
+}
+
+/// Four sessions that append, by turns with a literal that waits to be asked for and with one that does not.
+pub async fn append(bench: Bench) -> io::Result<Measured> {
+    let sessions = turns::selected(&bench, SESSIONS).await?;
+    let line = [b"RG8gbm90IGNvcHkgd2hhdCBuZWVkIG5vdCBiZS4=".repeat(2).as_slice(), b"\r\n"].concat();
+    let message: Rc<[u8]> = line.iter().copied().cycle().take(BIG).collect();
+    let turn = async move |client: &mut Client| {
+        client.append(&message, true).await?;
+        client.append(&message, false).await?;
+        Ok(2.0 * message.len() as f64 / 1e6)
+    };
+    turns::measure(&bench, sessions, turn).await
+}
+
+/// Was all there?
+pub fn at_least(count: u64, wanted: u64, what: &str) -> io::Result<()> {
+    if count >= wanted { Ok(()) } else { Err(io::Error::other(format!("{count} {what}, not {wanted}"))) }
+}
