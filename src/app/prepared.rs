@@ -1,20 +1,27 @@
 //! Everything that a configuration names, read and ready to run; or every problem that stands in the way.
 //!
 //! ```text
-//!   configuration ─▶ rule files ─▶ certificates ─▶ Prepared        nothing is bound, opened for writing or changed
+//!   configuration ─▶ rule files ─▶ certificates ─▶ Prepared        nothing is bound, written or changed
 //!         └──────────────┴──────────────┴────────▶ problems
 //! ```
 
 use std::path::Path;
 
-use crate::config::{self, Config};
+use jiff::Timestamp;
+
+use crate::config::{self, Config, ListenerTls};
 use crate::diagnostic::{Problem, Sources};
+use crate::net::{ServerTls, TlsFault, Trust};
 
 /// What starts a proxy, or takes the place of what runs.
 #[derive(Debug)]
 pub struct Prepared {
     /// The configuration.
     pub config: Config,
+    /// What each listener speaks TLS with; `None` where it does not.
+    pub server_tls: Vec<Option<ServerTls>>,
+    /// How each upstream is verified; `None` where it is spoken to in clear.
+    pub trust: Vec<Option<Trust>>,
 }
 
 /// What was found in the files.
@@ -34,9 +41,70 @@ impl Prepared {
     /// Reads the configuration and all that it names. What is wrong in one file does not keep the others from being read.
     #[must_use]
     pub fn load(path: &Path) -> Found {
+        Self::load_after(None, path)
+    }
+
+    /// The same for a reload: sessions of TLS that clients were given before can be taken up again.
+    pub(super) fn load_after(before: Option<&Self>, path: &Path) -> Found {
         let mut sources = Sources::default();
-        let (config, problems) = config::read(path, &mut sources);
+        let (config, mut problems) = config::read(path, &mut sources);
+        let Some(config) = config else {
+            return Found { prepared: None, problems, sources, rules: 0 };
+        };
+        let server_tls = server_tls(&config, before, &mut problems);
+        let trust = trust(&config, &mut problems);
         let starts = !problems.iter().any(Problem::is_error);
-        Found { prepared: config.filter(|_| starts).map(|config| Self { config }), problems, sources, rules: 0 }
+        let prepared = starts.then_some(Self { config, server_tls, trust });
+        Found { prepared, problems, sources, rules: 0 }
+    }
+}
+
+fn server_tls(config: &Config, before: Option<&Prepared>, problems: &mut Vec<Problem>) -> Vec<Option<ServerTls>> {
+    let now = Timestamp::now();
+    let listeners = config.listeners.iter().enumerate().map(|(number, listener)| {
+        if listener.tls == ListenerTls::Off || listener.certificates.is_empty() {
+            return None; // what is missing has been said
+        }
+        let before = before.and_then(|before| before.server_tls.get(number)?.as_ref());
+        let (loaded, faults) = ServerTls::load(listener, now, before);
+        let pairs = certificate_places(config, number);
+        let all_read = pairs.len() == listener.certificates.len();
+        problems.extend(faults.iter().map(|fault| {
+            let place = pairs.get(fault.certificate).filter(|_| all_read);
+            placed(config, fault, place.map(|pair| format!("{pair}.{}", fault.key)))
+        }));
+        loaded
+    });
+    listeners.collect()
+}
+
+/// Where the certificates of a listener are named, in their order: beside its address, then in tables of their own.
+fn certificate_places(config: &Config, number: usize) -> Vec<String> {
+    let listener = format!("listener.{number}");
+    let own = config.places.says(&format!("{listener}.certificate"));
+    let more = (0..).map(|pair| format!("{listener}.certificates.{pair}"));
+    let more = more.take_while(|pair| config.places.says(pair)).collect::<Vec<_>>();
+    own.then_some(listener).into_iter().chain(more).collect()
+}
+
+fn trust(config: &Config, problems: &mut Vec<Problem>) -> Vec<Option<Trust>> {
+    let upstreams = config.upstreams.iter().enumerate().map(|(number, upstream)| {
+        let place = format!("upstream.{number}");
+        if upstream.ca.is_none() && config.places.says(&format!("{place}.ca")) {
+            return None; // it cannot be read, which has been said
+        }
+        Trust::load(upstream).unwrap_or_else(|faults| {
+            problems.extend(faults.iter().map(|fault| placed(config, fault, Some(format!("{place}.{}", fault.key)))));
+            None
+        })
+    });
+    upstreams.collect()
+}
+
+/// What is wrong with a file of TLS, where the configuration names it.
+fn placed(config: &Config, fault: &TlsFault, place: Option<String>) -> Problem {
+    match place {
+        Some(place) => config.places.problem(fault.severity, &place, fault.message.clone()).help(fault.help),
+        None => fault.problem(),
     }
 }

@@ -24,16 +24,26 @@ impl Places {
         self.spans.insert(key_path, span);
     }
 
+    /// Does the file say this value?
+    #[must_use]
+    pub fn says(&self, key_path: &str) -> bool {
+        self.spans.contains_key(key_path)
+    }
+
     /// An error at a value; at its section, or the file, where the value is a default.
     #[must_use]
     pub fn error(&self, key_path: &str, message: impl Into<String>) -> Problem {
-        let Some(file) = &self.file else {
-            return Problem::new(Severity::Error, message);
+        self.problem(Severity::Error, key_path, message)
+    }
+
+    /// The same for a warning.
+    #[must_use]
+    pub fn problem(&self, severity: Severity, key_path: &str, message: impl Into<String>) -> Problem {
+        let problem = match &self.file {
+            Some(file) => Problem::in_file(severity, file.clone(), message),
+            None => Problem::new(severity, message),
         };
-        match self.span(key_path) {
-            Some(span) => Problem::error(file, span, message),
-            None => Problem::in_file(Severity::Error, file.clone(), message),
-        }
+        Problem { span: self.span(key_path), ..problem }
     }
 
     /// The place of a value, or of what it stands in.
