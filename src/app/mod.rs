@@ -1,5 +1,28 @@
-//! Builds all of it from a configuration.
+//! Builds all of it from a configuration, and keeps it running.
+//!
+//! ```text
+//!   files ─▶ Prepared ─▶ start: log, sockets, admin ─▶ App::run ─▶ stop: drain, last records
+//!                                                        │  ▲
+//!                                              SIGHUP ─▶ reload
+//! ```
+//!
+//! Everything that can be wrong is found before the first socket is bound, and everything that a reload changes is
+//! changed together or not at all.
 
+mod descriptors;
+mod logging;
 mod prepared;
+mod readiness;
+mod record;
+mod reload;
+mod restart;
+mod rules;
+mod sharing;
+mod signals;
+mod start;
+mod stop;
 
+pub use logging::Logging;
 pub use prepared::{Found, Prepared};
+pub use rules::Rules;
+pub use start::{App, Places};

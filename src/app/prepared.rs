@@ -9,6 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::rules::{self, Rules};
 use crate::config::{self, Config, ListenerTls};
 use crate::diagnostic::{Problem, Sources};
 use crate::net::{ServerTls, TlsFault, Trust};
@@ -18,6 +19,8 @@ use crate::net::{ServerTls, TlsFault, Trust};
 pub struct Prepared {
     /// The configuration.
     pub config: Config,
+    /// The rules.
+    pub rules: Rules,
     /// What each listener speaks TLS with; `None` where it does not.
     pub server_tls: Vec<Option<ServerTls>>,
     /// How each upstream is verified; `None` where it is spoken to in clear.
@@ -53,9 +56,25 @@ impl Prepared {
         };
         let server_tls = server_tls(&config, before, &mut problems);
         let trust = trust(&config, &mut problems);
+        let (count, rules) = rules::load(&config, &mut sources, &mut problems);
         let starts = !problems.iter().any(Problem::is_error);
-        let prepared = starts.then_some(Self { config, server_tls, trust });
-        Found { prepared, problems, sources, rules: 0 }
+        let prepared = rules.filter(|_| starts).map(|rules| Self { config, rules, server_tls, trust });
+        Found { prepared, problems, sources, rules: count }
+    }
+}
+
+impl Prepared {
+    /// The certificates that are served, by the name of their listener, and when the time of each is over.
+    pub(super) fn certificates(&self) -> Vec<(String, Timestamp)> {
+        let listeners = self.config.listeners.iter().zip(&self.server_tls);
+        let named = listeners.flat_map(|(listener, tls)| {
+            let certificates = tls.iter().flat_map(|tls| &tls.certificates).enumerate();
+            certificates.map(|(number, facts)| match number {
+                0 => (listener.name.to_string(), facts.not_after),
+                number => (format!("{}/{}", listener.name, number + 1), facts.not_after),
+            })
+        });
+        named.collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The command line: one file a subcommand.
 //!
 //! ```text
-//!   imapwarden check --config FILE      0 fine, 1 problems                  2 usage
+//!   imapwarden run --config FILE        0 after a drain, 1 what keeps it from starting
+//!   imapwarden check --config FILE      0 fine, 1 problems
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
 //! ```
 //!
@@ -9,6 +10,7 @@
 
 mod check;
 mod ready;
+mod run;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Arguments),
     Check(check::Arguments),
     Ready(ready::Arguments),
 }
@@ -42,9 +45,15 @@ pub fn main() -> ExitCode {
         }
     };
     match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
     }
+}
+
+/// Threads that move mail, one for each processor.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("imapwarden").build()
 }
 
 /// Colour where somebody looks, unless they said no (no-color.org).

@@ -316,7 +316,8 @@ fn last_word(name: &str) -> &str {
 }
 
 /// An error of the system in its own words, without its number.
-pub(super) fn reason(error: &std::io::Error) -> String {
+#[must_use]
+pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }

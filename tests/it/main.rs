@@ -19,5 +19,7 @@ mod fuzz;
 mod real;
 /// What real servers said, through a session without rules: the client gets the same bytes.
 mod replay;
+/// The program while it runs: start, reload, drain, stop.
+mod running;
 /// `transcripts/**/*.txt`: one behaviour each, played whole, byte by byte and at random cuts.
 mod transcripts;

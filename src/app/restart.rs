@@ -1,0 +1,94 @@
+//! What a reload cannot change: sockets that are bound, the log that is open.
+
+use crate::config::Config;
+use crate::diagnostic::Problem;
+
+/// Every difference between what runs and what was read that needs a restart. Where there is one, nothing is reloaded.
+pub(super) fn needed(running: &Config, read: &Config) -> Vec<Problem> {
+    let listeners = listeners(running, read);
+    let values = [
+        ("admin.bind", running.admin.bind != read.admin.bind),
+        ("audit.directory", running.audit.directory != read.audit.directory),
+        ("audit.on_failure", running.audit.on_failure != read.audit.on_failure),
+        ("audit.min_free", running.audit.min_free != read.audit.min_free),
+        ("log.format", running.log.format != read.log.format),
+    ];
+    let values = values.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| problem(read, key, key));
+    listeners.into_iter().chain(values).collect()
+}
+
+/// Listeners are what rules and metrics call by name, at the address that is bound.
+fn listeners(running: &Config, read: &Config) -> Vec<Problem> {
+    let same = |number: usize| {
+        let (was, is) = (running.listeners.get(number), read.listeners.get(number));
+        was.zip(is).is_some_and(|(was, is)| (&was.name, was.bind) == (&is.name, is.bind))
+    };
+    let changed = (0..read.listeners.len()).filter(|number| !same(*number));
+    let changed = changed.map(|number| problem(read, "listener", &format!("listener.{number}.bind")));
+    let gone = running.listeners.iter().skip(read.listeners.len());
+    let gone = gone.map(|listener| problem(read, &format!("the end of listener `{}`", listener.name), "listener"));
+    changed.chain(gone).collect()
+}
+
+fn problem(read: &Config, what: &str, place: &str) -> Problem {
+    let what = match what {
+        "listener" => String::from("a new listener, or another name or address of one,"),
+        what if what.contains(' ') => what.to_owned(),
+        key => format!("another `{key}`"),
+    };
+    let problem = read.places.error(place, format!("{what} needs a restart"));
+    problem.help("nothing was reloaded; take the change back, or restart imapwarden")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Sources;
+
+    const BEFORE: &str = "[[listener]]\nbind = \"127.0.0.1:143\"\ntls = \"off\"\nallow_plaintext_login = true\n
+        [[upstream]]\nservers = [\"imap.example.org:993\"]\n[policy]\nrules = []\n
+        [audit]\n[admin]\n[limits]\n[log]\n";
+
+    fn read(text: &str) -> Config {
+        let folder = tempfile::tempdir().expect("a folder of our own");
+        let path = folder.path().join("imapwarden.toml");
+        std::fs::write(&path, text).expect("it is ours");
+        let (config, problems) = Config::load(&path, &mut Sources::default());
+        assert_eq!(problems, []);
+        // Of another folder each time, which is no difference of interest here.
+        let mut config = config.expect("there are no problems");
+        if !text.contains("directory") {
+            config.audit.directory = "audit".into();
+        }
+        config
+    }
+
+    #[test]
+    fn what_needs_a_restart() {
+        let second =
+            "[[listener]]\nbind = \"127.0.0.1:144\"\ntls = \"off\"\nallow_plaintext_login = true\n[[upstream]]";
+        for (name, from, to, problems) in [
+            ("nothing", "", "", 0),
+            ("limits", "[limits]", "[limits]\nmax_line = \"1 MiB\"\ndrain_delay = \"1s\"", 0),
+            ("another upstream", "imap.example.org", "imap.example.net", 0),
+            ("the level", "[log]", "[log]\nlevel = \"debug\"", 0),
+            ("the format", "[log]", "[log]\nformat = \"json\"", 1),
+            ("the address of a listener", "127.0.0.1:143", "127.0.0.1:1143", 1),
+            ("the name of a listener", "[[listener]]", "[[listener]]\nname = \"imap\"", 1),
+            ("a new listener", "[[upstream]]", second, 1),
+            ("the admin port", "[admin]", "[admin]\nbind = \"127.0.0.1:9144\"", 1),
+            (
+                "the audit log",
+                "[audit]",
+                "[audit]\ndirectory = \"log\"\non_failure = \"continue\"\nmin_free = \"1 MiB\"",
+                3,
+            ),
+        ] {
+            let needed = needed(&read(BEFORE), &read(&BEFORE.replacen(from, to, 1)));
+            assert_eq!(needed.len(), problems, "{name}: {needed:?}");
+            assert!(needed.iter().all(|problem| problem.is_error() && problem.message.ends_with("needs a restart")));
+        }
+        let two = BEFORE.replacen("[[upstream]]", second, 1);
+        assert_eq!(needed(&read(&two), &read(BEFORE))[0].message, "the end of listener `listener-2` needs a restart");
+    }
+}

@@ -1,0 +1,255 @@
+//! From files that are in order to a proxy that serves, and what then moves it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::readiness::Readiness;
+use super::record::Recorder;
+use super::signals::{Asked, Signals};
+use super::{Logging, Prepared, descriptors, sharing};
+use crate::admin::{self, AdminState};
+use crate::audit::{Log, Settings};
+use crate::config::{Config, OnFailure};
+use crate::diagnostic::{Problem, Severity};
+use crate::metrics::{self, Metrics};
+use crate::net::{self, Bound, ListenerState, Server};
+use crate::session::Clock;
+use crate::session::event::{self, EventKind, LoadedBy, StopReason};
+
+/// How often wall time and monotonic time are brought together: a step of the clock reaches rules with hours.
+const CLOCK: Duration = Duration::from_secs(5);
+
+/// A proxy that serves.
+#[derive(Debug)]
+pub struct App {
+    /// The configuration, for reloads.
+    pub(super) path: PathBuf,
+    /// What is in force.
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) server: Arc<Server>,
+    pub(super) listeners: Vec<Arc<ListenerState>>,
+    pub(super) recorder: Recorder,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) logging: Option<Logging>,
+    pub(super) signals: Signals,
+    /// Ends the admin port.
+    pub(super) admin: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    places: Places,
+}
+
+/// Where it can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// Each listener, in the order of the configuration.
+    pub listeners: Vec<SocketAddr>,
+    /// The admin port.
+    pub admin: SocketAddr,
+}
+
+/// Sockets that are bound and let nobody in yet.
+struct Sockets {
+    bound: Vec<Bound>,
+    admin: TcpListener,
+    places: Places,
+}
+
+impl App {
+    /// Opens the log, binds every address, and serves. Must be called in a runtime.
+    ///
+    /// # Errors
+    ///
+    /// All that stands in the way; then nothing is bound.
+    pub async fn start(prepared: Prepared, path: PathBuf, logging: Option<Logging>) -> Result<Self, Vec<Problem>> {
+        let config = &prepared.config;
+        // First of all: from the first message on, a signal must not end the process as if it knew none.
+        let signals = Signals::listen()
+            .map_err(|error| vec![Problem::new(Severity::Error, format!("cannot listen to signals: {error}"))])?;
+        let version = env!("CARGO_PKG_VERSION");
+        let revision = option_env!("IMAPWARDEN_REVISION").unwrap_or("unknown");
+        let metrics = Metrics::new(metrics::Settings { version, revision });
+        let log = open_log(config, &metrics).map_err(|problem| vec![problem])?;
+        let recorder = Recorder { log, metrics };
+        let began = begin(&prepared, &recorder).await.map_err(|problem| vec![problem]);
+        let sockets = match began.and_then(|()| bind(&prepared, &recorder.metrics)) {
+            Ok(sockets) => sockets,
+            Err(problems) => {
+                // What keeps it from starting is said by the problems; that this record is missing, by the log.
+                let _ = recorder.log.close(StopReason::Error).await;
+                return Err(problems);
+            }
+        };
+        Ok(Self::serve(prepared, path, (logging, signals), recorder, sockets))
+    }
+
+    fn serve(
+        prepared: Prepared,
+        path: PathBuf,
+        (logging, signals): (Option<Logging>, Signals),
+        recorder: Recorder,
+        Sockets { bound, admin, places }: Sockets,
+    ) -> Self {
+        let Recorder { log, metrics } = recorder.clone();
+        let clock = Arc::new(Clock::new(Instant::now(), Timestamp::now()));
+        let shared = Arc::new(sharing::shared(&prepared, Arc::clone(&clock), None));
+        let connectors = sharing::connectors(&prepared, &log, &metrics);
+        let rate = prepared.config.limits.auth_failures;
+        let server = Server::new(log.clone(), Arc::clone(&metrics), shared, connectors, rate);
+        let readiness = Arc::new(Readiness::new(log));
+        let (stop_admin, mut stopped) = watch::channel(false);
+        let state = Arc::new(AdminState { metrics, health: Arc::clone(&readiness) as _ });
+        let serve_admin = async move {
+            admin::serve(admin, state, async move { drop(stopped.wait_for(|stopped| *stopped).await) }).await;
+        };
+        let listeners = bound.iter().map(Bound::state).collect();
+        for (listener, address) in prepared.config.listeners.iter().zip(&places.listeners) {
+            tracing::info!(listener = %listener.name, %address, "listening");
+        }
+        tracing::info!(address = %places.admin, "admin port");
+        let mut tasks: Vec<_> =
+            bound.into_iter().map(|one| tokio::spawn(net::serve(Arc::clone(&server), one))).collect();
+        tasks.push(tokio::spawn(serve_admin));
+        descriptors::provide(&prepared.config);
+        let app = Self {
+            path,
+            prepared: Arc::new(prepared),
+            server,
+            listeners,
+            recorder,
+            readiness,
+            clock,
+            logging,
+            signals,
+            admin: stop_admin,
+            tasks,
+            places,
+        };
+        app.tell_metrics();
+        app
+    }
+
+    /// Where it can be reached.
+    #[must_use]
+    pub const fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Serves until a signal asks for the end, and ends as it asks.
+    pub async fn run(mut self) {
+        let mut clock = tokio::time::interval(CLOCK);
+        let stopped_by = loop {
+            tokio::select! {
+                asked = self.signals.next() => match asked {
+                    Asked::Reload => self.reload(LoadedBy::Signal, "SIGHUP").await,
+                    Asked::Stop(signal) => break signal,
+                },
+                _ = clock.tick() => self.clock.set(Instant::now(), Timestamp::now()),
+            }
+        };
+        self.stop(stopped_by).await;
+        for task in self.tasks {
+            // A task of ours that panicked has said so on standard error.
+            let _ = task.await;
+        }
+    }
+
+    /// Tells metrics what is in force.
+    pub(super) fn tell_metrics(&self) {
+        let (config, metrics) = (&self.prepared.config, &self.recorder.metrics);
+        let names: Vec<&str> = config.upstreams.iter().map(|upstream| &*upstream.name).collect();
+        metrics.keep_upstreams(&names);
+        let certificates = self.prepared.certificates();
+        let time = |end: &Timestamp| UNIX_EPOCH + Duration::from_secs(u64::try_from(end.as_second()).unwrap_or(0));
+        metrics.certificates(certificates.iter().map(|(name, end)| (name.as_str(), time(end))));
+        let rules = &self.prepared.rules;
+        metrics.policy_loaded(rules.set.rev(), &rules.facts());
+    }
+}
+
+fn open_log(config: &Config, metrics: &Arc<Metrics>) -> Result<Log, Problem> {
+    let settings = Settings {
+        directory: config.audit.directory.clone(),
+        on_failure: match config.audit.on_failure {
+            OnFailure::Refuse => event::OnFailure::Refuse,
+            OnFailure::Continue => event::OnFailure::Continue,
+        },
+        min_free: config.audit.min_free,
+        node: rustix::system::uname().nodename().to_string_lossy().as_ref().into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let log =
+        Log::open(settings, Arc::clone(metrics) as _).map_err(|error| match config.places.says("audit.directory") {
+            true => config.places.error("audit.directory", error.to_string()).help(error.help()),
+            false => error.problem().clone(),
+        })?;
+    let (_, limit) = log.queue();
+    let queue = log.clone();
+    metrics.watch_audit_queue(limit as u64, move || queue.queue().0 as u64);
+    Ok(log)
+}
+
+/// The first records: who starts, with what.
+async fn begin(prepared: &Prepared, recorder: &Recorder) -> Result<(), Problem> {
+    let started = EventKind::ProxyStart {
+        version: env!("CARGO_PKG_VERSION").into(),
+        config_sha256: prepared.config.sha256.as_str().into(),
+    };
+    let loaded = prepared.rules.event(None, LoadedBy::Start);
+    for kind in [started, loaded] {
+        let failing = |failing| prepared.config.places.error("audit.directory", format!("{failing}"));
+        recorder.record(kind).await.map_err(failing)?;
+    }
+    Ok(())
+}
+
+/// All sockets, or every one that cannot be had.
+fn bind(prepared: &Prepared, metrics: &Metrics) -> Result<Sockets, Vec<Problem>> {
+    let config = &prepared.config;
+    let (mut bound, mut places, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, (listener, tls)) in config.listeners.iter().zip(&prepared.server_tls).enumerate() {
+        match Bound::bind(listener, tls.clone(), metrics).and_then(|bound| Ok((bound.local_addr()?, bound))) {
+            Ok((place, one)) => {
+                places.push(place);
+                bound.push(one);
+            }
+            Err(error) => problems.push(cannot_bind(config, &format!("listener.{number}.bind"), listener.bind, &error)),
+        }
+    }
+    match bind_admin(config.admin.bind) {
+        Ok((admin, place)) if problems.is_empty() => {
+            Ok(Sockets { bound, admin, places: Places { listeners: places, admin: place } })
+        }
+        Ok(_) => Err(problems),
+        Err(error) => {
+            problems.push(cannot_bind(config, "admin.bind", config.admin.bind, &error));
+            Err(problems)
+        }
+    }
+}
+
+fn bind_admin(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = std::net::TcpListener::bind(address)?;
+    socket.set_nonblocking(true)?;
+    let place = socket.local_addr()?;
+    Ok((TcpListener::from_std(socket)?, place))
+}
+
+fn cannot_bind(config: &Config, place: &str, address: SocketAddr, error: &io::Error) -> Problem {
+    let help = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there: `ss -ltnp` shows which",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: `ip addr` shows those that it has",
+        _ => "name an address that this machine has and a port that is free",
+    };
+    let why = crate::config::reason(error);
+    config.places.error(place, format!("cannot listen on {address}: {why}")).help(help)
+}

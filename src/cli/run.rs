@@ -1,0 +1,50 @@
+//! `imapwarden run`: the proxy.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::app::{App, Found, Logging, Prepared};
+use crate::diagnostic::{Problem, Sources, render};
+
+/// Run the proxy. SIGHUP reads everything anew; SIGTERM and SIGINT drain, then stop.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let Found { prepared, problems, sources, .. } = Prepared::load(&arguments.config);
+    say(&problems, &sources);
+    let Some(prepared) = prepared else { return ExitCode::FAILURE };
+    match serve(prepared, arguments.config.clone()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problems) => {
+            say(&problems, &sources);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(prepared: Prepared, path: PathBuf) -> Result<(), Vec<Problem>> {
+    let other = |what: &str, error: &dyn std::fmt::Display| {
+        vec![Problem::new(crate::diagnostic::Severity::Error, format!("{what}: {error}"))]
+    };
+    let logging = Logging::begin(prepared.config.log).map_err(|error| other("cannot write messages", &error))?;
+    let runtime = super::runtime().map_err(|error| other("cannot start", &error))?;
+    runtime.block_on(async {
+        let app = App::start(prepared, path, Some(logging)).await?;
+        app.run().await;
+        Ok(())
+    })
+}
+
+/// On standard error, where the messages of a service are read.
+fn say(problems: &[Problem], sources: &Sources) {
+    let mut out = std::io::stderr().lock();
+    let text = render(problems, sources, super::color(&out));
+    // Where nobody can be told, the exit status says it.
+    let _ = out.write_all(text.as_bytes());
+}

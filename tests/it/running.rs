@@ -1,0 +1,298 @@
+//! The program while it runs: start, reload, drain, stop, and the records of each. The demo's server is the upstream.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use imapwarden::demo;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest wait for anything; a test that needs it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder with a configuration.
+struct Place {
+    folder: TempDir,
+    /// Ends with the test.
+    _upstream: tokio::runtime::Runtime,
+    upstream: SocketAddr,
+}
+
+impl Place {
+    fn new() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
+        let (listener, upstream) = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let address = listener.local_addr().expect("it is bound");
+            (listener, address)
+        });
+        let store = demo::store::Store::empty_with(&[("ann@example.org", "secret")]);
+        runtime.spawn(demo::server::serve(listener, store));
+        let place = Self { folder: tempfile::tempdir().expect("a folder of our own"), _upstream: runtime, upstream };
+        fs::create_dir(place.path("rules")).expect("it is ours");
+        place.write("", "");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The configuration; `listener` and `limits` are further lines of these sections.
+    fn write(&self, listener: &str, limits: &str) {
+        let text = format!(
+            "[[listener]]\nname = \"imap\"\nbind = \"127.0.0.1:0\"\ntls = \"off\"\nallow_plaintext_login = true\n{listener}\n\
+             [[upstream]]\nservers = [\"{}\"]\ntls = \"off\"\n[policy]\nrules = []\n[admin]\nbind = \"127.0.0.1:0\"\n\
+             [log]\nformat = \"json\"\n[limits]\ndrain_delay = \"0s\"\ndrain_window = \"1m\"\n{limits}",
+            self.upstream
+        );
+        fs::write(self.path("imapwarden.toml"), text).expect("it is ours");
+    }
+
+    /// Replaces one line by others.
+    fn change(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("imapwarden.toml")).expect("it was written");
+        assert!(text.contains(from), "{from} in {text}");
+        fs::write(self.path("imapwarden.toml"), text.replacen(from, to, 1)).expect("it is ours");
+    }
+
+    /// What the audit log holds of a type.
+    fn records(&self, kind: &str) -> Vec<Value> {
+        let mut segments: Vec<_> = fs::read_dir(self.path("audit"))
+            .expect("there is a log")
+            .map(|entry| entry.expect("readable").path())
+            .collect();
+        segments.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        segments.sort();
+        let text: String = segments.iter().map(|path| fs::read_to_string(path).expect("readable")).collect();
+        let records = text.lines().map(|line| serde_json::from_str(line).expect("a record is JSON"));
+        records.filter(|record: &Value| record["type"] == kind).collect()
+    }
+}
+
+/// `imapwarden run`.
+struct Proxy {
+    child: Child,
+    messages: BufReader<ChildStderr>,
+    imap: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Proxy {
+    fn start(place: &Place) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_imapwarden"))
+            .current_dir(place.folder.path())
+            .args(["run", "--config", "imapwarden.toml"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program is built");
+        let mut messages = BufReader::new(child.stderr.take().expect("it is piped"));
+        let imap = address(&wait_for(&mut messages, "listening"));
+        let admin = address(&wait_for(&mut messages, "admin port"));
+        Self { child, messages, imap, admin }
+    }
+
+    fn wait_for(&mut self, message: &str) -> Value {
+        wait_for(&mut self.messages, message)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    fn ends_with(mut self) -> Option<i32> {
+        let mut rest = String::new();
+        self.messages.read_to_string(&mut rest).expect("it writes text");
+        self.child.wait().expect("it ends").code()
+    }
+
+    fn connect(&self) -> Client {
+        Client::new(self.imap)
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.admin).expect("the admin port is open");
+        stream.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+}
+
+impl Drop for Proxy {
+    /// Of a test that failed nothing is left behind.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// The next message of this text; those before it are passed over.
+fn wait_for(messages: &mut BufReader<ChildStderr>, message: &str) -> Value {
+    let mut seen = String::new();
+    loop {
+        let mut line = String::new();
+        assert_ne!(messages.read_line(&mut line).expect("it writes text"), 0, "`{message}` never came:\n{seen}");
+        let json: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        if json["fields"]["message"] == message {
+            return json["fields"].clone();
+        }
+        seen.push_str(&line);
+    }
+}
+
+fn address(fields: &Value) -> SocketAddr {
+    fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address")
+}
+
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn new(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
+        let mut client = Self(BufReader::new(stream));
+        assert!(client.line().starts_with("* OK"));
+        client
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("a line");
+        line
+    }
+
+    /// Says a command and gives its tagged answer.
+    fn say(&mut self, command: &str) -> String {
+        write!(self.0.get_mut(), "a {command}\r\n").expect("it reads");
+        loop {
+            let line = self.line();
+            if line.starts_with("a ") || line.is_empty() {
+                return line;
+            }
+        }
+    }
+
+    fn log_in(&mut self) {
+        assert!(self.say("LOGIN ann@example.org secret").starts_with("a OK"));
+    }
+}
+
+#[test]
+fn it_serves_and_ends_with_every_record() {
+    let place = Place::new();
+    let proxy = Proxy::start(&place);
+    let mut client = proxy.connect();
+    client.log_in();
+    assert!(client.say("SELECT INBOX").starts_with("a OK"));
+    assert!(proxy.get("/readyz").starts_with("HTTP/1.1 200"));
+    assert!(proxy.get("/metrics").contains("imapwarden_upstream_up{upstream=\"upstream-1\"} 1"));
+    proxy.signal(Signal::TERM);
+    assert!(client.line().starts_with("* BYE"));
+    assert_eq!(proxy.ends_with(), Some(0));
+    for (kind, data) in [
+        ("proxy.start", "version"),
+        ("policy.load", "rev"),
+        ("admin.action", "method"),
+        ("proxy.drain", "open"),
+        ("proxy.stop", "reason"),
+    ] {
+        let records = place.records(kind);
+        assert_eq!(records.len(), 1, "{kind}: {records:?}");
+        assert!(!records[0]["data"][data].is_null(), "{records:?}");
+    }
+    assert_eq!(place.records("proxy.drain")[0]["data"]["open"], 1);
+    assert_eq!(place.records("proxy.stop")[0]["data"]["reason"], "drained");
+    assert_eq!(place.records("auth.success").len(), 1);
+}
+
+#[test]
+fn a_reload_takes_all_or_nothing() {
+    let place = Place::new();
+    let mut proxy = Proxy::start(&place);
+    let mut client = proxy.connect();
+    client.log_in();
+    for (name, from, to) in [
+        ("a value that is wrong", "[log]", "[log]\nlevel = \"loud\""),
+        ("what needs a restart", "bind = \"127.0.0.1:0\"", "bind = \"127.0.0.2:0\""),
+    ] {
+        place.write("", "");
+        place.change(from, to);
+        proxy.signal(Signal::HUP);
+        let problem = proxy.wait_for("not reloaded");
+        let problem = problem["problem"].as_str().expect("it says what");
+        assert!(problem.starts_with("imapwarden.toml:"), "{name}: {problem}");
+    }
+    place.write("max_connections_per_ip = 1", "");
+    proxy.signal(Signal::HUP);
+    proxy.wait_for("reloaded");
+    assert!(client.say("NOOP").starts_with("a OK"), "a session that is open stays");
+    let metrics = proxy.get("/metrics");
+    for line in [
+        "policy_reloads_total{result=\"failed\"} 2",
+        "policy_reloads_total{result=\"ok\"} 1",
+        "policy_last_reload_ok 1",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    let mut refused = BufReader::new(TcpStream::connect(proxy.imap).expect("it listens"));
+    let mut line = String::new();
+    refused.read_line(&mut line).expect("a line");
+    assert!(line.starts_with("* BYE"), "the new limit holds: {line}");
+    proxy.signal(Signal::INT);
+    assert_eq!(proxy.ends_with(), Some(0));
+    assert_eq!(place.records("policy.load_failed").len(), 2);
+    assert_eq!(place.records("policy.load").len(), 2);
+    let refused: Vec<_> = place.records("admin.action").iter().map(|record| record["code"].clone()).collect();
+    assert_eq!(refused, ["AD100W", "AD100W", "AD100I", "AD100I"]);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let place = Place::new();
+    place.write("", "");
+    place.change("drain_delay = \"0s\"", "drain_delay = \"1h\"");
+    let mut proxy = Proxy::start(&place);
+    let mut client = proxy.connect();
+    client.log_in();
+    proxy.signal(Signal::TERM);
+    proxy.wait_for("draining");
+    assert!(proxy.get("/readyz").starts_with("HTTP/1.1 503"), "balancers are told");
+    let mut late = proxy.connect();
+    late.log_in();
+    proxy.signal(Signal::TERM);
+    assert!(client.line().starts_with("* BYE"));
+    assert_eq!(proxy.ends_with(), Some(0));
+    assert_eq!(place.records("proxy.stop")[0]["data"]["reason"], "forced");
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_said_and_nothing_is_bound() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    for (name, from, to, expected) in [
+        ("a port that is taken", "127.0.0.1:0", address.as_str(), "--> imapwarden.toml:3:8"),
+        ("a log that cannot be", "[log]", "[audit]\ndirectory = \"/proc/audit\"\n[log]", "--> imapwarden.toml:15:13"),
+        ("a value that is wrong", "[log]", "[log]\nlevel = \"loud\"", "--> imapwarden.toml:15:9"),
+    ] {
+        let place = Place::new();
+        place.change(from, to);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imapwarden"));
+        let output = command.current_dir(place.folder.path()).args(["run", "--config", "imapwarden.toml"]).output();
+        let output = output.expect("the program is built");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+        assert!(said.starts_with("error: ") && said.contains(expected), "{name}: {said}");
+        assert_eq!(said.matches("error: ").count(), 1, "{name}: {said}");
+    }
+}
