@@ -4,10 +4,12 @@
 //!   imapwarden run --config FILE        0 after a drain, 1 what keeps it from starting
 //!   imapwarden check --config FILE      0 fine, 1 problems
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
+//!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete
 //! ```
 //!
 //! Reads arguments, calls what does the work, prints, and says the exit status. Decides nothing else.
 
+mod audit;
 mod check;
 mod ready;
 mod run;
@@ -30,6 +32,7 @@ enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
     Ready(ready::Arguments),
+    Audit(audit::Arguments),
 }
 
 /// Does what the arguments of this process say.
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
     }
 }
 
