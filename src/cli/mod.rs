@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 //!
 //! ```text
+//!   imapwarden demo                     0 when it is ended                               2 usage
 //!   imapwarden run --config FILE        0 after a drain, 1 what keeps it from starting
 //!   imapwarden check --config FILE      0 fine, 1 problems
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
@@ -11,6 +12,7 @@
 
 mod audit;
 mod check;
+mod demo;
 mod ready;
 mod run;
 
@@ -29,6 +31,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Arguments),
     Run(run::Arguments),
     Check(check::Arguments),
     Ready(ready::Arguments),
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         }
     };
     match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
