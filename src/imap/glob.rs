@@ -43,6 +43,8 @@ enum Token {
 pub struct Glob {
     /// What stands before the first wildcard.
     literal: Box<str>,
+    /// What stands behind the last one: most names are told from a pattern by either.
+    ending: Box<str>,
     /// The whole pattern.
     tokens: Box<[Token]>,
     /// At which token the first wildcard stands.
@@ -130,9 +132,12 @@ impl Glob {
     }
 
     fn new(tokens: Vec<Token>) -> Self {
-        let literal: String =
-            tokens.iter().map_while(|token| if let Token::Char(c) = token { Some(*c) } else { None }).collect();
-        Self { wild: literal.chars().count(), literal: literal.into(), tokens: tokens.into() }
+        let letter = |token: &Token| if let Token::Char(c) = token { Some(*c) } else { None };
+        let literal: String = tokens.iter().map_while(letter).collect();
+        let wild = literal.chars().count();
+        let behind = tokens.get(wild..).unwrap_or_default();
+        let ending: Vec<char> = behind.iter().rev().map_while(letter).collect();
+        Self { wild, literal: literal.into(), ending: ending.into_iter().rev().collect(), tokens: tokens.into() }
     }
 
     /// The text that alone it matches.
@@ -157,7 +162,7 @@ impl Glob {
             [Token::Across] => true,
             [Token::Level] => !rest.contains('/'),
             [Token::Below] => rest.is_empty() || rest.starts_with('/'),
-            _ => self.run(self.wild, rest).accepts(self),
+            _ => rest.ends_with(&*self.ending) && self.run(self.wild, rest).accepts(self),
         }
     }
 

@@ -72,7 +72,12 @@ struct Judge<'j> {
 
 impl<'j> Judge<'j> {
     fn new(bound: &'j Bound, request: &'j Request<'j>, at: Timestamp) -> Self {
-        let mailboxes = request.targets.iter().map(|(role, target)| Mailbox::new(*role, Names::new(target), request));
+        // Rules about the whole session do not ask which mailbox it is; `needs` asks whether INBOX is renamed.
+        let ask = |role| bound.names_mailboxes() || role == Role::RenameFrom;
+        let mailboxes = request.targets.iter().map(|(role, target)| {
+            let names = if ask(*role) { Names::new(target) } else { Names::unread(target) };
+            Mailbox::new(*role, names, request)
+        });
         let mut judge = Self { bound, request, at, mailboxes: mailboxes.collect() };
         for rule in bound.in_force(at).filter(|rule| rule.is_enforced()) {
             for mailbox in &mut judge.mailboxes {

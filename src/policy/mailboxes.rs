@@ -24,6 +24,8 @@ pub(super) struct Names<'t> {
     key: FoldKey,
     /// Where in `key` the name begins without its prefix.
     bare: usize,
+    /// Every rule that hides asks.
+    aggregate: bool,
 }
 
 impl<'t> Names<'t> {
@@ -31,11 +33,21 @@ impl<'t> Names<'t> {
         Self::of(target.name.as_str(), target.special_use, target.prefix.unwrap_or_default())
     }
 
+    /// Where no rule asks for a name, there is no need to fold it.
+    pub(super) fn unread(target: &Target<'t>) -> Self {
+        let exact = target.name.as_str();
+        Self { exact, special_use: target.special_use, prefix: "", key: FoldKey::new(), bare: 0, aggregate: false }
+    }
+
     fn of(exact: &'t str, special_use: Option<SpecialUse>, prefix: &'t str) -> Self {
         let mut key = FoldKey::new();
         fold_onto(&mut key, exact);
-        let mut names = Self { exact, special_use, prefix, key, bare: 0 };
+        let mut names = Self { exact, special_use, prefix, key, bare: 0, aggregate: false };
         names.spell_prefix();
+        names.aggregate = match special_use {
+            Some(uses) => uses.intersects(SpecialUse::AGGREGATES),
+            None => names.folded().into_iter().any(is_aggregate),
+        };
         names
     }
 
@@ -103,10 +115,7 @@ impl<'t> Names<'t> {
 
     /// Does it show mail again that is elsewhere, too? As LIST says; without that word, at Gmail by name.
     pub(super) fn is_aggregate(&self) -> bool {
-        match self.special_use {
-            Some(uses) => uses.intersects(SpecialUse::AGGREGATES),
-            None => self.folded().into_iter().any(is_aggregate),
-        }
+        self.aggregate
     }
 
     pub(super) fn is_above_aggregates(&self) -> bool {
