@@ -39,9 +39,31 @@ const FULL: usize = 64 * 1024;
 /// Times between which a silent connection is probed.
 const KEEPALIVE: Duration = Duration::from_secs(120);
 
+/// Buffers for what goes out that a thread keeps when no session has any, and how large they are.
+const SPARE: usize = 16;
+const SPARE_OCTETS: usize = 72 * 1024;
+
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
     static SEAL_BUFFER: RefCell<Outgoing> = RefCell::default();
+    static SPARE_BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer for what goes out. All sessions of a thread take them by turns, each for the time from its read to its
+/// write: so none keeps one, and the heap does not fill with the holes that they would leave.
+pub(super) fn lend_buffer() -> Vec<u8> {
+    SPARE_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(SPARE_OCTETS))
+}
+
+fn give_back(mut buffer: Vec<u8>) {
+    if (SPARE_OCTETS..=SPARE_OCTETS.saturating_mul(3)).contains(&buffer.capacity()) {
+        buffer.clear();
+        SPARE_BUFFERS.with_borrow_mut(|spare| {
+            if spare.len() < SPARE {
+                spare.push(buffer);
+            }
+        });
+    }
 }
 
 /// What a read came to.
@@ -228,16 +250,16 @@ impl Leg {
         Ok(if self.ended && heard == Heard::Nothing { Heard::End } else { heard })
     }
 
-    /// Octets for the peer. The buffer that comes back is empty and may be used again.
-    pub fn queue(&mut self, octets: Vec<u8>) -> Vec<u8> {
+    /// Octets for the peer.
+    pub fn queue(&mut self, octets: Vec<u8>) {
         if self.mute {
-            return octets;
+            return give_back(octets);
         }
         if self.pending.is_empty() {
-            return std::mem::replace(&mut self.pending, octets);
+            return give_back(std::mem::replace(&mut self.pending, octets));
         }
         self.pending.extend_from_slice(&octets);
-        octets
+        give_back(octets);
     }
 
     /// Where the octets end that are queued so far.
@@ -285,6 +307,9 @@ impl Leg {
         if self.sent >= self.pending.len() / 2 {
             self.pending.drain(..self.sent); // else it would grow for as long as the peer never catches up
             self.sent = 0;
+        }
+        if self.pending.is_empty() {
+            give_back(std::mem::take(&mut self.pending));
         }
         match &written {
             Poll::Ready(Ok(())) => self.stalled = None,
@@ -400,7 +425,7 @@ impl Leg {
 
     /// Gives back all memory that holds nothing.
     pub fn relax(&mut self) {
-        for buffer in [&mut self.pending, &mut self.sealed, &mut self.incoming, &mut self.early] {
+        for buffer in [&mut self.sealed, &mut self.incoming, &mut self.early] {
             if buffer.is_empty() {
                 *buffer = Vec::new();
             }

@@ -78,19 +78,15 @@ impl Relay {
 
     fn queue_to_client(&mut self, octets: Vec<u8>) {
         self.listener.metrics.sent(octets.len() as u64);
-        let spare = self.client.queue(octets);
-        self.session.recycle(spare);
+        self.client.queue(octets);
     }
 
     fn queue_to_upstream(&mut self, octets: Vec<u8>) {
-        let spare = match &mut self.upstream {
-            Some(upstream) => {
-                upstream.connector.metrics.sent(octets.len() as u64);
-                upstream.leg.queue(octets)
-            }
-            None => octets, // it is gone; the session is about to hear of it
-        };
-        self.session.recycle(spare);
+        // Where it is gone the session is about to hear of it.
+        if let Some(upstream) = &mut self.upstream {
+            upstream.connector.metrics.sent(octets.len() as u64);
+            upstream.leg.queue(octets);
+        }
     }
 
     fn marks(&self) -> Marks {

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::drain::{self, Signal};
-use super::leg::{Heard, Leg};
+use super::leg::{Heard, Leg, lend_buffer};
 use super::listener::ListenerState;
 use super::server::Server;
 use super::tls;
@@ -299,6 +299,7 @@ impl Relay {
         let (mut at, mut octets) = (None, 0_u64);
         let heard = self.client.poll_read(cx, &mut |bytes| {
             octets = octets.saturating_add(bytes.len() as u64);
+            lend(&mut self.session);
             self.session.handle_client_bytes(bytes, *at.get_or_insert_with(now));
         });
         match heard {
@@ -327,6 +328,7 @@ impl Relay {
         let (mut at, mut octets) = (None, 0_u64);
         let heard = upstream.leg.poll_read(cx, &mut |bytes| {
             octets = octets.saturating_add(bytes.len() as u64);
+            lend(&mut self.session);
             self.session.handle_upstream_bytes(bytes, *at.get_or_insert_with(now));
         });
         match heard {
@@ -430,6 +432,13 @@ impl Relay {
         if said && !client_eof {
             linger(&mut client).await;
         }
+    }
+}
+
+/// What a session is about to read leads to octets that go out.
+fn lend(session: &mut Session) {
+    if session.wants_buffer() {
+        session.recycle(lend_buffer());
     }
 }
 

@@ -574,7 +574,13 @@ impl Session {
         &self.ctx
     }
 
-    /// A buffer that came out of [`Session::poll_output`] and has been written.
+    /// Has it no buffer at hand for what it puts out next?
+    #[must_use]
+    pub fn wants_buffer(&self) -> bool {
+        self.out.wants_buffer()
+    }
+
+    /// A buffer that came out of [`Session::poll_output`] and has been written, or another.
     pub fn recycle(&mut self, buffer: Vec<u8>) {
         self.out.recycle(buffer);
     }

@@ -19,24 +19,27 @@ pub(super) struct Outbox {
 impl Outbox {
     /// The buffer that the next bytes for the client go to.
     pub fn client(&mut self) -> &mut Vec<u8> {
-        if !matches!(self.steps.back(), Some(Output::ToClient(_))) {
-            self.steps.push_back(Output::ToClient(self.spare.pop().unwrap_or_default()));
-        }
-        self.last_buffer()
+        self.buffer(|step| matches!(step, Output::ToClient(_)), Output::ToClient)
     }
 
     /// The buffer that the next bytes for the upstream go to.
     pub fn upstream(&mut self) -> &mut Vec<u8> {
-        if !matches!(self.steps.back(), Some(Output::ToUpstream(_))) {
-            self.steps.push_back(Output::ToUpstream(self.spare.pop().unwrap_or_default()));
-        }
-        self.last_buffer()
+        self.buffer(|step| matches!(step, Output::ToUpstream(_)), Output::ToUpstream)
     }
 
-    fn last_buffer(&mut self) -> &mut Vec<u8> {
-        match self.steps.back_mut() {
+    fn buffer(&mut self, is_same: impl Fn(&Output) -> bool, new: impl Fn(Vec<u8>) -> Output) -> &mut Vec<u8> {
+        // Counts may stand between: nothing waits for them.
+        let last = self.steps.iter().rposition(|step| !matches!(step, Output::Note(_)));
+        let at = match last {
+            Some(at) if self.steps.get(at).is_some_and(is_same) => at,
+            _ => {
+                self.steps.push_back(new(self.spare.pop().unwrap_or_default()));
+                self.steps.len().saturating_sub(1)
+            }
+        };
+        match self.steps.get_mut(at) {
             Some(Output::ToClient(buffer) | Output::ToUpstream(buffer)) => buffer,
-            _ => unreachable!("both callers have just seen to it that a buffer is last"),
+            _ => unreachable!("it is one that has just been found or made"),
         }
     }
 
@@ -66,6 +69,11 @@ impl Outbox {
             buffer.clear();
             self.spare.push(buffer);
         }
+    }
+
+    /// Is there no spare buffer?
+    pub fn wants_buffer(&self) -> bool {
+        self.spare.is_empty()
     }
 
     /// Gives all memory back: the session is idle.
