@@ -57,7 +57,7 @@ impl Session {
         if verb == Verb::Xlist {
             return true;
         }
-        let Some(capability) = verb.capability().or(family(verb)) else { return true };
+        let Some(capability) = family(verb).or(verb.capability()) else { return true };
         match class(capability.as_bytes()) {
             // A rule that denies a command answers NO, not BAD.
             Some(CapabilityClass::Local) => true,
@@ -75,13 +75,15 @@ impl Session {
     }
 }
 
-/// The extension that a command comes with, where it shares that with others.
+/// The capability that a command comes with, where that is not its own name.
 const fn family(verb: Verb) -> Option<&'static str> {
     match verb {
         Verb::SetAcl | Verb::DeleteAcl | Verb::GetAcl | Verb::ListRights | Verb::MyRights => Some("ACL"),
         Verb::GetQuota | Verb::GetQuotaRoot => Some("QUOTA"),
         Verb::GetMetadata | Verb::SetMetadata => Some("METADATA"),
         Verb::CancelUpdate => Some("CONTEXT=SEARCH"),
+        // It comes with the name of an algorithm only.
+        Verb::Thread | Verb::UidThread => Some("THREAD=REFERENCES"),
         _ => None,
     }
 }

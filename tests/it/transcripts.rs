@@ -23,6 +23,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use imapwarden::imap::verb::Verb;
 use imapwarden::session::ListenerTls;
 
 use crate::driver::{Driver, Setting, rules};
@@ -109,6 +110,27 @@ fn every_transcript_holds() {
         }
     }
     assert!(failures.is_empty(), "{failures}");
+}
+
+/// Commands that no transcript plays. This list may only shrink.
+const UNPLAYED: &[Verb] = &[];
+
+#[test]
+fn every_command_has_a_transcript() {
+    let mut files = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/transcripts"), &mut files);
+    let mut played = std::collections::BTreeSet::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("a transcript");
+        for line in text.lines().filter_map(|line| line.strip_prefix("C->")) {
+            let words: Vec<&str> = line.split_whitespace().skip(1).take(2).collect();
+            let names = [words.join(" "), words.first().map(|word| (*word).to_owned()).unwrap_or_default()];
+            played.extend(names.iter().find_map(|name| Verb::from_name(name)));
+        }
+    }
+    let missing: Vec<_> = Verb::ALL.iter().filter(|verb| !played.contains(verb) && !UNPLAYED.contains(verb)).collect();
+    assert!(missing.is_empty(), "no transcript plays {missing:?}");
+    assert!(UNPLAYED.iter().all(|verb| !played.contains(verb)), "the list may shrink");
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
