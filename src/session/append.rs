@@ -181,6 +181,7 @@ impl Session {
             targets.push((Role::ReplaceFrom, self.target(&selected.target)));
         }
         let request = Request::new(append.verb, &targets).flags(flags_of(append));
+        let request = Request { deleted_expunges: self.leg.deleted_expunges(), ..request };
         let begun = self.begin_timing();
         let verdict = self.bound.decide(&request, self.wall);
         let took = self.timed(begun);

@@ -226,6 +226,7 @@ impl Session {
             targets.push((role, self.target(&selected.target)));
         }
         let request = Request::new(command.verb, &targets).flags(flags_wanted(command, self.opened_read_only()));
+        let request = Request { deleted_expunges: self.leg.deleted_expunges(), ..request };
         let begun = self.begin_timing();
         let verdict = self.bound.decide(&request, self.wall);
         let took = self.timed(begun);

@@ -40,6 +40,8 @@ pub(super) struct Names {
     /// Names may have changed since.
     stale: bool,
     delimiter: Option<char>,
+    /// Does LIST say of any mailbox what it is for?
+    tells_special_use: bool,
     prefix: Option<Box<str>>,
     namespaces: Vec<Namespace>,
 }
@@ -111,7 +113,7 @@ impl Session {
                 // CREATE may carry the delimiter at its end (RFC 9051 §6.3.4); as a name it is the one before it.
                 let row = self.names.table.get(&name);
                 Some(Resolved {
-                    special: row.map(special_use),
+                    special: row.and_then(|row| self.told_use(row)),
                     octets: row.map(|row| row.octets.clone()),
                     name: row.map_or(name, |row| row.name.clone()),
                 })
@@ -142,9 +144,13 @@ impl Session {
     }
 
     fn row_is_hidden(&self, row: &Row) -> bool {
-        let target =
-            Target { name: &row.name, special_use: Some(special_use(row)), prefix: self.names.prefix.as_deref() };
+        let target = Target { name: &row.name, special_use: self.told_use(row), prefix: self.names.prefix.as_deref() };
         self.bound.is_hidden(&target, self.wall)
+    }
+
+    /// What LIST says that it is for. A server that says so of no mailbox tells no special uses.
+    fn told_use(&self, row: &Row) -> Option<SpecialUse> {
+        self.names.tells_special_use.then(|| special_use(row))
     }
 
     /// Does the mailbox exist for this client? In filtered scope only what the upstream listed and no rule hides does.
@@ -172,6 +178,7 @@ impl Session {
             return self.note_fault(super::event::Side::Upstream, super::event::FaultReason::ResponseSyntax);
         };
         self.names.delimiter = row.delimiter.or(self.names.delimiter);
+        self.names.tells_special_use |= !special_use(&row).is_empty();
         let subscriptions = keyword == Keyword::Lsub;
         if subscriptions {
             self.names.table.subscribe(row)

@@ -49,6 +49,8 @@ pub struct UpstreamInfo {
     pub name: Arc<str>,
     /// Must STARTTLS be asked for?
     pub starttls: bool,
+    /// Does it expunge as soon as `\Deleted` is set (quirk `deleted-expunges`)?
+    pub deleted_expunges: bool,
     /// Whose mail it serves; `None`: everybody's.
     serves: Option<UserTest>,
     /// SASL mechanisms that it was seen to offer, a bit each; the top bit says that it has been seen.
@@ -67,7 +69,13 @@ impl UpstreamInfo {
     /// An upstream of which nothing is known yet.
     #[must_use]
     pub fn new(name: Arc<str>, starttls: bool, serves: Option<UserTest>) -> Self {
-        Self { name, starttls, serves, mechanisms: AtomicU8::new(0) }
+        Self { name, starttls, deleted_expunges: false, serves, mechanisms: AtomicU8::new(0) }
+    }
+
+    /// The same with the quirk `deleted-expunges`, or without.
+    #[must_use]
+    pub fn deleted_expunges(self, deleted_expunges: bool) -> Self {
+        Self { deleted_expunges, ..self }
     }
 
     /// Remembers what it offers before login, seen as capability names.

@@ -51,6 +51,8 @@ pub(super) struct Capabilities {
     pub uidplus: bool,
     /// `UNSELECT` (RFC 3691)
     pub unselect: bool,
+    /// Is it Gmail?
+    pub gmail: bool,
     /// `ID` (RFC 2971)
     pub id: bool,
 }
@@ -69,6 +71,7 @@ impl Capabilities {
                 b"UIDPLUS" => &mut capabilities.uidplus,
                 b"UNSELECT" => &mut capabilities.unselect,
                 b"ID" => &mut capabilities.id,
+                b"X-GM-EXT-1" => &mut capabilities.gmail,
                 _ => continue,
             };
             *field = true;
@@ -106,6 +109,11 @@ impl Default for UpstreamLeg {
 }
 
 impl UpstreamLeg {
+    /// Is a message gone as soon as `\Deleted` is set? At Gmail it can be, by a setting of the account.
+    pub fn deleted_expunges(&self) -> bool {
+        self.capabilities.gmail || self.info.as_ref().is_some_and(|info| info.deleted_expunges)
+    }
+
     /// Is there a connection, or one on its way?
     pub fn is_open(&self) -> bool {
         !matches!(self.phase, LegPhase::Away | LegPhase::Gone)
