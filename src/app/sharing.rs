@@ -51,6 +51,7 @@ pub(super) fn connectors(prepared: &Prepared, log: &Log, metrics: &Metrics) -> V
 fn upstream_info(upstream: &Upstream) -> UpstreamInfo {
     let starttls = upstream.tls == UpstreamTls::Starttls;
     UpstreamInfo::new(Arc::from(&*upstream.name), starttls, serves(&upstream.match_user))
+        .deleted_expunges(upstream.deleted_expunges)
 }
 
 /// Whom an upstream serves: whoever one of the globs matches, in any case.
