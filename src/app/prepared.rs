@@ -10,6 +10,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::rules::{self, Rules};
+use super::sharing;
 use crate::config::{self, Config, ListenerTls};
 use crate::diagnostic::{Problem, Sources};
 use crate::net::{ServerTls, TlsFault, Trust};
@@ -56,6 +57,7 @@ impl Prepared {
         };
         let server_tls = server_tls(&config, before, &mut problems);
         let trust = trust(&config, &mut problems);
+        check_users(&config, &mut problems);
         let (count, rules) = rules::load(&config, &mut sources, &mut problems);
         let starts = !problems.iter().any(Problem::is_error);
         let prepared = rules.filter(|_| starts).map(|rules| Self { config, rules, server_tls, trust });
@@ -118,6 +120,16 @@ fn trust(config: &Config, problems: &mut Vec<Problem>) -> Vec<Option<Trust>> {
         })
     });
     upstreams.collect()
+}
+
+fn check_users(config: &Config, problems: &mut Vec<Problem>) {
+    for (number, upstream) in config.upstreams.iter().enumerate() {
+        let wrong = upstream.match_user.iter().filter_map(|text| Some((text, sharing::user_glob(text).err()?)));
+        problems.extend(wrong.map(|(text, error)| {
+            let place = format!("upstream.{number}.match_user");
+            config.places.error(&place, format!("`match_user` cannot be `{text}`: {error}"))
+        }));
+    }
 }
 
 /// What is wrong with a file of TLS, where the configuration names it.

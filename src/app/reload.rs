@@ -60,8 +60,8 @@ impl App {
         if let Some(logging) = &self.logging {
             logging.set_level(prepared.config.log.level);
         }
+        prepared.tell(&self.recorder.metrics);
         self.prepared = Arc::new(prepared);
-        self.tell_metrics();
         let rules = &self.prepared.rules.set;
         tracing::info!(rev = %rules.rev(), rules = rules.len(), "reloaded");
         true

@@ -104,6 +104,7 @@ impl App {
         let connectors = sharing::connectors(&prepared, &log, &metrics);
         let rate = prepared.config.limits.auth_failures;
         let server = Server::new(log.clone(), Arc::clone(&metrics), shared, connectors, rate);
+        prepared.tell(&metrics);
         let readiness = Arc::new(Readiness::new(log));
         let (stop_admin, mut stopped) = watch::channel(false);
         let state = Arc::new(AdminState { metrics, health: Arc::clone(&readiness) as _ });
@@ -119,7 +120,7 @@ impl App {
             bound.into_iter().map(|one| tokio::spawn(net::serve(Arc::clone(&server), one))).collect();
         tasks.push(tokio::spawn(serve_admin));
         descriptors::provide(&prepared.config);
-        let app = Self {
+        Self {
             path,
             prepared: Arc::new(prepared),
             server,
@@ -132,9 +133,7 @@ impl App {
             admin: stop_admin,
             tasks,
             places,
-        };
-        app.tell_metrics();
-        app
+        }
     }
 
     /// Where it can be reached.
@@ -161,17 +160,17 @@ impl App {
             let _ = task.await;
         }
     }
+}
 
+impl Prepared {
     /// Tells metrics what is in force.
-    pub(super) fn tell_metrics(&self) {
-        let (config, metrics) = (&self.prepared.config, &self.recorder.metrics);
-        let names: Vec<&str> = config.upstreams.iter().map(|upstream| &*upstream.name).collect();
+    pub(super) fn tell(&self, metrics: &Metrics) {
+        let names: Vec<&str> = self.config.upstreams.iter().map(|upstream| &*upstream.name).collect();
         metrics.keep_upstreams(&names);
-        let certificates = self.prepared.certificates();
+        let certificates = self.certificates();
         let time = |end: &Timestamp| UNIX_EPOCH + Duration::from_secs(u64::try_from(end.as_second()).unwrap_or(0));
         metrics.certificates(certificates.iter().map(|(name, end)| (name.as_str(), time(end))));
-        let rules = &self.prepared.rules;
-        metrics.policy_loaded(rules.set.rev(), &rules.facts());
+        metrics.policy_loaded(self.rules.set.rev(), &self.rules.facts());
     }
 }
 

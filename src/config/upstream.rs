@@ -83,9 +83,11 @@ fn match_user(table: &Table<'_>) -> Vec<String> {
 }
 
 fn user_glob(text: &str) -> Result<String, Wrong> {
-    match text.trim().is_empty() {
-        true => Err(Wrong::new("empty", "write a glob, such as \"*@example.org\"")),
-        false => Ok(text.to_owned()),
+    let help = "write a glob, such as \"*@example.org\"";
+    match text.trim() {
+        "" => Err(Wrong::new("empty", help)),
+        regex if regex.starts_with("re:") => Err(Wrong::new("regular expressions are for rules", help)),
+        _ => Ok(text.to_owned()),
     }
 }
 

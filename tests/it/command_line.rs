@@ -1,5 +1,6 @@
 //! Arguments, output and exit status of the program.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -29,6 +30,11 @@ fn exit_statuses() {
         ("a file without problems", &["check", "--config", "config/minimal.toml"], 0),
         ("neither with warnings denied", &["check", "--config", "config/minimal.toml", "--deny-warnings"], 0),
         ("a file that is not there", &["check", "--config", "config/none.toml"], 1),
+        ("no log to verify", &["audit", "verify"], 2),
+        ("a log that is not there", &["audit", "verify", "config"], 2),
+        ("a log named twice", &["audit", "verify", "audit", "--config", "config/minimal.toml"], 2),
+        ("a note that is none", &["audit", "verify", "audit", "--expect", "7"], 2),
+        ("a port that is none", &["demo", "--port-offset", "60000"], 2),
         ("warnings", &["check", "--config", "tests/it/diagnostics/clear_text/imapwarden.toml"], 0),
         ("denied", &["check", "--deny-warnings", "--config", "tests/it/diagnostics/clear_text/imapwarden.toml"], 1),
     ] {
@@ -39,6 +45,19 @@ fn exit_statuses() {
 #[test]
 fn the_version_is_one_line() {
     assert_eq!(text(&imapwarden(&["--version"]).stdout), concat!("imapwarden ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_demo_on_ports_that_are_taken_says_how_to_take_others() {
+    let taken = (20_000..u16::MAX - 9143).find_map(|offset| {
+        let listener = TcpListener::bind(("127.0.0.1", 1143 + offset)).ok()?;
+        Some((offset, listener))
+    });
+    let (offset, _listener) = taken.expect("a free port");
+    let output = imapwarden(&["demo", "--port-offset", &offset.to_string()]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("address already in use") && said.contains("--port-offset"), "{said}");
 }
 
 #[test]

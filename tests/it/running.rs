@@ -5,11 +5,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use imapwarden::demo;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Longest wait for anything; a test that needs it has failed.
@@ -60,6 +64,13 @@ impl Place {
         let text = fs::read_to_string(self.path("imapwarden.toml")).expect("it was written");
         assert!(text.contains(from), "{from} in {text}");
         fs::write(self.path("imapwarden.toml"), text.replacen(from, to, 1)).expect("it is ours");
+    }
+
+    /// A certificate of this name, and its key.
+    fn certify(&self, name: &str) {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a name");
+        fs::write(self.path("cert.pem"), made.cert.pem()).expect("it is ours");
+        fs::write(self.path("key.pem"), made.signing_key.serialize_pem()).expect("it is ours");
     }
 
     /// What the audit log holds of a type.
@@ -134,6 +145,65 @@ impl Drop for Proxy {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
+    }
+}
+
+/// The certificate that is served there.
+fn certificate_of(address: SocketAddr) -> Vec<u8> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let verifier = Arc::new(Remembering(Arc::clone(&seen)));
+    let builder = builder.expect("both versions").dangerous().with_custom_certificate_verifier(verifier);
+    let name = "localhost".try_into().expect("a name");
+    let config = Arc::new(builder.with_no_client_auth());
+    let mut tls = rustls::ClientConnection::new(config, name).expect("a configuration");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
+    // It ends where the verifier, which has seen enough, refuses.
+    assert!(tls.complete_io(&mut stream).is_err());
+    let certificate = seen.lock().expect("nobody panicked").clone();
+    assert!(!certificate.is_empty());
+    certificate
+}
+
+/// Looks at a certificate and goes no further.
+#[derive(Debug)]
+struct Remembering(Arc<Mutex<Vec<u8>>>);
+
+impl ServerCertVerifier for Remembering {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.0.lock().expect("nobody panicked") = certificate.to_vec();
+        Err(rustls::Error::General("seen".into()))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("never asked".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("never asked".into()))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
     }
 }
 
@@ -255,6 +325,59 @@ fn a_reload_takes_all_or_nothing() {
     assert_eq!(place.records("policy.load").len(), 2);
     let refused: Vec<_> = place.records("admin.action").iter().map(|record| record["code"].clone()).collect();
     assert_eq!(refused, ["AD100W", "AD100W", "AD100I", "AD100I"]);
+}
+
+#[test]
+fn new_rules_reach_sessions_that_are_open() {
+    let place = Place::new();
+    place.change("rules = []", "rules = [\"rules/*.toml\"]");
+    let rule = |id: &str, more: &str| format!("[[rule]]\nid = \"{id}\"\n{more}\n");
+    let harmless = rule("harmless", "when = { user = [\"eve@example.org\"] }\ndeny_commands = [\"COMPRESS\"]");
+    fs::write(place.path("rules/rules.toml"), &harmless).expect("it is ours");
+    let mut proxy = Proxy::start(&place);
+    let mut client = proxy.connect();
+    client.log_in();
+    assert!(client.say("CREATE Other").starts_with("a OK"));
+    let read_only = rule("read-only", "mailbox = [\"**\"]\nrights = \"lrs\"");
+    fs::write(place.path("rules/rules.toml"), harmless.clone() + &read_only).expect("it is ours");
+    proxy.signal(Signal::HUP);
+    proxy.wait_for("reloaded");
+    assert!(client.say("CREATE Another").starts_with("a NO [NOPERM]"));
+    let nobody = rule("read-only", "deny_login = \"not today\"");
+    fs::write(place.path("rules/rules.toml"), nobody).expect("it is ours");
+    proxy.signal(Signal::HUP);
+    proxy.wait_for("reloaded");
+    assert!(client.line().starts_with("* BYE"), "whose login would now be denied");
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.ends_with(), Some(0));
+    let loads = place.records("policy.load");
+    let ids = |load: usize, key: &str| loads[load]["data"][key].clone();
+    assert_eq!((loads.len(), ids(1, "added"), ids(2, "changed")), (3, json!(["read-only"]), json!(["read-only"])));
+    assert_eq!((ids(2, "removed"), ids(2, "by")), (json!(["harmless"]), json!("signal")));
+    assert_eq!(ids(2, "old_rev"), ids(1, "rev"));
+}
+
+#[test]
+fn new_certificates_are_for_those_who_come() {
+    let place = Place::new();
+    place.certify("first.example");
+    place
+        .change("tls = \"off\"\nallow_plaintext_login = true", "certificate = \"cert.pem\"\nprivate_key = \"key.pem\"");
+    let mut proxy = Proxy::start(&place);
+    let metrics = proxy.get("/metrics");
+    let line = metrics.lines().find(|line| line.starts_with("imapwarden_tls_certificate_not_after_seconds"));
+    assert!(line.is_some_and(|line| line.contains("{name=\"imap\"}")), "{line:?}");
+    let before = certificate_of(proxy.imap);
+    fs::write(place.path("key.pem"), "no key").expect("it is ours");
+    proxy.signal(Signal::HUP);
+    proxy.wait_for("not reloaded");
+    assert_eq!(certificate_of(proxy.imap), before, "what cannot be used changes nothing");
+    place.certify("second.example");
+    proxy.signal(Signal::HUP);
+    proxy.wait_for("reloaded");
+    assert_ne!(certificate_of(proxy.imap), before);
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.ends_with(), Some(0));
 }
 
 #[test]
