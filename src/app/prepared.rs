@@ -9,6 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::record::in_one_line;
 use super::rules::{self, Rules};
 use super::sharing;
 use crate::config::{self, Config, ListenerTls};
@@ -39,6 +40,13 @@ pub struct Found {
     pub sources: Sources,
     /// How many rules were read.
     pub rules: usize,
+}
+
+impl Found {
+    /// Each problem in a line: `file:line:column: text`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|problem| in_one_line(problem, &self.sources))
+    }
 }
 
 impl Prepared {

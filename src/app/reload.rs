@@ -36,7 +36,7 @@ impl App {
         }
         let (errors, warnings): (Vec<_>, Vec<_>) = problems.iter().partition(|problem| problem.is_error());
         for problem in warnings {
-            tracing::warn!(problem = in_one_line(problem, &sources));
+            tracing::warn!(problem = in_one_line(problem, &sources), "configuration warning");
         }
         let lines =
             |problems: Vec<&Problem>| problems.into_iter().map(|problem| in_one_line(problem, &sources)).collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::app::{App, Found, Logging, Prepared};
-use crate::diagnostic::{Problem, Sources, render};
+use crate::diagnostic::{Problem, Severity, Sources, render};
 
 /// Run the proxy. SIGHUP reads everything anew; SIGTERM and SIGINT drain, then stop.
 #[derive(Debug, clap::Args)]
@@ -16,27 +16,29 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let Found { prepared, problems, sources, .. } = Prepared::load(&arguments.config);
-    say(&problems, &sources);
-    let Some(prepared) = prepared else { return ExitCode::FAILURE };
-    match serve(prepared, arguments.config.clone()) {
+    let mut found = Prepared::load(&arguments.config);
+    let Some(prepared) = found.prepared.take() else {
+        say(&found.problems, &found.sources);
+        return ExitCode::FAILURE;
+    };
+    match serve(prepared, &found, arguments.config.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problems) => {
-            say(&problems, &sources);
+            say(&problems, &found.sources);
             ExitCode::FAILURE
         }
     }
 }
 
-fn serve(prepared: Prepared, path: PathBuf) -> Result<(), Vec<Problem>> {
-    let other = |what: &str, error: &dyn std::fmt::Display| {
-        vec![Problem::new(crate::diagnostic::Severity::Error, format!("{what}: {error}"))]
-    };
+fn serve(prepared: Prepared, found: &Found, path: PathBuf) -> Result<(), Vec<Problem>> {
+    let other =
+        |what: &str, error: &dyn std::fmt::Display| vec![Problem::new(Severity::Error, format!("{what}: {error}"))];
     let logging = Logging::begin(prepared.config.log).map_err(|error| other("cannot write messages", &error))?;
+    // Nothing but warnings, since it starts: messages like others, so that what reads them can.
+    found.lines().for_each(|problem| tracing::warn!(problem, "configuration warning"));
     let runtime = super::runtime().map_err(|error| other("cannot start", &error))?;
     runtime.block_on(async {
-        let app = App::start(prepared, path, Some(logging)).await?;
-        app.run().await;
+        App::start(prepared, path, Some(logging)).await?.run().await;
         Ok(())
     })
 }
