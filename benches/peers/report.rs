@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
 
 use crate::descriptors::Descriptors;
 use crate::options::Options;
@@ -19,6 +20,7 @@ pub struct Report {
     peers: Vec<Kind>,
     figures: BTreeMap<(usize, Leg, Figure), BTreeMap<Kind, Vec<f64>>>,
     left_out: Vec<String>,
+    failed: bool,
 }
 
 /// What the figures hold for.
@@ -82,13 +84,17 @@ const TABLES: &[Table] = &[
     Table { figure: Figure::Memory, title: "Memory (PSS)", unit: |_| "KiB/session".to_owned(), decimals: 1 },
     Table { figure: Figure::P50, title: "Latency, half within", unit: |_| "µs".to_owned(), decimals: 0 },
     Table { figure: Figure::P99, title: "Latency, 99 of 100 within", unit: |_| "µs".to_owned(), decimals: 0 },
-    Table { figure: Figure::Rate, title: "Throughput", unit: |work| format!("{}s/s", work.unit), decimals: 0 },
+    Table { figure: Figure::Rate, title: "Throughput", unit: |work| per_second(work.unit), decimals: 0 },
 ];
+
+fn per_second(unit: &str) -> String {
+    if unit == "MB" { "MB/s".to_owned() } else { format!("{unit}s/s") }
+}
 
 impl Report {
     /// Nothing yet.
     pub fn new(machine: Machine, peers: Vec<Kind>) -> Self {
-        Self { machine, peers, figures: BTreeMap::new(), left_out: Vec::new() }
+        Self { machine, peers, figures: BTreeMap::new(), left_out: Vec::new(), failed: false }
     }
 
     /// One measurement more.
@@ -100,14 +106,16 @@ impl Report {
     }
 
     /// What could not be measured, and why; what there was of it before is taken back.
-    pub fn left_out(&mut self, work: &Work, leg: Option<Leg>, kind: Option<Kind>, why: String) {
+    pub fn left_out(&mut self, work: &Work, leg: Option<Leg>, kind: Option<Kind>, why: &io::Error) {
+        // What a peer or a machine cannot do is no failure of the run.
+        self.failed |= why.kind() != io::ErrorKind::Unsupported;
         if let (Some(leg), Some(kind)) = (leg, kind) {
             let rows = self.figures.iter_mut().filter(|((at, its, _), _)| (*at, *its) == (position(work), leg));
             rows.for_each(|(_, row)| drop(row.remove(&kind)));
         }
         let what = [kind.map(Kind::title), leg.map(words)].into_iter().flatten().collect::<Vec<_>>().join(", ");
         let line = format!("{}{}{what}: {why}", work.name, if what.is_empty() { "" } else { ", " });
-        eprintln!("\npeers: {line}");
+        eprintln!("peers: {line}");
         self.left_out.push(line);
     }
 
@@ -116,9 +124,9 @@ impl Report {
         self.machine.lines.insert(3, format!("load after: {}", load()));
     }
 
-    /// Was everything measured?
+    /// Was everything measured that can be?
     pub fn complete(&self) -> bool {
-        self.left_out.is_empty()
+        !self.failed
     }
 
     /// All tables.

@@ -85,7 +85,7 @@ async fn run(options: &Options, works: &[&'static Work]) -> io::Result<Report> {
     let mut upstreams = BTreeMap::new();
     for work in works {
         if let Some(why) = descriptors.too_few(work.descriptors(options.quick)) {
-            report.left_out(work, None, None, why);
+            report.left_out(work, None, None, &io::Error::new(io::ErrorKind::Unsupported, why));
             continue;
         }
         let canned = work.behind == Behind::Canned;
@@ -121,23 +121,26 @@ impl Runner<'_> {
             let peer = if work.fresh { Ok(None) } else { Peer::start(kind, &self.plan).await.map(Some) };
             match peer {
                 Ok(peer) => peers.push((kind, peer)),
-                Err(e) => self.report.left_out(work, None, Some(kind), e.to_string()),
+                Err(e) => self.report.left_out(work, None, Some(kind), &e),
             }
         }
         for leg in work.legs.iter().filter(|leg| self.options.client.is_none_or(|client| client == **leg)) {
             let mut failed = Vec::new();
             for round in 1..=self.rounds {
                 eprint!("{} {leg:?} {round}/{}:", work.name, self.rounds);
-                for (kind, peer) in peers.iter().filter(|(kind, _)| !failed.contains(kind)).collect::<Vec<_>>() {
-                    match self.measure(work, *leg, *kind, peer.as_ref()).await {
+                for (kind, peer) in &mut peers {
+                    if failed.contains(kind) {
+                        continue;
+                    }
+                    match self.measure(work, *leg, *kind, peer.as_mut()).await {
                         Ok(measured) => {
                             eprint!(" {} {}", kind.argument(), brief(&measured));
                             self.report.add(work, *leg, *kind, measured);
                         }
                         Err(e) => {
-                            eprint!(" {} FAILED", kind.argument());
+                            eprintln!(" {} not measured", kind.argument());
                             failed.push(*kind);
-                            self.report.left_out(work, Some(*leg), Some(*kind), e.to_string());
+                            self.report.left_out(work, Some(*leg), Some(*kind), &e);
                         }
                     }
                 }
@@ -146,13 +149,13 @@ impl Runner<'_> {
         }
     }
 
-    async fn measure(&self, work: &Work, leg: Leg, kind: Kind, peer: Option<&Peer>) -> io::Result<Measured> {
-        let started;
+    async fn measure(&self, work: &Work, leg: Leg, kind: Kind, peer: Option<&mut Peer>) -> io::Result<Measured> {
+        let mut started;
         let peer = match peer {
             Some(peer) => peer,
             None => {
                 started = Peer::start(kind, &self.plan).await?;
-                &started
+                &mut started
             }
         };
         let seconds = if self.options.quick { 0.15 } else { self.options.seconds };
@@ -165,7 +168,7 @@ impl Runner<'_> {
         };
         let done = tokio::time::timeout(PATIENCE, (work.run)(bench)).await;
         done.unwrap_or_else(|_| Err(io::Error::other(format!("not done within {PATIENCE:?}"))))
-            .map_err(|e| io::Error::new(e.kind(), format!("{e}\n{}", peer.last_words()).trim_end().to_owned()))
+            .map_err(|e| io::Error::new(e.kind(), format!("{e}{}", peer.why_ended())))
     }
 }
 

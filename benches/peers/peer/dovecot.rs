@@ -25,8 +25,6 @@ pub fn start(place: &Place, doors: &Doors, backend: SocketAddr) -> io::Result<Pr
          auth_verbose = no\n\
          mail_max_userip_connections = 0\n\
          verbose_proctitle = no\n\
-         # one line for each login, like the others: none\n\
-         login_log_format_elements =\n\
          passdb {{\n  driver = static\n  args = nopassword=y proxy=y host={address} port={port}\n}}\n\
          userdb {{\n  driver = static\n  args = uid=65534 gid=65534 home=/nonexistent\n}}\n\
          default_client_limit = {connections}\n\

@@ -152,9 +152,10 @@ impl Peer {
         }
     }
 
-    /// What it has written, for whoever asks why.
-    pub fn last_words(&self) -> String {
-        self.process.as_ref().map(Process::last_words).unwrap_or_default()
+    /// Where it has ended: what it wrote last.
+    pub fn why_ended(&mut self) -> String {
+        let Some(process) = &mut self.process else { return String::new() };
+        if process.ended() { format!("; it has ended:\n{}", process.last_words()) } else { String::new() }
     }
 }
 
