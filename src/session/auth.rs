@@ -494,7 +494,7 @@ impl Session {
 
     fn logged_in(&mut self, login: &Login, rest: &[u8], now: Instant) {
         self.state = State::Authenticated;
-        self.bind_rules();
+        self.bind_rules(now);
         self.record_auth_success(login, now);
         let text = response::tagged_status(rest).map(|(_, text)| text).unwrap_or_default();
         let code = response::code(text).filter(|code| code.is("CAPABILITY"));
@@ -516,7 +516,10 @@ impl Session {
                 out.extend_from_slice(&line);
             }
         }
-        self.begin_names(now);
+        // The rules may have changed since the password went up.
+        if self.judge_again(now) {
+            self.begin_names(now);
+        }
     }
 
     fn fail_login(&mut self, tag: &[u8], mechanism: &'static str, reason: AuthFailureReason, now: Instant) {

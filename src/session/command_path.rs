@@ -176,7 +176,10 @@ impl Session {
         self.count_command(Verb::Id, CommandKind::Meta, NoteStatus::Ok, None);
         self.answer_in_turn(line);
         if !self.state.is_before_login() {
-            self.bind_rules();
+            self.bind_rules(now);
+            if !self.judge_again(now) {
+                return;
+            }
             if self.leg.capabilities.id && !self.id_sent {
                 // Some servers serve nobody who has not said who they are (quirk V02). Never the client's own words.
                 self.id_sent = true;

@@ -13,6 +13,7 @@ pub(super) enum Deadline {
     Idle,
     Upstream,
     Pause,
+    Hours,
 }
 
 impl Session {
@@ -28,6 +29,7 @@ impl Session {
                 self.pause = None;
                 self.pump(now);
             }
+            Deadline::Hours => self.on_hours(now),
             Deadline::Idle => self.end(CloseReason::IdleTimeout, Some(Bye::Idle), now),
             Deadline::Upstream => {
                 self.note_upstream_error(super::event::UpstreamError::Timeout);
@@ -57,7 +59,8 @@ impl Session {
             .waits_for_upstream()
             .map(|since| (since.max(self.upstream_heard) + limits.upstream_timeout, Deadline::Upstream));
         let pause = self.pause.map(|until| (until, Deadline::Pause));
-        upstream.into_iter().chain(pause).chain([client]).min_by_key(|(due, _)| *due)
+        let hours = self.rules_change.map(|at| (at, Deadline::Hours));
+        upstream.into_iter().chain(pause).chain(hours).chain([client]).min_by_key(|(due, _)| *due)
     }
 
     /// Is it the client's turn in an exchange?

@@ -23,6 +23,7 @@ mod foresight;
 mod forward;
 mod idle;
 mod in_flight;
+mod judging;
 mod names;
 mod outbox;
 mod reads;
@@ -200,6 +201,8 @@ pub struct Session {
 
     subject: Subject,
     bound: Bound,
+    /// When hours next change what the rules say.
+    rules_change: Option<Instant>,
     names: Names,
     coverage: Coverage,
 
@@ -300,6 +303,7 @@ impl Session {
             held: None,
             subject,
             bound,
+            rules_change: None,
             names: Names::default(),
             coverage: Coverage::default(),
             out: Outbox::default(),
@@ -349,17 +353,6 @@ impl Session {
             client_id: Arc::clone(&self.subject.client_id),
             tls: if self.client_tls.is_some() { TlsLevel::Server } else { TlsLevel::None },
         }
-    }
-
-    /// The rules that can touch this session, as it is now.
-    fn bind_rules(&mut self) {
-        self.rev = Arc::clone(self.shared.rules.rev());
-        self.bound = self.shared.rules.bind(&self.subject);
-    }
-
-    /// Can a rule hide anything here (design: scopes)?
-    fn filtered(&self) -> bool {
-        self.bound.scope() == crate::policy::Scope::Filtered
     }
 
     /// Bytes that the client sent.
@@ -509,29 +502,6 @@ impl Session {
         if failing && self.in_flight.iter().any(|entry| matches!(entry.effect, effect::Effect::Fetching(_))) {
             self.out.clear();
             self.end(CloseReason::Audit, Some(Bye::Unavailable), now);
-        }
-        self.pump(now);
-    }
-
-    /// A reload: the rules, limits and upstreams that hold from the next command on.
-    pub fn handle_shared(&mut self, shared: Arc<Shared>, now: Instant) {
-        self.shared = shared;
-        if self.state.is_before_login() {
-            return;
-        }
-        let was_filtered = self.filtered();
-        let knew_names = self.bound.names_mailboxes();
-        self.bind_rules();
-        let at = self.shared.clock.at(now);
-        let denied = matches!(self.shared.rules.login(&self.subject, at), crate::policy::LoginVerdict::Denied { .. });
-        let hidden = self.selected_is_hidden(now);
-        // What was switched on or pipelined under looser rules cannot be taken back: the client begins anew.
-        let tightened = self.filtered() && !was_filtered;
-        if denied || hidden || tightened {
-            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
-        }
-        if self.bound.names_mailboxes() && !knew_names {
-            self.names_changed(); // asked for at the next command: now may be the middle of one, or IDLE
         }
         self.pump(now);
     }
