@@ -17,7 +17,7 @@ pub(super) fn needed(running: &Config, read: &Config) -> Vec<Problem> {
     listeners.into_iter().chain(values).collect()
 }
 
-/// Listeners are what rules and metrics call by name, at the address that is bound.
+/// Listeners are what rules and metrics call by name, at the address that is bound; clients know when TLS begins there.
 fn listeners(running: &Config, read: &Config) -> Vec<Problem> {
     let same = |number: usize| {
         let (was, is) = (running.listeners.get(number), read.listeners.get(number));
@@ -27,7 +27,10 @@ fn listeners(running: &Config, read: &Config) -> Vec<Problem> {
     let changed = changed.map(|number| problem(read, "listener", &format!("listener.{number}.bind")));
     let gone = running.listeners.iter().skip(read.listeners.len());
     let gone = gone.map(|listener| problem(read, &format!("the end of listener `{}`", listener.name), "listener"));
-    changed.chain(gone).collect()
+    let pairs = running.listeners.iter().zip(&read.listeners).enumerate();
+    let tls = pairs.filter(|(_, (was, is))| was.tls != is.tls);
+    let tls = tls.map(|(number, _)| problem(read, "tls", &format!("listener.{number}.tls")));
+    changed.chain(tls).chain(gone).collect()
 }
 
 fn problem(read: &Config, what: &str, place: &str) -> Problem {
@@ -52,6 +55,7 @@ mod tests {
     fn read(text: &str) -> Config {
         let folder = tempfile::tempdir().expect("a folder of our own");
         let path = folder.path().join("imapwarden.toml");
+        std::fs::write(folder.path().join("c"), "").expect("it is ours");
         std::fs::write(&path, text).expect("it is ours");
         let (config, problems) = Config::load(&path, &mut Sources::default());
         assert_eq!(problems, []);
@@ -75,6 +79,12 @@ mod tests {
             ("the format", "[log]", "[log]\nformat = \"json\"", 1),
             ("the address of a listener", "127.0.0.1:143", "127.0.0.1:1143", 1),
             ("the name of a listener", "[[listener]]", "[[listener]]\nname = \"imap\"", 1),
+            (
+                "when TLS begins",
+                "tls = \"off\"\nallow_plaintext_login = true",
+                "certificate = \"c\"\nprivate_key = \"c\"",
+                1,
+            ),
             ("a new listener", "[[upstream]]", second, 1),
             ("the admin port", "[admin]", "[admin]\nbind = \"127.0.0.1:9144\"", 1),
             (
