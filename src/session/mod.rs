@@ -648,7 +648,7 @@ impl Session {
         if reason != CloseReason::Audit {
             self.record_close(reason, by, now);
         }
-        if let Some(bye) = bye.filter(|_| !self.client_told_bye) {
+        if let Some(bye) = bye.filter(|_| !self.client_told_bye && !self.reading.client_is_inside()) {
             self.out.client().extend_from_slice(bye.line().as_bytes());
         }
         self.move_phase(None);

@@ -70,6 +70,11 @@ impl Reading {
         self.collected = Vec::new();
     }
 
+    /// Has the client a part of a response whose rest is still to come? Words of ours would be read as the mail in it.
+    pub fn client_is_inside(&self) -> bool {
+        self.flow == Flow::Pass && (self.literal > 0 || self.inside || self.long)
+    }
+
     /// Is nothing of a response held or awaited?
     pub fn between_responses(&self) -> bool {
         self.held.is_empty() && self.literal == 0 && !self.inside && !self.long
