@@ -112,18 +112,11 @@ impl Client {
         answer
     }
 
-    /// Sends a command and does not wait; the tag, for `answer_to`.
+    /// Sends a command and does not wait; its tag.
     pub fn send(&mut self, command: &str) -> String {
         let tag = self.next_tag();
         self.say(format!("{tag} {command}\r\n"));
         tag
-    }
-
-    /// All that comes up to the tagged response to `tag`.
-    pub fn answer_to(&mut self, tag: &str) -> Answer {
-        let mut answer = Answer { command: tag.to_owned(), untagged: Vec::new(), status: String::new() };
-        assert!(self.collect(tag, &mut answer, false), "no tagged response to {tag}");
-        answer
     }
 
     fn next_tag(&mut self) -> String {

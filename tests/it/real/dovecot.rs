@@ -8,6 +8,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+
+use super::client::Client;
 use super::mail;
 use super::place::{Place, Process, free_address, until};
 
@@ -28,6 +31,9 @@ pub struct Dovecot {
     imaps: SocketAddr,
 }
 
+/// The key by which this Dovecot knows tokens: as secret as a password.
+pub const TOKEN_KEY: &str = "canary-key";
+
 /// The password of a user: in nothing that the proxy writes.
 pub fn password(user: &str) -> String {
     format!("canary-{user}")
@@ -45,6 +51,7 @@ impl Dovecot {
         let owner = Owner::of_this_process();
         let logins = users.iter().map(|user| format!("{user}:{{PLAIN}}{}::::::\n", password(user)));
         place.write("users", logins.collect::<String>());
+        place.write("keys/default/HS256/default", base64::engine::general_purpose::STANDARD.encode(TOKEN_KEY));
         for user in users {
             mail::lay_out(&place.path("mail").join(user), names);
         }
@@ -61,6 +68,12 @@ impl Dovecot {
         (self.imap, self.imaps) = (free_address(), free_address());
         let text = self.configuration(owner, names, more);
         let file = self.place.write("dovecot.conf", text);
+        let keys = self.place.path("keys");
+        let tokens = format!(
+            "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={}/\nusername_attribute = sub\n",
+            keys.display()
+        );
+        self.place.write("tokens.conf", tokens);
         let file = file.to_str().expect("a path in UTF-8");
         let log = self.place.path("dovecot.log");
         let mut process = Process::start("dovecot", Path::new("dovecot"), &["-F", "-c", file], &log);
@@ -105,6 +118,7 @@ impl Dovecot {
              namespace inbox {{\n  inbox = yes\n  separator = {separator}\n  prefix = {prefix}\n\
                mailbox Sent {{\n    special_use = \\Sent\n  }}\n  mailbox Trash {{\n    special_use = \\Trash\n  }}\n}}\n\
              passdb {{\n  driver = passwd-file\n  args = {root}/users\n}}\n\
+             passdb {{\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = {root}/tokens.conf\n}}\n\
              userdb {{\n  driver = static\n  args = uid={uid} gid={gid} home={root}/mail/%u\n}}\n\
              service imap-login {{\n  chroot =\n\
                inet_listener imap {{\n    port = {imap}\n  }}\n\
@@ -130,14 +144,26 @@ impl Dovecot {
         self.place.ca()
     }
 
-    /// Its folder.
-    pub fn place(&self) -> &Place {
-        &self.place
-    }
-
     /// Maildir of a user.
     pub fn maildir(&self, user: &str) -> PathBuf {
         self.place.path("mail").join(user).join("Maildir")
+    }
+
+    /// Takes mailboxes from a user, as if they had never been: names on disk, `Finance.Q3`.
+    pub fn take_mailboxes(&self, user: &str, names: &[&str]) {
+        let maildir = self.maildir(user);
+        let file = maildir.join("subscriptions");
+        let mut subscribed = fs::read_to_string(&file).expect("subscriptions");
+        for name in names {
+            fs::remove_dir_all(maildir.join(format!(".{name}"))).expect("the mailbox");
+            subscribed = subscribed.replace(&format!("\n{}\n", name.replace('.', "\t")), "\n");
+        }
+        fs::write(&file, subscribed).expect("subscriptions");
+    }
+
+    /// Straight to a user's mail, past every proxy.
+    pub fn login(&self, user: &str) -> Client {
+        Client::tls(self.imaps, &self.ca()).login(user)
     }
 
     /// What it has logged.

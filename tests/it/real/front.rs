@@ -8,6 +8,7 @@ use std::process::Command;
 use super::client::Client;
 use super::dovecot::{Dovecot, password};
 use super::place::tool;
+use super::proxy::Settings;
 
 /// What a mail program is told in its account settings.
 #[derive(Debug, Clone)]
@@ -71,5 +72,12 @@ impl Front {
 pub fn same_both_ways<T: PartialEq + Debug>(scenario: impl Fn(&Dovecot, &Front) -> T) {
     let dovecot = Dovecot::start(&["ann", "bob"]);
     let straight = scenario(&dovecot, &Front::straight(&dovecot, "bob"));
-    println!("{straight:#?}");
+    let mut proxy = Settings::before(&dovecot).start();
+    let proxied = scenario(&dovecot, &proxy.front("ann"));
+    assert!(proxied == straight, "straight {straight:#?}\nthrough the proxy {proxied:#?}");
+    let records = proxy.stop();
+    let logins = records.iter().filter(|record| record["type"] == "auth.success" && record["user"] == "ann").count();
+    assert!(logins > 0, "no login is in the audit log");
+    let faults = records.iter().filter(|record| record["type"] == "protocol.fault").collect::<Vec<_>>();
+    assert!(faults.is_empty(), "the proxy found fault with a mail program: {faults:#?}");
 }

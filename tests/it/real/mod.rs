@@ -20,6 +20,15 @@ mod front;
 mod mail;
 mod place;
 mod proxy;
+mod script;
 
+mod broken;
+mod hidden;
+mod large;
+mod logins;
 mod mail_programs;
 mod mbsync;
+mod observed;
+mod records;
+mod rights;
+mod signals;

@@ -10,7 +10,9 @@ use std::process::Output;
 
 use serde_json::Value;
 
+use super::client::Client;
 use super::dovecot::Dovecot;
+use super::front::Front;
 use super::place::{Place, Process, Signal, free_address, output, tool, until};
 
 /// The program under test.
@@ -22,9 +24,7 @@ pub struct Settings {
     upstream_ca: PathBuf,
     upstream_tls: &'static str,
     rules: Vec<(String, String)>,
-    more: String,
-    in_upstream: String,
-    in_auth: String,
+    in_listener: String,
     in_limits: String,
 }
 
@@ -36,24 +36,19 @@ impl Settings {
             upstream_ca: dovecot.ca(),
             upstream_tls: "implicit",
             rules: Vec::new(),
-            more: String::new(),
-            in_upstream: String::new(),
-            in_auth: String::new(),
+            in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
         }
     }
 
     /// Before something else, that speaks in clear.
-    pub fn before_clear(address: SocketAddr, ca: PathBuf) -> Self {
-        let upstream = address.to_string();
+    pub fn before_clear(address: SocketAddr) -> Self {
         Self {
-            upstream,
-            upstream_ca: ca,
+            upstream: address.to_string(),
+            upstream_ca: PathBuf::new(),
             upstream_tls: "off",
             rules: Vec::new(),
-            more: String::new(),
-            in_upstream: String::new(),
-            in_auth: String::new(),
+            in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
         }
     }
@@ -64,6 +59,19 @@ impl Settings {
         self
     }
 
+    /// Trusts this authority, and no other, for the upstream.
+    pub fn trusting(mut self, ca: PathBuf) -> Self {
+        self.upstream_ca = ca;
+        self
+    }
+
+    /// Lines for the listener that speaks TLS from the first octet.
+    pub fn in_listener(mut self, lines: &str) -> Self {
+        self.in_listener.push_str(lines);
+        self.in_listener.push('\n');
+        self
+    }
+
     /// Reaches Dovecot in clear, and upgrades.
     pub fn upstream_starttls(mut self, dovecot: &Dovecot) -> Self {
         self.upstream = format!("localhost:{}", dovecot.imap().port());
@@ -71,29 +79,9 @@ impl Settings {
         self
     }
 
-    /// Lines for `[[upstream]]`.
-    pub fn in_upstream(mut self, lines: &str) -> Self {
-        self.in_upstream.push_str(lines);
-        self.in_upstream.push('\n');
-        self
-    }
-
-    /// Lines for `[auth]`.
-    pub fn in_auth(mut self, lines: &str) -> Self {
-        self.in_auth.push_str(lines);
-        self.in_auth.push('\n');
-        self
-    }
-
     /// Lines for `[limits]`.
     pub fn in_limits(mut self, lines: &str) -> Self {
         self.in_limits = format!("{lines}\n");
-        self
-    }
-
-    /// Further tables.
-    pub fn and(mut self, tables: &str) -> Self {
-        self.more.push_str(tables);
         self
     }
 
@@ -145,22 +133,16 @@ impl Proxy {
             _ => format!("ca = \"{}\"\n", settings.upstream_ca.display()),
         };
         format!(
-            "[[listener]]\nname = \"imaps\"\nbind = \"{implicit}\"\ntls = \"implicit\"\n{certificate}\n\n\
+            "[[listener]]\nname = \"imaps\"\nbind = \"{implicit}\"\ntls = \"implicit\"\n{certificate}\n{}\n\
              [[listener]]\nname = \"imap\"\nbind = \"{starttls}\"\ntls = \"starttls\"\n{certificate}\n\n\
              [[listener]]\nname = \"clear\"\nbind = \"{clear}\"\ntls = \"off\"\nallow_plaintext_login = true\n\n\
-             [[upstream]]\nname = \"main\"\nservers = [\"{}\"]\ntls = \"{}\"\n{ca}{}\n\
-             [auth]\nmode = \"passthrough\"\n{}\n\
+             [[upstream]]\nname = \"main\"\nservers = [\"{}\"]\ntls = \"{}\"\n{ca}\n\
+             [auth]\nmode = \"passthrough\"\n\n\
              [policy]\nrules = {rules}\n\n\
              [audit]\ndirectory = \"audit\"\nmin_free = \"1 MiB\"\n\n\
              [admin]\nbind = \"{}\"\n\n\
-             [limits]\n{}\n{}\n",
-            settings.upstream,
-            settings.upstream_tls,
-            settings.in_upstream,
-            settings.in_auth,
-            self.admin,
-            settings.in_limits,
-            settings.more,
+             [limits]\n{}\n",
+            settings.in_listener, settings.upstream, settings.upstream_tls, self.admin, settings.in_limits,
         )
     }
 
@@ -199,6 +181,16 @@ impl Proxy {
         self.addresses[2]
     }
 
+    /// What a mail program is told.
+    pub fn front(&self, user: &'static str) -> Front {
+        Front { user, imaps: self.imaps(), imap: self.imap(), ca: self.ca() }
+    }
+
+    /// A raw client over TLS that is logged in.
+    pub fn login(&self, user: &str) -> Client {
+        Client::tls(self.imaps(), &self.ca()).login(user)
+    }
+
     /// Where metrics and health are.
     pub fn admin(&self) -> SocketAddr {
         self.admin
@@ -231,11 +223,20 @@ impl Proxy {
         body
     }
 
-    /// The value of a metric, with its labels as they are written; 0 where it is not there.
-    pub fn metric(&self, series: &str) -> f64 {
+    /// The sum over all series of a metric that have these labels.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let page = self.page("/metrics");
-        let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().expect("a number"))
+        let series = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+        let wanted = series.filter(|(series, _)| {
+            let (this, its) = series.split_once('{').unwrap_or((series, ""));
+            this == name && labels.iter().all(|(label, value)| its.contains(&format!("{label}=\"{value}\"")))
+        });
+        wanted.map(|(_, value)| value.parse::<f64>().expect("a number")).sum()
+    }
+
+    /// Waits until a metric has at least this value.
+    pub fn metric_reaches(&self, name: &str, labels: &[(&str, &str)], least: f64) {
+        until(&format!("{name}{labels:?} reaches {least}"), || (self.metric(name, labels) >= least).then_some(()));
     }
 
     /// All records of the audit log so far.
