@@ -74,9 +74,13 @@ fn group<'p>(problem: &'p Problem, sources: &'p Sources) -> Group<'p> {
     let Some((text, span)) = sources.text(file).zip(problem.span.clone()) else {
         return Group::with_title(title);
     };
-    let path = file.display().to_string();
-    let annotation = AnnotationKind::Primary.span(on_one_line(text, span)).label(problem.label.as_deref());
-    title.element(Snippet::source(text).path(path).annotation(annotation))
+    // Only the line itself is handed over: the renderer looks through all that it is given, for each problem.
+    let span = on_one_line(text, span);
+    let start = sources.line_start(file, span.start).unwrap_or(0);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let number = sources.position(file, span.start).map_or(1, |position| position.line);
+    let annotation = AnnotationKind::Primary.span(span.start - start..span.end - start).label(problem.label.as_deref());
+    title.element(Snippet::source(line).line_start(number).path(file.display().to_string()).annotation(annotation))
 }
 
 /// A place is one line: of what spans several (a table, an open string), the first.

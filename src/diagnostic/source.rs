@@ -9,7 +9,22 @@ use super::problem::{Problem, Severity};
 /// Path → text of every file that was read.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    texts: BTreeMap<Arc<Path>, Arc<str>>,
+    texts: BTreeMap<Arc<Path>, Text>,
+}
+
+/// A text, and where its lines begin.
+#[derive(Clone, Debug)]
+struct Text {
+    text: Arc<str>,
+    lines: Arc<[usize]>,
+}
+
+impl Text {
+    fn new(text: Arc<str>) -> Self {
+        let behind = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(behind).collect();
+        Self { text, lines }
+    }
 }
 
 /// Line and column, both from 1; columns count characters.
@@ -25,7 +40,7 @@ impl Sources {
     /// Keeps a text under the path by which problems will name it.
     pub fn insert(&mut self, path: impl AsRef<Path>, text: impl Into<Arc<str>>) -> Arc<Path> {
         let path: Arc<Path> = path.as_ref().into();
-        self.texts.insert(path.clone(), text.into());
+        self.texts.insert(path.clone(), Text::new(text.into()));
         path
     }
 
@@ -44,7 +59,7 @@ impl Sources {
 
     /// The text of a file.
     pub fn text(&self, path: &Path) -> Option<&str> {
-        self.texts.get(path).map(AsRef::as_ref)
+        self.texts.get(path).map(|text| &*text.text)
     }
 
     /// How many files were read.
@@ -64,10 +79,17 @@ impl Sources {
 
     /// Line and column of a byte offset.
     pub fn position(&self, path: &Path, offset: usize) -> Option<Position> {
-        let text = self.text(path)?;
-        let before = text.get(..text.floor_char_boundary(offset))?;
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Some(Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 })
+        let Text { text, lines } = self.texts.get(path)?;
+        let offset = text.floor_char_boundary(offset);
+        let line = lines.partition_point(|start| *start <= offset);
+        let start = *lines.get(line.checked_sub(1)?)?;
+        Some(Position { line, column: text.get(start..offset)?.chars().count() + 1 })
+    }
+
+    /// Where the line of a byte offset begins.
+    pub(super) fn line_start(&self, path: &Path, offset: usize) -> Option<usize> {
+        let lines = &self.texts.get(path)?.lines;
+        lines.get(lines.partition_point(|start| *start <= offset).checked_sub(1)?).copied()
     }
 }
 
