@@ -89,8 +89,8 @@ async fn run(options: &Options, works: &[&'static Work]) -> io::Result<Report> {
             continue;
         }
         let canned = work.behind == Behind::Canned;
-        if !upstreams.contains_key(&canned) {
-            upstreams.insert(canned, Upstream::start(work.behind, &place)?);
+        if let std::collections::btree_map::Entry::Vacant(vacant) = upstreams.entry(canned) {
+            vacant.insert(Upstream::start(work.behind, &place)?);
         }
         let plan = Plan {
             place: &place,
