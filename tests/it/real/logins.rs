@@ -85,7 +85,7 @@ fn octets_behind_starttls_end_the_connection_and_do_nothing() {
     let (dovecot, mut proxy) = plain();
     let mut client = Client::clear(proxy.imap());
     client.say(format!("a STARTTLS\r\nb LOGIN ann {}\r\nc LOGOUT\r\n", password("ann")));
-    let heard = client.to_the_end();
+    let heard = client.until_the_end();
     assert!(!heard.iter().any(|line| line.starts_with("b OK") || line.starts_with("a OK")), "{heard:?}");
     assert!(!dovecot.log().contains("user=<ann>"), "what stood behind STARTTLS was done:\n{}", dovecot.log());
     proxy.stop();
