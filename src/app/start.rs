@@ -105,6 +105,7 @@ impl App {
         let rate = prepared.config.limits.auth_failures;
         let server = Server::new(log.clone(), Arc::clone(&metrics), shared, connectors, rate);
         prepared.tell(&metrics);
+        tokio::spawn(server.acquaint());
         let readiness = Arc::new(Readiness::new(log));
         let (stop_admin, mut stopped) = watch::channel(false);
         let state = Arc::new(AdminState { metrics, health: Arc::clone(&readiness) as _ });

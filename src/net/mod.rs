@@ -12,6 +12,7 @@
 //! **Invariants.** Nothing but this module opens a socket. No octet leaves before the record that it stands behind. A
 //! session that waits holds no buffer.
 
+mod acquaint;
 mod admission;
 mod certificate;
 mod channel;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::acquaint::acquaint;
 use super::admission::AuthFailures;
 use super::drain::{Sessions, Signal};
 use super::upstream::Connector;
@@ -49,6 +50,11 @@ impl Server {
             sessions,
             listening: watch::Sender::new(true),
         })
+    }
+
+    /// Asks upstreams what they offer before login, those of a reload included, until the server is gone.
+    pub fn acquaint(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+        acquaint(Arc::downgrade(self))
     }
 
     /// What holds from now on: for new sessions at once, for open ones from their next command on. Connections that

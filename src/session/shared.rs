@@ -95,6 +95,12 @@ impl UpstreamInfo {
         }
     }
 
+    /// Has it been seen what it offers?
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.mechanisms.load(Ordering::Relaxed) & SEEN != 0
+    }
+
     /// Does it take this mechanism, as far as is known? PLAIN can always be had, by LOGIN if need be.
     #[must_use]
     pub fn offers(&self, mechanism: Mechanism) -> bool {

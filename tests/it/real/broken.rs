@@ -74,7 +74,7 @@ fn a_dovecot_that_ends_says_so_to_idle_sessions_and_the_next_login_is_unavailabl
     let tag = client.send("IDLE");
     assert_eq!(client.response().as_deref(), Some(b"+ idling".as_slice()));
     dovecot.stop();
-    let heard = client.until_the_end();
+    let heard = client.rest();
     assert!(heard.iter().any(|line| line.starts_with("* BYE")), "{heard:?}");
     assert!(!heard.iter().any(|line| line.starts_with(&format!("{tag} OK"))), "{heard:?}");
     let mut next = Client::tls(proxy.imaps(), &proxy.ca());
@@ -111,13 +111,13 @@ fn what_is_no_command_is_refused_and_never_goes_up() {
         let mut client = proxy.login("ann");
         client.say(torn);
         client.say_if_heard(b"z LOGOUT\r\n");
-        let heard = client.until_the_end();
+        let heard = client.rest();
         assert!(!heard.iter().any(|line| line.starts_with("a OK")), "{torn:?}: {heard:?}");
     }
     // Who sends nothing else is shown the door.
     let mut client = proxy.login("ann");
     client.say("garbage\r\n".repeat(50));
-    assert!(client.until_the_end().iter().any(|line| line.starts_with("* BYE")));
+    assert!(client.rest().iter().any(|line| line.starts_with("* BYE")));
     let records = proxy.stop();
     assert!(records.iter().any(|record| record["type"] == "protocol.fault" && record["data"]["side"] == "client"));
 }
@@ -131,7 +131,7 @@ fn an_append_that_is_refused_does_not_become_commands() {
     // Sends the literal although nobody asked for it: its lines are mail.
     client.say("a APPEND INBOX {44}\r\nx CREATE Smuggled\r\ny CREATE Smuggled2\r\nz NOOP\r\n");
     client.say_if_heard(b"q LOGOUT\r\n");
-    let heard = client.until_the_end();
+    let heard = client.rest();
     assert!(heard.iter().any(|line| line.starts_with("a NO")), "{heard:?}");
     let names = dovecot.login("ann").run("LIST \"\" *").ok().names();
     assert!(!names.iter().any(|name| name.starts_with("Smuggled")), "{names:?}");

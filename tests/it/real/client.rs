@@ -214,7 +214,7 @@ impl Client {
     }
 
     /// All that is said until the connection ends.
-    pub fn until_the_end(&mut self) -> Vec<String> {
+    pub fn rest(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(response) = self.response() {
             lines.push(text(&response));
@@ -226,7 +226,7 @@ impl Client {
     pub fn logout(mut self) {
         let answer = self.run("LOGOUT").ok();
         assert!(answer.lines().iter().any(|line| line.starts_with("* BYE")), "{answer:?}");
-        assert_eq!(self.until_the_end(), [""; 0], "after LOGOUT");
+        assert_eq!(self.rest(), [""; 0], "after LOGOUT");
     }
 }
 

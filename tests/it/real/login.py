@@ -97,7 +97,8 @@ def scram(wire, user, password, mechanism, ir):
     if ir:
         answer = wire.run(f"a AUTHENTICATE {mechanism} {message}")
     else:
-        assert wire.run(f"a AUTHENTICATE {mechanism}").startswith("+")
+        wanted = wire.run(f"a AUTHENTICATE {mechanism}")
+        assert wanted.startswith("+"), wanted
         answer = wire.run(message)
     if not answer.startswith("+ "):
         return answer

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::dovecot::{Dovecot, Names, TOKEN_KEY, password};
 use super::front::Front;
 use super::mail;
-use super::place::{Place, succeed};
+use super::place::{Place, succeed, until};
 use super::proxy::{Proxy, Settings};
 
 /// Arguments of `login.py`, and what the audit log calls it.
@@ -57,6 +57,25 @@ fn every_mechanism_logs_in_with_the_right_secret_and_not_with_a_wrong_one() {
 }
 
 #[test]
+fn the_first_client_is_offered_what_the_upstream_takes() {
+    let dovecot = Dovecot::start(&["ann"]);
+    for (what, settings) in
+        [("TLS", Settings::before(&dovecot)), ("STARTTLS", Settings::before(&dovecot).upstream_starttls(&dovecot))]
+    {
+        let mut proxy = settings.start();
+        knows_its_upstream(&proxy);
+        for arguments in [&["OAUTHBEARER", "-IR"], &["SCRAM-SHA-256", "-IR"]] {
+            assert_eq!(
+                login(&proxy.front("ann"), "implicit", arguments, ""),
+                ["a OK", "b OK"],
+                "{what}: {arguments:?}"
+            );
+        }
+        proxy.stop();
+    }
+}
+
+#[test]
 fn in_clear_no_login_is_offered_or_taken() {
     let (dovecot, mut proxy) = plain();
     let mut client = Client::clear(proxy.imap());
@@ -85,7 +104,7 @@ fn octets_behind_starttls_end_the_connection_and_do_nothing() {
     let (dovecot, mut proxy) = plain();
     let mut client = Client::clear(proxy.imap());
     client.say(format!("a STARTTLS\r\nb LOGIN ann {}\r\nc LOGOUT\r\n", password("ann")));
-    let heard = client.until_the_end();
+    let heard = client.rest();
     assert!(!heard.iter().any(|line| line.starts_with("b OK") || line.starts_with("a OK")), "{heard:?}");
     assert!(!dovecot.log().contains("user=<ann>"), "what stood behind STARTTLS was done:\n{}", dovecot.log());
     proxy.stop();
@@ -143,6 +162,7 @@ fn a_login_that_a_rule_denies_is_refused_before_the_password_is_looked_at() {
                  deny_login = \"Not from this network\"\n";
     let dovecot = Dovecot::start(&["ann", "bob"]);
     let mut proxy = Settings::before(&dovecot).rules(rules).start();
+    knows_its_upstream(&proxy);
     let mut answers = Vec::new();
     for secret in [password("bob"), "canary-wrong".to_owned()] {
         let mut client = Client::tls(proxy.imaps(), &proxy.ca());
@@ -162,6 +182,16 @@ fn a_login_that_a_rule_denies_is_refused_before_the_password_is_looked_at() {
         refused.iter().all(|record| record["policy"]["by"][0] == "not-from-here" && record["user"] == "bob"),
         "{refused:#?}"
     );
+}
+
+/// Waits until clients are told all that they can choose from.
+fn knows_its_upstream(proxy: &Proxy) {
+    until("the upstream is known", || {
+        let mut client = Client::tls(proxy.imaps(), &proxy.ca());
+        let offered = client.run("CAPABILITY").ok().whole();
+        client.logout();
+        offered.contains("AUTH=SCRAM-SHA-256").then_some(())
+    });
 }
 
 /// The first two words of the login's answer, and of a command after it.

@@ -81,7 +81,8 @@ fn in_a_read_only_mailbox_everything_that_changes_is_refused_with_a_reference() 
     let records = proxy.stop();
     for (command, reference) in references {
         let (sid, ordinal) = reference.rsplit_once('-').expect("a session and an ordinal");
-        let found = records.iter().find(|record| record["sid"] == sid && record["cmd"].as_u64() == ordinal.parse().ok());
+        let found =
+            records.iter().find(|record| record["sid"] == sid && record["cmd"].as_u64() == ordinal.parse().ok());
         let found = found.unwrap_or_else(|| panic!("{command}: {reference} is not in the log"));
         assert_eq!(found["stage"], "refused", "{command}: {found}");
         assert_eq!(found["policy"]["verdict"], "refused", "{command}: {found}");

@@ -28,11 +28,11 @@ fn a_reload_reaches_sessions_that_are_open() {
     assert!(reader.response().is_some_and(|line| line.starts_with(b"+")));
     reload(&mut proxy, HIDE, "ok", 3.0);
     // The mailbox that is now hidden ends its session, in IDLE too.
-    let heard = reader.until_the_end();
+    let heard = reader.rest();
     assert!(heard.iter().any(|line| line.starts_with("* BYE")), "{heard:?}");
     assert!(!heard.iter().any(|line| line.starts_with(&format!("{tag} OK"))), "{heard:?}");
     // So does a session in which nothing could be hidden before: it begins anew, under the rules that hold now.
-    assert!(ann.until_the_end().iter().any(|line| line.starts_with("* BYE")));
+    assert!(ann.rest().iter().any(|line| line.starts_with("* BYE")));
     let mut ann = proxy.login("ann");
     let names = ann.run("LIST \"\" *").ok().names();
     assert!(!names.iter().any(|name| name.starts_with("Projects")), "{names:?}");
@@ -70,7 +70,7 @@ fn sigterm_says_bye_to_everybody_and_ends_with_a_whole_log() {
     let mut before_login = Client::tls(proxy.imaps(), &proxy.ca());
     proxy.process().signal(Signal::TERM);
     for (who, client) in [("in IDLE", &mut idle), ("selected", &mut selected), ("before login", &mut before_login)] {
-        let heard = client.until_the_end();
+        let heard = client.rest();
         assert!(heard.iter().any(|line| line.starts_with("* BYE")), "{who}: {heard:?}");
     }
     let records = proxy.ended_well();
