@@ -127,13 +127,7 @@ fn session() -> Session {
         rules: Arc::new(RuleSet::empty()),
         default_domain: None,
         upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
-        limits: Limits {
-            pre_auth_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(1860),
-            upstream_timeout: Duration::from_secs(60),
-            max_line: 65536,
-            max_literal: 64 << 20,
-        },
+        limits: Limits::default(),
         clock: Arc::new(Clock::new(now, jiff::Timestamp::UNIX_EPOCH)),
         stopwatch: Instant::now,
     };

@@ -40,6 +40,19 @@ pub struct Limits {
     pub max_literal: u64,
 }
 
+impl Default for Limits {
+    /// As the configuration has them by default.
+    fn default() -> Self {
+        Self {
+            pre_auth_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(31 * 60),
+            upstream_timeout: Duration::from_secs(60),
+            max_line: 64 * 1024,
+            max_literal: 64 * 1024 * 1024,
+        }
+    }
+}
+
 /// Is this user served?
 pub type UserTest = Box<dyn Fn(&str) -> bool + Send + Sync>;
 

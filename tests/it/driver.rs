@@ -48,19 +48,9 @@ impl Default for Setting {
             starttls_upstream: false,
             rules: Arc::new(RuleSet::empty()),
             default_domain: None,
-            limits: limits(),
+            limits: Limits::default(),
             tag_prefix: "t",
         }
-    }
-}
-
-pub fn limits() -> Limits {
-    Limits {
-        pre_auth_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(31 * 60),
-        upstream_timeout: Duration::from_secs(60),
-        max_line: 64 * 1024,
-        max_literal: 64 * 1024 * 1024,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use imapwarden::policy::{LoadContext, RuleFile, RuleSet};
 use imapwarden::session::{Clock, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
@@ -88,13 +88,7 @@ const PREFIX: &str = "q7w8e9r0t1y2u";
 impl Play {
     fn new(rules: RuleSet) -> Self {
         let now = Instant::now();
-        let limits = Limits {
-            pre_auth_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(1860),
-            upstream_timeout: Duration::from_secs(60),
-            max_line: 8192,
-            max_literal: 65536,
-        };
+        let limits = Limits { max_line: 8192, max_literal: 65536, ..Limits::default() };
         let shared = Shared {
             rules: Arc::new(rules),
             default_domain: None,
