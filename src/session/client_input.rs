@@ -92,10 +92,11 @@ impl Session {
                 taken > 0
             }
             ClientMode::Discard { left, .. } => {
+                let empty = *left == 0;
                 let take = usize::try_from(*left).unwrap_or(usize::MAX).min(self.inbox.len());
                 self.inbox.drain(..take);
                 self.discarded(take as u64);
-                take > 0
+                take > 0 || empty
             }
             ClientMode::DiscardLine(_) => self.discard_line(now),
             ClientMode::Idle => self.step_line(now, |this, line, now| this.on_idle_line(line, now)),
