@@ -11,6 +11,8 @@ mod demo_server;
 mod deploy;
 /// Broken configurations and rules beside the exact text that `check` prints.
 mod diagnostics;
+/// Every command in README.md, run; every rule in the documents, loaded.
+mod documents;
 /// One session, driven without a socket: what it wants done, in strings.
 mod driver;
 /// What the fuzz targets check, over random bytes and every crash that was found.

@@ -18,8 +18,8 @@ mod client;
 mod dovecot;
 mod front;
 mod mail;
-mod place;
-mod proxy;
+pub mod place;
+pub mod proxy;
 mod script;
 
 mod broken;
