@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use crate::real::place::{Place, Process, Signal, free_address, output, tool, until};
 use crate::real::proxy::{PROGRAM, get};
@@ -55,6 +55,41 @@ fn the_commands_of_the_demo_show_what_the_readme_says() {
     assert!(!demo.shell(change).status.success());
     let said = demo.shell(&format!("{change} --verbose"));
     assert!(String::from_utf8_lossy(&said.stderr).contains("NO [NOPERM] not permitted (ref "), "{said:?}");
+    demo.stop();
+}
+
+#[test]
+fn every_step_of_the_demo_can_be_copied() {
+    let demo = Demo::start();
+    let said = until("all of it is printed", || {
+        fs::read_to_string(demo.place.path("demo.log")).ok().filter(|said| said.contains("Ctrl-C ends"))
+    });
+    let steps = steps(&said);
+    assert!(steps.len() > 12, "{said}");
+    let mut seen = String::new();
+    for step in &steps {
+        let (command, input) = without_a_person(step);
+        let done = demo.shell_with(&command, input);
+        let heard = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{command}: {}\n{heard}", done.status);
+        seen.push_str(&heard);
+    }
+    for wanted in [
+        "NO [NONEXISTENT]",                // Finance by name
+        "NO [NOPERM] not permitted (ref ", // the archive is not changed
+        "+ idling",                        // new mail is pushed
+        "imapwarden_commands_total",       // metrics
+        "\"type\":\"message.read\"",       // the audit log
+    ] {
+        assert!(seen.contains(wanted), "{wanted} is nowhere in\n{seen}");
+    }
+    let mbsync = steps.iter().find(|step| step.contains("mbsync -c")).expect("a step with mbsync");
+    let (_, again) = mbsync.rsplit_once('\n').expect("its last line");
+    let before = demo.files();
+    assert!(demo.shell(again).status.success());
+    assert_eq!(demo.files(), before, "the second run of mbsync");
+    assert!(before.len() > 50, "{before:?}");
+    assert!(!before.iter().any(|file| file.contains("Finance")), "{before:?}");
     demo.stop();
 }
 
@@ -112,6 +147,35 @@ fn every_link_in_the_documents_leads_somewhere() {
     assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
 }
 
+/// What the demo printed to be copied: what stands behind the title of each step.
+fn steps(said: &str) -> Vec<String> {
+    let mut steps: Vec<String> = Vec::new();
+    let is_title = |line: &str| line.split_once(". ").is_some_and(|(number, _)| number.parse::<u8>().is_ok());
+    for line in said.lines().take_while(|line| !line.starts_with("Ctrl-C")) {
+        match steps.last_mut() {
+            _ if is_title(line) => steps.push(String::new()),
+            Some(step) => *step += &format!("{line}\n"),
+            None => {}
+        }
+    }
+    steps.into_iter().map(|step| step.trim().to_owned()).collect()
+}
+
+/// The same step where nobody sits before the terminal: less patience, and what would be typed.
+fn without_a_person(step: &str) -> (String, &'static str) {
+    match step {
+        _ if step.contains("sleep 600") => (step.replace("sleep 600", r"sleep 1; printf 'DONE\r\nd LOGOUT\r\n'"), ""),
+        _ if step.starts_with("neomutt") => (format!("TERM=xterm script -qec {} /dev/null", in_quotes(step)), ""),
+        _ if step.starts_with("openssl") => (step.to_owned(), "a LOGIN demo demo\nb LIST \"\" *\nc LOGOUT\n"),
+        _ => (step.to_owned(), ""),
+    }
+}
+
+/// A word for the shell; neomutt is told to leave.
+fn in_quotes(step: &str) -> String {
+    format!("'{}'", format!("{step} -e 'set quit=yes' -e 'push <quit>'").replace('\'', "'\\''"))
+}
+
 /// Commands of a document, without what is said of them.
 fn commands(document: &str) -> BTreeSet<String> {
     let lines = blocks(document, "console").flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>());
@@ -159,7 +223,22 @@ impl Demo {
         let here = DEMO_PORTS.iter().fold(command.to_owned(), |command, port| {
             command.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{}", port + self.offset))
         });
-        output(tool("sh").arg("-c").arg(here).current_dir(self.place.path("")))
+        self.shell_with(&here, "")
+    }
+
+    /// A command as it is, and what is typed.
+    fn shell_with(&self, command: &str, input: &str) -> Output {
+        let input = fs::File::open(self.place.write("input", input)).expect("the input");
+        output(tool("sh").arg("-c").arg(command).current_dir(self.place.path("")).stdin(Stdio::from(input)))
+    }
+
+    /// What mbsync has brought, each as path and size.
+    fn files(&self) -> BTreeSet<String> {
+        let listed = self.shell_with(
+            "find demo-mail -type f -path '*/cur/*' -printf '%p %s\\n' -o -type f -path '*/new/*' -printf '%p %s\\n'",
+            "",
+        );
+        String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
     }
 
     fn stop(mut self) {
