@@ -153,15 +153,18 @@ impl Drop for Process {
         if self.ended() {
             return;
         }
-        let _ = rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !self.ended() {
-            if Instant::now() > deadline {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                return;
+        // Whoever drains at the first TERM stops at the next.
+        for _ in 0..40 {
+            let _ = rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM);
+            let deadline = Instant::now() + Duration::from_millis(250);
+            while Instant::now() < deadline {
+                if self.ended() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(5));
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

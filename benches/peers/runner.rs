@@ -8,10 +8,13 @@
 //! measured moments apart. A peer that fails is left out of what remains of that work load, and the report says so.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::descriptors::Descriptors;
 use crate::load::tls;
@@ -38,7 +41,7 @@ pub fn main(options: &Options) -> ExitCode {
         return ExitCode::from(2);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    match tokio::task::LocalSet::new().block_on(&runtime, run(options, &works)) {
+    match tokio::task::LocalSet::new().block_on(&runtime, until_stopped(run(options, &works))) {
         Ok(report) => {
             print!("{}", report.render(options.markdown));
             if report.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -47,6 +50,16 @@ pub fn main(options: &Options) -> ExitCode {
             eprintln!("peers: {e}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What it has started ends with the run, however that ends.
+async fn until_stopped(run: impl Future<Output = io::Result<Report>>) -> io::Result<Report> {
+    let mut term = signal(SignalKind::terminate())?;
+    tokio::select! {
+        report = run => report,
+        _ = tokio::signal::ctrl_c() => Err(io::Error::from(io::ErrorKind::Interrupted)),
+        _ = term.recv() => Err(io::Error::from(io::ErrorKind::Interrupted)),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   root ─┬─ worker ─┬─ thread     CPU: schedstat of every thread, in nanoseconds
-//!         └─ worker  └─ thread     memory: Pss of every process, shared pages in shares
+//!         └─ worker  └─ thread     memory: Pss of every process
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,10 @@ impl Cpu {
     }
 }
 
-/// Memory of a process and its descendants, in KiB.
+/// Memory of a process and its descendants, in KiB; shared pages in shares.
+///
+/// Without pages of files: sessions take none, and what a program's share of a library is changes with every program
+/// that starts or ends.
 pub fn pss(root: u32) -> io::Result<u64> {
     let mut sum = 0;
     for process in tree(root)? {
@@ -61,8 +64,10 @@ pub fn pss(root: u32) -> io::Result<u64> {
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound) || e.raw_os_error() == Some(3) => continue,
             Err(e) => return Err(io::Error::new(e.kind(), format!("{path}: {e}"))),
         };
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or("0 kB");
-        sum += line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0);
+        let kib = |line: &str| line.trim().trim_end_matches(" kB").parse::<u64>().ok();
+        let counts = ["Pss_Anon:", "Pss_Shmem:"];
+        let lines = text.lines().filter_map(|line| counts.iter().find_map(|name| line.strip_prefix(name)));
+        sum += lines.filter_map(kib).sum::<u64>();
     }
     Ok(sum)
 }

@@ -83,7 +83,9 @@ fn selected(name: &[u8], arguments: &[u8], canned: &'static Canned, out: &mut Ou
             }
         }
         b"SEARCH" => {
-            out.canned(&canned.search);
+            // Anything but all, like what is deleted: none.
+            let all = memchr::memmem::find(arguments, b"ALL").is_some();
+            out.canned(if all { &canned.search } else { b"* SEARCH\r\n" });
             "OK Search completed (0.001 + 0.000 secs)."
         }
         b"APPEND" => "OK [APPENDUID 1437056785 10001] Append completed (0.001 + 0.000 secs).",
