@@ -1,16 +1,14 @@
-//! imapwarden as it comes: audit log at its default durability, metrics, and (or not) 100 rules.
+//! imapwarden as it comes: audit log at its default durability, metrics; with 100 rules or none.
 
-use std::fmt::Write as _;
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
 
-use super::Doors;
-use crate::place::{self, Place, Process};
+use super::{Doors, Kind, Plan};
+use crate::place::{self, Process};
 
 /// Starts it.
-pub fn start(program: &Path, place: &Place, doors: &Doors, backend: SocketAddr, rules: bool) -> io::Result<Process> {
-    let folder = if rules { "imapwarden" } else { "imapwarden-no-rules" };
+pub fn start(kind: Kind, plan: &Plan<'_>, doors: &Doors) -> io::Result<Process> {
+    let (folder, place, backend) = (kind.argument(), plan.place, plan.upstream.plain);
+    let rules = rules(kind);
     let text = format!(
         "[[listener]]\n\
          name = \"imap\"\n\
@@ -45,39 +43,42 @@ pub fn start(program: &Path, place: &Place, doors: &Doors, backend: SocketAddr, 
         plain = doors.plain,
         tls = doors.tls,
         root = place.root(),
-        files = if rules { "\"rules.toml\"" } else { "" },
+        files = if rules.is_empty() { "" } else { "\"rules.toml\"" },
         admin = place::free_address()?,
     );
     let file = place.write(&format!("{folder}/imapwarden.toml"), text)?;
-    place.write(&format!("{folder}/rules.toml"), hundred_rules())?;
+    place.write(&format!("{folder}/rules.toml"), rules)?;
     let log = place.path(&format!("{folder}/log"));
-    Process::start(program, &["run", "--config", &file.display().to_string()], log)
+    Process::start(plan.imapwarden, &["run", "--config", &file.display().to_string()], log)
 }
 
-/// Rules as a company has them. Some are about everybody, the users here among them; what they take is not asked for.
-fn hundred_rules() -> String {
-    let mut text = String::new();
-    for at in 0..90 {
-        let effect = match at % 3 {
-            0 => "hide = true",
-            1 => "rights = \"read-only\"",
-            _ => "rights = \"lrs\"",
-        };
-        write!(
-            text,
-            "[[rule]]\nid = \"department-{at}\"\n\
-             when = {{ user = [\"*@department{at}.example\", \"head{at}@example.org\"] }}\n\
-             mailbox = [\"Finance/{at}/**\", \"Customers/Secret {at}\"]\n{effect}\n\n"
-        )
-        .expect("a string takes all");
+/// Rules as a company has them: a hundred, or none.
+fn rules(kind: Kind) -> String {
+    match kind {
+        Kind::Imapwarden => (0..90).map(about_others).chain((0..10).map(about_everybody)).collect(),
+        Kind::ImapwardenOthers => (0..100).map(about_others).collect(),
+        _ => String::new(),
     }
-    for at in 0..10 {
-        write!(
-            text,
-            "[[rule]]\nid = \"everybody-{at}\"\nmailbox = [\"Archive/{year}/**\", \"Retention/{at}\"]\nrights = \"read-only\"\n\n",
-            year = 2005 + at
-        )
-        .expect("a string takes all");
-    }
-    text
+}
+
+/// A department's, and none of the users here is in it.
+fn about_others(at: usize) -> String {
+    let effect = match at % 3 {
+        0 => "hide = true",
+        1 => "rights = \"read-only\"",
+        _ => "rights = \"lrs\"",
+    };
+    format!(
+        "[[rule]]\nid = \"department-{at}\"\n\
+         when = {{ user = [\"*@department{at}.example\", \"head{at}@example.org\"] }}\n\
+         mailbox = [\"Finance/{at}/**\", \"Customers/Secret {at}\"]\n{effect}\n\n"
+    )
+}
+
+/// Everybody's, the users here among them; what it takes they do not ask for, and it hides nothing.
+fn about_everybody(at: usize) -> String {
+    let year = 2005 + at;
+    format!(
+        "[[rule]]\nid = \"everybody-{at}\"\nmailbox = [\"Archive/{year}/**\", \"Retention/{at}\"]\nrights = \"read-only\"\n\n"
+    )
 }

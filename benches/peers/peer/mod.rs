@@ -30,6 +30,8 @@ pub enum Kind {
     Direct,
     /// imapwarden with 100 rules, audit log and metrics
     Imapwarden,
+    /// The same, with 100 rules of which each is about somebody else
+    ImapwardenOthers,
     /// The same without a rule
     ImapwardenNoRules,
     /// nginx's mail proxy, auth_http answered by nginx itself
@@ -46,6 +48,7 @@ impl Kind {
         match self {
             Self::Direct => "backend, directly",
             Self::Imapwarden => "imapwarden",
+            Self::ImapwardenOthers => "imapwarden, others' rules",
             Self::ImapwardenNoRules => "imapwarden, no rules",
             Self::Nginx => "nginx mail",
             Self::Haproxy => "HAProxy TCP",
@@ -61,7 +64,7 @@ impl Kind {
     /// The program, and the Debian packages that it comes in.
     fn packages(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Direct | Self::Imapwarden | Self::ImapwardenNoRules => None,
+            Self::Direct | Self::Imapwarden | Self::ImapwardenOthers | Self::ImapwardenNoRules => None,
             Self::Nginx => Some(("nginx", "nginx libnginx-mod-mail")),
             Self::Haproxy => Some(("haproxy", "haproxy")),
             Self::Dovecot => Some(("dovecot", "dovecot-imapd")),
@@ -79,7 +82,9 @@ impl Kind {
     pub fn version(self, imapwarden: &Path) -> String {
         let (program, flag) = match self {
             Self::Direct => return "canned answers, one thread".to_owned(),
-            Self::Imapwarden | Self::ImapwardenNoRules => (Some(imapwarden.to_owned()), "--version"),
+            Self::Imapwarden | Self::ImapwardenOthers | Self::ImapwardenNoRules => {
+                (Some(imapwarden.to_owned()), "--version")
+            }
             Self::Nginx => (place::program("nginx"), "-v"),
             Self::Haproxy => (place::program("haproxy"), "-v"),
             Self::Dovecot => (place::program("dovecot"), "--version"),
@@ -125,8 +130,9 @@ impl Peer {
         let place = plan.place;
         let process = match kind {
             Kind::Direct => None,
-            Kind::Imapwarden => Some(imapwarden::start(plan.imapwarden, place, &doors, upstream.plain, true)?),
-            Kind::ImapwardenNoRules => Some(imapwarden::start(plan.imapwarden, place, &doors, upstream.plain, false)?),
+            Kind::Imapwarden | Kind::ImapwardenOthers | Kind::ImapwardenNoRules => {
+                Some(imapwarden::start(kind, plan, &doors)?)
+            }
             Kind::Nginx => Some(nginx::start(place, &doors, upstream.plain)?),
             Kind::Haproxy => Some(haproxy::start(place, &doors, upstream.plain)?),
             Kind::Dovecot => Some(dovecot::start(place, &doors, upstream.plain)?),
