@@ -172,6 +172,10 @@ impl Session {
             let text = "[TOOBIG] message too large";
             return self.refuse_literal(tag, &Answer::Refused { text }, *literal, more, now);
         }
+        if self.audit_failing {
+            self.note(Note::RefusedForAudit);
+            return self.refuse_literal(tag, &Answer::Unavailable, *literal, more, now);
+        }
         let Some(resolved) = self.resolve(&append.mailbox) else {
             return self.refuse_literal(tag, &Answer::TryCreate, *literal, more, now);
         };
@@ -230,10 +234,6 @@ impl Session {
                 return self.refuse_literal(tag, &answer, *literal, more, now);
             }
         };
-        if self.audit_failing {
-            self.note(Note::RefusedForAudit);
-            return self.refuse_literal(tag, &Answer::Unavailable, *literal, more, now);
-        }
         let form = append.messages.last().map_or(MessageForm::Plain, |head| head.form);
         let stream = Stream { serial: 0, left: literal.size, sync: literal.sync, form, several, refused: false };
         self.send_append(frame, append, permit, resolved.octets, held, stream, now);

@@ -51,7 +51,12 @@ impl Session {
             && self.gate.is_none()
             && self.in_flight.oldest_waiting().is_none()
             && self.pause.is_none();
-        let waits_for_client = !matches!(self.mode, ClientMode::Command | ClientMode::Over);
+        let waits_for_client = match self.mode {
+            ClientMode::Command | ClientMode::Over => false,
+            // What the upstream has not asked for yet may have come already.
+            ClientMode::AwaitStream(_) | ClientMode::Stream(_) => self.inbox.is_empty(),
+            _ => true,
+        };
         if self.client_done && !self.closing && (answered || waits_for_client) {
             self.end(CloseReason::ClientClosed, None, now);
         }

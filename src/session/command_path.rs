@@ -156,6 +156,9 @@ impl Session {
 
     fn on_id(&mut self, command: &Command<'_>, now: Instant) {
         let Args::Id(fields) = &command.args else { return };
+        if self.audit_failing {
+            return self.answer(command.tag.text.as_bytes(), &Answer::Unavailable);
+        }
         let fields = fields.as_deref().unwrap_or_default();
         let of = |wanted: &str| -> Option<Box<str>> {
             let field = fields.iter().find(|field| field.name.is(wanted))?;
@@ -300,7 +303,11 @@ impl Session {
 
     /// Records a refusal and answers it. A SELECT that is refused leaves nothing selected (RFC 9051 §6.3.2).
     pub(super) fn refuse_held(&mut self, held: Held, answer: &Answer) {
-        if held.judged.verdict.is_some() || !held.judged.shadow.is_empty() {
+        let unrecorded = self.audit_failing && *answer != Answer::Unavailable;
+        let answer = if unrecorded { &Answer::Unavailable } else { answer };
+        if unrecorded {
+            self.note(super::event::Note::RefusedForAudit);
+        } else if held.judged.verdict.is_some() || !held.judged.shadow.is_empty() {
             self.record_refused(&held, answer);
         } else {
             self.count_command(held.verb, held.kind, NoteStatus::Unavailable, None);
