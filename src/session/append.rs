@@ -80,8 +80,10 @@ impl Session {
         out.push(b' ');
     }
 
-    /// Sends a command whose literals, if it has any, stand in it: as they are where the upstream takes them unasked, else
-    /// one by one as it asks (RFC 7888).
+    /// Sends a command whose literals, if it has any, stand in it: one by one, as the upstream asks for them.
+    ///
+    /// Never unasked (`{n+}`), whatever it offers: Dovecot reads the octets of a literal that it has not asked for as
+    /// commands where it refuses the line before them (an unknown command, a bad flag), and so they would run unjudged.
     pub(super) fn send_with_literals(&mut self, serial: u32, line: &[u8]) {
         self.write_own_tag(serial);
         let mut stops = SmallVec::<[usize; 2]>::new();
@@ -90,12 +92,9 @@ impl Session {
         let mut begin = 0;
         while let crate::wire::frame::Framed::Literal { end, literal } = framer.next(line, usize::MAX) {
             let brace = line.get(..end).and_then(|line| memchr::memrchr(b'{', line)).unwrap_or(end);
-            let unasked = self.leg.capabilities.takes_unasked(literal.size);
             out.extend_from_slice(line.get(begin..brace).unwrap_or_default());
-            out.extend_from_slice(format!("{{{}{}}}\r\n", literal.size, if unasked { "+" } else { "" }).as_bytes());
-            if !unasked {
-                stops.push(out.len());
-            }
+            out.extend_from_slice(format!("{{{}}}\r\n", literal.size).as_bytes());
+            stops.push(out.len());
             begin = end;
             framer.skip(usize::try_from(literal.size).unwrap_or(usize::MAX));
         }
@@ -254,7 +253,7 @@ impl Session {
         let mut patch = Patch::new(frame);
         if let (true, Some(octets)) = (self.filtered(), octets) {
             let mut text = Vec::new();
-            crate::wire::encode::string(&mut text, &octets, self.utf8_mode(), self.leg.capabilities.literal_plus);
+            crate::wire::encode::string(&mut text, &octets, self.utf8_mode(), false);
             patch.replace(append.mailbox.span(), text);
         }
         for list in append.messages.iter().filter_map(|head| head.flags.as_ref()).filter(|_| narrowing.drops_flags()) {
@@ -281,14 +280,14 @@ impl Session {
         self.announce(line, stream);
     }
 
-    /// Sends a line that ends in an announcement, and sees to who waits for whom.
+    /// Sends a line that ends in an announcement. Not an octet of the message goes up before it is asked for: see
+    /// [`Session::send_with_literals`].
     fn announce(&mut self, line: &[u8], stream: Stream) {
-        let unasked = self.leg.capabilities.takes_unasked(stream.left) && !stream.sync;
         let brace = memchr::memrchr(b'{', line).unwrap_or(line.len());
         let out = self.out.upstream();
         out.extend_from_slice(line.get(..brace).unwrap_or_default());
-        out.extend_from_slice(format!("{{{}{}}}\r\n", stream.left, if unasked { "+" } else { "" }).as_bytes());
-        self.mode = if unasked { self.streaming(stream) } else { ClientMode::AwaitStream(stream) };
+        out.extend_from_slice(format!("{{{}}}\r\n", stream.left).as_bytes());
+        self.mode = ClientMode::AwaitStream(stream);
     }
 
     fn streaming(&mut self, stream: Stream) -> ClientMode {

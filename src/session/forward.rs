@@ -50,7 +50,7 @@ impl Session {
             // In filtered scope only the upstream's own spelling goes up (surface R2).
             if let (true, Some(octets)) = (self.filtered(), octets) {
                 let mut text = Vec::new();
-                crate::wire::encode::string(&mut text, octets, self.utf8_mode(), self.leg.capabilities.literal_plus);
+                crate::wire::encode::string(&mut text, octets, self.utf8_mode(), false);
                 patch.replace(arg.span(), text);
             }
         }

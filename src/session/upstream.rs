@@ -37,10 +37,6 @@ pub(super) enum LegPhase {
 pub(super) struct Capabilities {
     /// Has a list been seen since the connection, TLS or login last changed it?
     pub known: bool,
-    /// `LITERAL+` (RFC 7888): no literal needs to be asked for.
-    pub literal_plus: bool,
-    /// `LITERAL-`: none of up to 4096 octets.
-    pub literal_minus: bool,
     /// `SASL-IR` (RFC 4959)
     pub sasl_ir: bool,
     /// `AUTH=PLAIN`
@@ -63,8 +59,6 @@ impl Capabilities {
         let mut capabilities = Self { known: true, ..Self::default() };
         for name in list {
             let field = match name.to_ascii_uppercase().as_slice() {
-                b"LITERAL+" => &mut capabilities.literal_plus,
-                b"LITERAL-" => &mut capabilities.literal_minus,
                 b"SASL-IR" => &mut capabilities.sasl_ir,
                 b"AUTH=PLAIN" => &mut capabilities.auth_plain,
                 b"STARTTLS" => &mut capabilities.starttls,
@@ -77,11 +71,6 @@ impl Capabilities {
             *field = true;
         }
         capabilities
-    }
-
-    /// May a literal of this size go up without being asked for?
-    pub fn takes_unasked(&self, size: u64) -> bool {
-        self.literal_plus || (self.literal_minus && size <= 4096)
     }
 }
 
