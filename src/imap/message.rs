@@ -67,10 +67,16 @@ impl UidSet {
 
     /// Adds one; at the end, as UIDs arrive, that is O(1). `false` if it was there.
     pub fn insert(&mut self, uid: Uid) -> bool {
-        if self.contains(uid) {
-            return false;
+        match self.runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(uid.get()) => *last = uid.get(),
+            Some((_, last)) if uid.get() <= *last => {
+                if self.contains(uid) {
+                    return false;
+                }
+                self.insert_run(uid, uid);
+            }
+            _ => self.runs.push((uid.get(), uid.get())),
         }
-        self.insert_run(uid, uid);
         true
     }
 

@@ -139,10 +139,7 @@ impl Session {
         let unknown = asked.is_none();
         Reads {
             wants: fetch.class(),
-            wants_flags: fetch
-                .items
-                .iter()
-                .any(|item| matches!(item.kind, FetchKind::Flags | FetchKind::All | FetchKind::Fast | FetchKind::Full)),
+            wants_flags: wants_flags(fetch),
             slice: fetch.items.iter().filter_map(|item| partial_of(&item.kind)).max(),
             asked,
             ask: (unknown && (!says_uid || fetch.class() >= ReadClass::Preview))
@@ -150,6 +147,13 @@ impl Session {
             ..Reads::default()
         }
     }
+}
+
+/// Would a response that tells flags and no more be an answer, and not news?
+fn wants_flags(fetch: &crate::wire::command::Fetch<'_>) -> bool {
+    let mut kinds = fetch.items.iter().map(|item| &item.kind);
+    kinds.clone().any(|kind| matches!(kind, FetchKind::Flags | FetchKind::All | FetchKind::Fast | FetchKind::Full))
+        || kinds.all(|kind| matches!(kind, FetchKind::Uid | FetchKind::ModSeq))
 }
 
 /// Octets of a slice that is asked for.

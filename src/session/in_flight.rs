@@ -141,6 +141,10 @@ impl InFlight {
         self.entries.iter()
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut()
+    }
+
     /// Gives memory back when nothing is under way.
     pub fn relax(&mut self) {
         if self.entries.is_empty() {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 mod append;
 mod auth;
+mod by_the_thousand;
 mod capability;
 mod client_input;
 mod command_path;

@@ -132,6 +132,10 @@ impl Session {
         self.resolve(arg).is_some_and(|resolved| !self.exists(&resolved))
     }
 
+    pub(super) fn knows_delimiter(&self) -> bool {
+        self.names.delimiter.is_some()
+    }
+
     /// Names are recorded with "/" between levels: what LIST says of the delimiter is remembered.
     pub(super) fn learn_delimiter(&mut self, line: &[u8], rest: usize) {
         if self.names.delimiter.is_none() {

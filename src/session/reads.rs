@@ -11,8 +11,10 @@ use std::ops::Range;
 
 use crate::imap::message::{Uid, UidSet};
 use crate::wire::fetch::{FetchEvent, FetchScan, Item, ItemKind};
+use crate::wire::fetch_line::FetchLine;
 
 use super::event::{ReadClass, ReadMessage, ReadSet};
+use super::by_the_thousand::uid_of;
 use super::seq_uids::SeqUids;
 
 /// Most messages in one record; a FETCH that read more is recorded in several.
@@ -112,6 +114,20 @@ impl Coverage {
 }
 
 impl Reads {
+    /// A whole response in one line. `false`: its items have other names for the client, and must be changed.
+    pub fn add_line(&mut self, seq: u32, line: &FetchLine) -> bool {
+        if !self.renames.is_empty() {
+            return false;
+        }
+        if !line.more_than_flags && !self.wants_flags {
+            return true; // news of flags is no read
+        }
+        let uid = line.uid.and_then(uid_of).or_else(|| self.uids.get(seq));
+        let class = if line.structure { &mut self.envelope } else { &mut self.listed };
+        class.add(uid);
+        true
+    }
+
     /// A FETCH response begins: its number, and its text behind the word FETCH.
     pub fn begin(&mut self, seq: u64, uid_is_number: bool, text: &[u8], literal: Option<u64>) {
         self.now = Current { open: true, seq, only_flags: true, ..Current::default() };

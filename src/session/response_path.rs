@@ -98,9 +98,10 @@ impl Session {
         self.reading.held = held;
     }
 
-    /// Reads what is whole; says how many bytes that was.
+    /// Reads what is whole; says how many bytes that was. Lines that need no thought are handed on together.
     fn read_from(&mut self, bytes: &[u8], now: Instant) -> usize {
         let mut at = 0;
+        let mut passed = 0;
         while !self.closing {
             let rest = bytes.get(at..).unwrap_or_default();
             if rest.is_empty() {
@@ -110,13 +111,17 @@ impl Session {
                 let take = usize::try_from(self.reading.literal).unwrap_or(usize::MAX).min(rest.len());
                 self.on_literal_octets(rest.get(..take).unwrap_or_default());
                 at = at.saturating_add(take);
+                passed = at;
                 continue;
             }
             let from = self.reading.searched.min(rest.len());
             let Some(found) = memchr::memchr(b'\n', rest.get(from..).unwrap_or_default()) else {
+                self.hand_on(bytes.get(passed..at));
+                passed = at;
                 self.reading.searched = rest.len();
                 if self.pass_piece(rest, now) {
                     at = bytes.len();
+                    passed = at;
                     self.reading.searched = 0;
                 }
                 break;
@@ -124,10 +129,23 @@ impl Session {
             self.reading.searched = 0;
             let end = from.saturating_add(found).saturating_add(1);
             let line = rest.get(..end).unwrap_or_default();
+            if !self.reading.inside && !self.reading.long && self.passes_at_once(line) {
+                at = at.saturating_add(end);
+                continue;
+            }
+            self.hand_on(bytes.get(passed..at));
             at = at.saturating_add(end);
+            passed = at;
             self.on_line(line, at < bytes.len(), now);
         }
+        self.hand_on(bytes.get(passed..at));
         at
+    }
+
+    fn hand_on(&mut self, bytes: Option<&[u8]>) {
+        if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty() && !self.closing) {
+            self.out.client().extend_from_slice(bytes);
+        }
     }
 
     /// A line that has grown long without an end passes in pieces where nothing in it needs to be seen whole.

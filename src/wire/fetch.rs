@@ -18,11 +18,11 @@ use super::response::number;
 pub enum ItemKind {
     /// `UID`
     Uid,
-    /// `FLAGS`
+    /// `FLAGS`, and `MODSEQ`, which comes with their changes
     Flags,
     /// `RFC822.SIZE`
     Size,
-    /// `INTERNALDATE`, `MODSEQ`, `EMAILID`, `THREADID`, `SAVEDATE`, `BINARY.SIZE[…]`: numbers and dates about a message.
+    /// `INTERNALDATE`, `EMAILID`, `THREADID`, `SAVEDATE`, `BINARY.SIZE[…]`: numbers and dates about a message.
     Listed,
     /// `ENVELOPE`, `BODY`, `BODYSTRUCTURE`
     Structure,
@@ -262,7 +262,7 @@ fn plain(word: &[u8]) -> ItemKind {
     match word.first().map(u8::to_ascii_uppercase) {
         Some(b'U') if is("UID") => ItemKind::Uid,
         Some(b'F') if is("FLAGS") => ItemKind::Flags,
-        Some(b'M') if is("MODSEQ") => ItemKind::Listed,
+        Some(b'M') if is("MODSEQ") => ItemKind::Flags,
         Some(b'I') if is("INTERNALDATE") => ItemKind::Listed,
         Some(b'E') if is("ENVELOPE") => ItemKind::Structure,
         Some(b'E') if is("EMAILID") => ItemKind::Listed,
@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(one(" (BODY[TEXT] \"hello\" UID 1)\r\n"), "Text 5, uid 1");
         assert_eq!(one(" (BODY[HEADER.FIELDS (From To)] \"x\")\r\n"), "Header 1");
         assert_eq!(one(" (BODY[1.TEXT]<0> NIL)\r\n"), "Part nil");
-        assert_eq!(one(" (UID 7 MODSEQ (-1))\r\n"), "uid 7, Listed");
+        assert_eq!(one(" (UID 7 MODSEQ (-1))\r\n"), "uid 7, Flags");
         assert_eq!(one(" ()\r\n"), "");
         assert_eq!(one(" (XAOL 1 FLAGS ())\r\n"), "Unknown, Flags");
         assert_eq!(

@@ -4,6 +4,7 @@ pub mod command;
 pub mod encode;
 pub mod error;
 pub mod fetch;
+pub mod fetch_line;
 pub mod frame;
 pub mod list;
 pub mod mailbox;
