@@ -30,7 +30,7 @@ impl Session {
             credential: None,
             client_ip: Some(self.start.client_ip),
             listener: Some(Arc::clone(&self.start.listener)),
-            upstream: self.leg.info.as_ref().map(|info| Arc::clone(&info.name)),
+            upstream: named.then(|| Arc::clone(&self.subject.upstream)),
         });
     }
 

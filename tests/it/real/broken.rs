@@ -80,6 +80,8 @@ fn a_dovecot_that_ends_says_so_to_idle_sessions_and_the_next_login_is_unavailabl
     let mut next = Client::tls(proxy.imaps(), &proxy.ca());
     next.run("LOGIN ann canary-ann").no("[UNAVAILABLE]");
     assert_eq!(proxy.metric("imapwarden_upstream_up", &[("upstream", "main")]), 0.0);
+    let refused = [("upstream", "main"), ("reason", "refused")];
+    assert_eq!(proxy.metric("imapwarden_upstream_errors_total", &refused), 1.0);
     proxy.stop();
 }
 

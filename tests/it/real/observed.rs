@@ -45,6 +45,7 @@ fn metrics_count_what_was_done() {
     assert_eq!(of("connections_accepted_total", &[("listener", "imaps")]), 2.0);
     assert_eq!(of("tls_handshakes_total", &[("result", "ok")]), 2.0);
     assert_eq!(of("upstream_up", &[("upstream", "main")]), 1.0);
+    assert!(of("upstream_response_seconds_count", &[("upstream", "main")]) > 0.0);
     assert_eq!(of("filter_failures_total", &[]), 0.0);
     assert_eq!(of("audit_failing", &[]), 0.0);
     let records = proxy.records().len() as f64;

@@ -51,7 +51,7 @@ fn a_session_is_recorded_from_login_to_logout_with_uids_and_octets() {
     assert_eq!(open["data"]["tls"]["version"], "TLSv1.3", "{open}");
     let login = log.one("auth.success", |_| true);
     assert_eq!(
-        (&login["user"], &login["data"]["mech"], &login["data"]["upstream"]),
+        (&login["user"], &login["data"]["mech"], &login["upstream"]),
         (&json!("ann"), &json!("LOGIN"), &json!("main"))
     );
     assert_eq!(log.one("client.id", |_| true)["data"]["name"], "tests");

@@ -104,14 +104,13 @@ fn after_sigkill_under_load_the_log_is_whole_and_goes_on() {
     const CLIENTS: usize = 4;
     let (_dovecot, mut proxy) = with_rules(NOTHING);
     proxy.killed = true;
-    let (address, ca) = (proxy.imaps(), proxy.ca());
     let (over, got) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let (ca, over, got) = (ca.clone(), Arc::clone(&over), Arc::clone(&got));
+            let (over, got) = (Arc::clone(&over), Arc::clone(&got));
+            let mut client = proxy.login("ann");
+            client.run("SELECT INBOX").ok();
             std::thread::spawn(move || {
-                let mut client = Client::tls(address, &ca).login("ann");
-                client.run("SELECT INBOX").ok();
                 while !over.load(Ordering::Relaxed) {
                     client.say_if_heard(b"x UID FETCH 1:6 (BODY.PEEK[])\r\n");
                     while client.read_more() {
