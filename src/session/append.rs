@@ -16,13 +16,14 @@ use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use crate::imap::verb::Verb;
-use crate::policy::{FlagChange, FlagsWanted, Permit, Request, Role, Verdict};
+use crate::policy::{Permit, Request, Role, Verdict};
 use crate::wire::command::append::parse_append_continuation;
 use crate::wire::command::append::{AppendNext, MessageForm};
 use crate::wire::command::{AppendPrefix, Command, CommandPrefix, MessageLiteral};
 use crate::wire::frame::Announced;
 use crate::wire::patch::Patch;
 
+use super::asks::flags_appended;
 use super::effect::{Effect, Held, Judged, Own};
 use super::event::{FaultReason, MailboxRef, Note, Side, VerdictKind};
 use super::in_flight::Tag;
@@ -183,7 +184,7 @@ impl Session {
         if let (Some(_), Some(selected)) = (&append.replaced, self.state.selected()) {
             targets.push((Role::ReplaceFrom, self.target(&selected.target)));
         }
-        let request = Request::new(append.verb, &targets).flags(flags_of(append));
+        let request = Request::new(append.verb, &targets).flags(flags_appended(append));
         let request = Request { deleted_expunges: self.leg.deleted_expunges(), ..request };
         let begun = self.begin_timing();
         let verdict = self.bound.decide(&request, self.wall);
@@ -444,17 +445,4 @@ fn drops(narrowing: crate::policy::Narrowing, flag: &crate::imap::message::Flag)
         Flag::Deleted => narrowing.drop_deleted,
         _ => narrowing.drop_other,
     }
-}
-
-fn flags_of(append: &AppendPrefix<'_>) -> FlagsWanted {
-    use crate::imap::message::Flag;
-    let mut wanted = FlagsWanted { change: FlagChange::Add, ..FlagsWanted::NONE };
-    for arg in append.messages.iter().filter_map(|head| head.flags.as_ref()).flat_map(|list| &list.flags) {
-        match arg.flag {
-            Flag::Seen => wanted.seen = true,
-            Flag::Deleted => wanted.deleted = true,
-            _ => wanted.other = true,
-        }
-    }
-    wanted
 }

@@ -53,37 +53,12 @@ impl Session {
 
     /// May the client use this command at all here? What is not offered is unknown, advertised by the upstream or not.
     pub(super) fn knows_command(&self, verb: Verb) -> bool {
-        // Outlook asks for XLIST wherever it is (quirk C05); it is a LIST.
-        if verb == Verb::Xlist {
-            return true;
-        }
-        let Some(capability) = family(verb).or(verb.capability()) else { return true };
-        match class(capability.as_bytes()) {
-            // A rule that denies a command answers NO, not BAD.
-            Some(CapabilityClass::Local) => true,
-            // MYRIGHTS states rights, and is told with what is left of them (contract.md §6).
-            Some(CapabilityClass::PlainUnruled) if verb == Verb::MyRights => !self.filtered(),
-            Some(class) => class.offered(self.filtered(), self.bound.restricts()),
-            None => false,
-        }
+        super::asks::is_offered(verb, self.filtered(), self.bound.restricts())
     }
 
     /// May the client switch this on?
     pub(super) fn may_enable(&self, token: &str) -> bool {
         const KNOWN: [&str; 5] = ["CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "IMAP4rev2", "UIDONLY"];
         KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token)) && self.offers(token.as_bytes(), self.wall)
-    }
-}
-
-/// The capability that a command comes with, where that is not its own name.
-const fn family(verb: Verb) -> Option<&'static str> {
-    match verb {
-        Verb::SetAcl | Verb::DeleteAcl | Verb::GetAcl | Verb::ListRights | Verb::MyRights => Some("ACL"),
-        Verb::GetQuota | Verb::GetQuotaRoot => Some("QUOTA"),
-        Verb::GetMetadata | Verb::SetMetadata => Some("METADATA"),
-        Verb::CancelUpdate => Some("CONTEXT=SEARCH"),
-        // It comes with the name of an algorithm only.
-        Verb::Thread | Verb::UidThread => Some("THREAD=REFERENCES"),
-        _ => None,
     }
 }

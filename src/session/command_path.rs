@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::imap::verb::{CommandKind, Verb};
-use crate::policy::{Refusal, RefusalKind, Request, Role, Roles, Verdict};
+use crate::policy::{Refusal, RefusalKind, Request, Roles, Verdict};
 use crate::wire::command::{Args, Command};
 
+use super::asks::{absent_answer, flags_wanted, names_mailbox, role_of_named};
 use super::effect::{Effect, Held, Judged, Own};
 use super::event::{CloseReason, FaultReason, NoteStatus, Side, VerdictKind};
-use super::foresight::flags_wanted;
 use super::in_flight::{Entry, Tag};
 use super::refusal::{Answer, Bye};
 use super::{ClientMode, Session};
@@ -204,12 +204,8 @@ impl Session {
     fn on_judged_command(&mut self, command: &Command<'_>, now: Instant) {
         let mut names = Vec::new();
         for (role, arg) in command.mailboxes() {
-            use crate::wire::command::Role as Names;
-            if matches!(role, Names::ListReference | Names::ListPattern) {
+            if !names_mailbox(role, arg) {
                 continue;
-            }
-            if matches!(role, Names::MetadataRead | Names::MetadataChange) && arg.octets().is_empty() {
-                continue; // the server itself
             }
             match self.resolve(arg) {
                 Some(resolved) => names.push((role, arg, resolved)),
@@ -218,15 +214,14 @@ impl Session {
                     let mut held = self.held_of(command, Effect::Plain, now);
                     held.judged.verdict = Some(VerdictKind::Hidden);
                     self.note_verdict(&held.judged, None);
-                    return self.refuse_held(held, &Self::absent_for(role));
+                    return self.refuse_held(held, &absent_answer(role));
                 }
             }
         }
         let roles = Roles::of(command.verb);
         let mut targets = smallvec::SmallVec::<[_; 3]>::new();
         for (at, (_, _, resolved)) in names.iter().enumerate() {
-            let role = if at == 1 { roles.second.or(roles.named) } else { roles.named };
-            targets.push((role.unwrap_or(Role::Named), self.target(resolved)));
+            targets.push((role_of_named(roles, at), self.target(resolved)));
         }
         if let (Some(role), Some(selected)) = (roles.selected, self.state.selected()) {
             targets.push((role, self.target(&selected.target)));
@@ -238,7 +233,7 @@ impl Session {
         let took = self.timed(begun);
         drop(targets);
         let absent = names.iter().find(|(role, _, resolved)| must_exist(*role) && !self.exists(resolved));
-        let absent = absent.map(|(role, _, _)| Self::absent_for(*role));
+        let absent = absent.map(|(role, _, _)| absent_answer(*role));
         let unsubscribed = command.verb == Verb::Unsubscribe
             && self.filtered()
             && names.iter().any(|(_, _, resolved)| !self.is_subscribed(resolved) && !self.exists(resolved));
@@ -254,7 +249,7 @@ impl Session {
                 let role = names.first().map_or(crate::wire::command::Role::Open, |(role, _, _)| *role);
                 held.judged = Judged { verdict: Some(VerdictKind::Hidden), by, shadow };
                 self.note_verdict(&held.judged, took);
-                self.refuse_held(held, &Self::absent_for(role));
+                self.refuse_held(held, &absent_answer(role));
             }
             _ if absent.is_some() => {
                 held.judged.verdict = Some(VerdictKind::Hidden);
@@ -271,15 +266,6 @@ impl Session {
                 let octets = names.iter().map(|(_, arg, resolved)| (*arg, resolved.octets.clone())).collect::<Vec<_>>();
                 self.forward(command, permit, held, &octets, took, now);
             }
-        }
-    }
-
-    pub(super) fn absent_for(role: crate::wire::command::Role) -> Answer {
-        use crate::wire::command::Role as Names;
-        match role {
-            // As for any absent name: the client may create it, and learns then whether it may.
-            Names::CopyTo | Names::MoveTo | Names::AppendTo | Names::ReplaceTo => Answer::TryCreate,
-            _ => Answer::Absent,
         }
     }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::imap::message::SeqSet;
 use crate::imap::verb::Verb;
-use crate::policy::{FlagChange, FlagsWanted};
 use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
 
 use super::Session;
@@ -173,32 +172,6 @@ fn status_name(kind: crate::wire::command::folder::StatusKind) -> &'static str {
 
 fn text_of(frame: &[u8], span: &std::ops::Range<usize>) -> Box<[u8]> {
     frame.get(span.clone()).unwrap_or_default().into()
-}
-
-/// The flags that a command is about, as rights go: `\Seen`, `\Deleted`, and all others.
-pub(super) fn flags_wanted(command: &Command<'_>, read_only: bool) -> FlagsWanted {
-    use crate::imap::message::Flag;
-    let (flags, change) = match &command.args {
-        Args::Store(store) => (
-            &store.flags,
-            match store.action {
-                crate::wire::command::store::StoreAction::Add => FlagChange::Add,
-                crate::wire::command::store::StoreAction::Remove => FlagChange::Remove,
-                crate::wire::command::store::StoreAction::Replace => FlagChange::Replace,
-            },
-        ),
-        Args::Fetch(fetch) => return FlagsWanted { seen: !read_only && fetch.sets_seen(), ..FlagsWanted::NONE },
-        _ => return FlagsWanted::NONE,
-    };
-    let mut wanted = FlagsWanted { change, ..FlagsWanted::NONE };
-    for arg in &flags.flags {
-        match arg.flag {
-            Flag::Seen => wanted.seen = true,
-            Flag::Deleted => wanted.deleted = true,
-            _ => wanted.other = true,
-        }
-    }
-    wanted
 }
 
 fn searching(command: &Command<'_>) -> Searching {

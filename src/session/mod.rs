@@ -9,6 +9,7 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 mod append;
+pub mod asks;
 mod auth;
 mod by_the_thousand;
 mod capability;
