@@ -37,13 +37,13 @@ pub(super) struct Condition {
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) user: Readings,
-    actor: Readings,
-    delegated: Differ,
-    listener: String,
-    upstream: String,
-    client_ip: IpAddr,
-    client_id: String,
-    tls: TlsLevel,
+    pub(super) actor: Readings,
+    pub(super) delegated: Differ,
+    pub(super) listener: String,
+    pub(super) upstream: String,
+    pub(super) client_ip: IpAddr,
+    pub(super) client_id: String,
+    pub(super) tls: TlsLevel,
 }
 
 impl Facts {
@@ -106,6 +106,6 @@ impl Condition {
     }
 }
 
-fn matches(patterns: &[TextPattern], text: &str) -> bool {
+pub(super) fn matches(patterns: &[TextPattern], text: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(text))
 }

@@ -35,6 +35,33 @@ pub(super) fn allowed() -> Verdict {
     Verdict::Allowed(Permit::new(Narrowing::default(), Hits::NONE, Hits::NONE))
 }
 
+/// Of the rights that a request needs, those that this rule takes. For explanations.
+pub(super) fn rights_taken(bound: &Bound, request: &Request<'_>, at: Timestamp, rule: &Rule) -> Rights {
+    let judge = Judge::new(bound, request, at);
+    let taken = rule.taken();
+    let of_mailboxes = judge.mailboxes.iter().map(|mailbox| {
+        let covered = rule.covers(&mailbox.names);
+        let needed = if covered { mailbox.must | mailbox.soft_under(rule) } else { Rights::NONE };
+        let moves = covered && mailbox.role == Role::MoveFrom && !judge.may_move_under(rule);
+        let above = mailbox.above.as_ref().is_some_and(|above| rule.covers(above));
+        let further = [(moves, DELETING), (above, Right::Create.into())];
+        let further = further.into_iter().filter(|(is, _)| *is).fold(Rights::NONE, |all, (_, rights)| all | rights);
+        taken & (needed | further)
+    });
+    let of_mailboxes = of_mailboxes.fold(Rights::NONE, |all, rights| all | rights);
+    if judge.is_renamed_alike(rule) { of_mailboxes } else { taken }
+}
+
+/// What is left of the rights on the mailbox into which messages are moved, where "organise" or "tidy" would allow it
+/// but for that mailbox.
+pub(super) fn kept_where_moved(bound: &Bound, request: &Request<'_>, at: Timestamp, rule: &Rule) -> Option<Rights> {
+    let judge = Judge::new(bound, request, at);
+    let from = judge.mailboxes.iter().find(|mailbox| mailbox.role == Role::MoveFrom)?;
+    let to = judge.mailboxes.iter().find(|mailbox| mailbox.role == Role::MoveTo)?;
+    let barred = rule.may_move() != Moving::Never && rule.covers(&from.names) && !judge.may_move_under(rule);
+    barred.then(|| judge.kept_with(rule, to))
+}
+
 /// A mailbox that the request is about.
 struct Mailbox<'t> {
     role: Role,
@@ -177,12 +204,17 @@ impl<'j> Judge<'j> {
             Moving::Organise if emptied => return false,
             Moving::Organise | Moving::Tidy => {}
         }
+        let left = self.kept_with(rule, to);
+        left.contains(Right::Insert) && !left.intersects(DESTROYING)
+    }
+
+    /// What is left of the rights on a mailbox whenever this rule is in force.
+    fn kept_with(&self, rule: &Rule, mailbox: &Mailbox<'_>) -> Rights {
         let lasting = |other: &&Rule| {
             (other.is_enforced() || other.id == rule.id) && [0, rule.conditions].contains(&other.conditions)
         };
-        let covering = self.bound.in_force(self.at).filter(lasting).filter(|other| other.covers(&to.names));
-        let left = covering.fold(Rights::ALL, |left, other| left & other.kept());
-        left.contains(Right::Insert) && !left.intersects(DESTROYING)
+        let covering = self.bound.in_force(self.at).filter(lasting).filter(|other| other.covers(&mailbox.names));
+        covering.fold(Rights::ALL, |left, other| left & other.kept())
     }
 
     /// Is the rule about everything that RENAME moves in the same way where it is moved to?

@@ -6,6 +6,8 @@
 //!
 //! Hours may pass midnight; they belong to the day on which they begin.
 
+use std::fmt;
+
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -40,6 +42,21 @@ impl Days {
     }
 }
 
+impl fmt::Display for Days {
+    /// `Mon-Fri`, `Mon,Wed`, `Sat-Mon`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has = |day: u8| self.0 & (1 << (day % 7)) != 0;
+        let name = |day: u8| Self::NAMES.get(usize::from(day % 7)).and_then(|name| name.get(..3)).unwrap_or_default();
+        // Days that follow on one that is not in the set begin a run.
+        let runs = (0u8..7).filter(|day| has(*day) && !has(*day + 6)).map(|first| {
+            let length = (1u8..7).take_while(|further| has(first + further)).count();
+            let last = first.saturating_add(u8::try_from(length).unwrap_or(0));
+            if length == 0 { name(first).to_owned() } else { format!("{}-{}", name(first), name(last)) }
+        });
+        f.write_str(&runs.collect::<Vec<_>>().join(","))
+    }
+}
+
 /// Some hours of some days in one time zone.
 #[derive(Debug, Clone)]
 pub(super) struct Hours {
@@ -48,6 +65,19 @@ pub(super) struct Hours {
     pub(super) from: u16,
     pub(super) until: u16,
     pub(super) zone: TimeZone,
+}
+
+impl fmt::Display for Hours {
+    /// `Mon-Fri 08:00-18:00 Europe/Berlin`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.days != Days::ALL {
+            write!(f, "{} ", self.days)?;
+        }
+        if (self.from, self.until) != (0, DAY) {
+            write!(f, "{:02}:{:02}-{:02}:{:02} ", self.from / 60, self.from % 60, self.until / 60, self.until % 60)?;
+        }
+        f.write_str(self.zone.iana_name().unwrap_or("UTC"))
+    }
 }
 
 impl Hours {
@@ -143,6 +173,21 @@ mod tests {
         days.add(5, 0);
         let weekend = [Weekday::Saturday, Weekday::Sunday, Weekday::Monday];
         assert!(weekend.into_iter().all(|day| days.has(day)) && !days.has(Weekday::Tuesday));
+    }
+
+    #[test]
+    fn how_they_are_told() {
+        let mut some = Days::NONE;
+        [(0, 0), (2, 3), (5, 6)].into_iter().for_each(|(from, to)| some.add(from, to));
+        let rows = [
+            ("office hours", hours(weekdays(), 8 * 60, 18 * 60, "Europe/Berlin"), "Mon-Fri 08:00-18:00 Europe/Berlin"),
+            ("a whole day", hours(friday(), 0, DAY, "UTC"), "Fri UTC"),
+            ("every night", hours(Days::ALL, 22 * 60, 6 * 60 + 5, "UTC"), "22:00-06:05 UTC"),
+            ("round the end of the week", hours(some, 0, DAY, "UTC"), "Wed-Thu,Sat-Mon UTC"),
+        ];
+        for (name, hours, want) in rows {
+            assert_eq!(hours.to_string(), want, "{name}");
+        }
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl<'t> Names<'t> {
     }
 
     /// The folded name: with the prefix, and without.
-    fn folded(&self) -> [&str; 2] {
+    pub(super) fn folded(&self) -> [&str; 2] {
         // A key is written character by character, and "/" parts the prefix from the rest.
         let whole = std::str::from_utf8(&self.key).unwrap_or_default();
         [whole, whole.get(self.bare..).unwrap_or(whole)]
@@ -152,6 +152,8 @@ fn joined(glob: &Glob, whole: &str, bare: &str) -> Reach {
 pub(super) struct Patterns {
     pub(super) globs: Box<[Glob]>,
     pub(super) uses: SpecialUse,
+    /// All of them as the rule file has them, for explanations.
+    pub(super) written: Box<[Box<str>]>,
 }
 
 /// The mailboxes of a rule with `mailbox`, `except_mailbox` or both.
@@ -169,14 +171,16 @@ impl Mailboxes {
         self.take(names) && !self.spare(names)
     }
 
-    fn take(&self, names: &Names<'_>) -> bool {
+    /// Does `mailbox` name it?
+    pub(super) fn take(&self, names: &Names<'_>) -> bool {
         let Some(takes) = &self.takes else { return true };
         let [whole, bare] = names.folded();
         takes.globs.iter().any(|glob| glob.matches(whole) || (bare.len() != whole.len() && glob.matches(bare)))
             || (!takes.uses.is_empty() && takes.uses.intersects(names.special_use()))
     }
 
-    fn spare(&self, names: &Names<'_>) -> bool {
+    /// Does `except_mailbox`?
+    pub(super) fn spare(&self, names: &Names<'_>) -> bool {
         let [whole, bare] = names.exact();
         self.spares.globs.iter().any(|glob| glob.matches(whole) || (bare.len() != whole.len() && glob.matches(bare)))
             || (!self.spares.uses.is_empty() && self.spares.uses.intersects(names.exact_special_use()))
@@ -235,6 +239,7 @@ mod tests {
                 .map(|pattern| compile(pattern))
                 .collect(),
             uses: patterns.iter().fold(SpecialUse::NONE, |uses, pattern| uses | SpecialUse::from_attribute(pattern)),
+            written: patterns.iter().map(|pattern| (*pattern).into()).collect(),
         };
         Mailboxes {
             takes: (!takes.is_empty()).then(|| split(takes, |pattern| Glob::folded(pattern).unwrap())),

@@ -3,6 +3,7 @@
 mod bound;
 mod condition;
 mod decide;
+mod explain;
 mod hours;
 mod identity;
 mod load;
@@ -18,6 +19,7 @@ mod special_use;
 mod verdict;
 
 pub use bound::{Bound, Scope};
+pub use explain::{Asked, Explanation, Outcome, Passed, Share};
 pub use identity::complete_login;
 pub use load::{LoadContext, RuleFile};
 pub use request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target, TlsLevel};

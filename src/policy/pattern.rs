@@ -6,7 +6,14 @@ use crate::imap::glob::Glob;
 
 /// A pattern over texts that are folded and trimmed.
 #[derive(Debug, Clone)]
-pub(super) enum TextPattern {
+pub(super) struct TextPattern {
+    /// As the rule file has it, for explanations.
+    written: Box<str>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
     /// `*` and `?` are special, nothing else is.
     Glob(Glob),
     /// `re:`, anchored on both sides.
@@ -16,32 +23,39 @@ pub(super) enum TextPattern {
 impl TextPattern {
     /// Says in a few words what is wrong with a pattern that cannot be read.
     pub(super) fn new(text: &str) -> Result<Self, String> {
-        let Some(regex) = text.strip_prefix("re:") else {
-            return Glob::text(text).map(Self::Glob).map_err(|error| error.to_string());
+        let kind = match text.strip_prefix("re:") {
+            None => Glob::text(text).map(Kind::Glob).map_err(|error| error.to_string())?,
+            Some(regex) => {
+                // Alone first: `a)(b` must not become two groups by being anchored.
+                build(regex)?;
+                build(&format!("^(?:{regex})$")).map(Kind::Regex)?
+            }
         };
-        // Alone first: `a)(b` must not become two groups by being anchored.
-        build(regex)?;
-        build(&format!("^(?:{regex})$")).map(Self::Regex)
+        Ok(Self { written: text.into(), kind })
+    }
+
+    pub(super) fn written(&self) -> &str {
+        &self.written
     }
 
     pub(super) fn matches(&self, text: &str) -> bool {
-        match self {
-            Self::Glob(glob) => glob.matches(text),
-            Self::Regex(regex) => regex.is_match(text),
+        match &self.kind {
+            Kind::Glob(glob) => glob.matches(text),
+            Kind::Regex(regex) => regex.is_match(text),
         }
     }
 
     /// The text that alone it matches.
     pub(super) fn as_literal(&self) -> Option<&str> {
-        match self {
-            Self::Glob(glob) => glob.as_literal(),
-            Self::Regex(_) => None,
+        match &self.kind {
+            Kind::Glob(glob) => glob.as_literal(),
+            Kind::Regex(_) => None,
         }
     }
 
     /// The domain, where it is about all users of one: `*@example.org`.
     pub(super) fn as_domain(&self) -> Option<String> {
-        let Self::Glob(glob) = self else { return None };
+        let Kind::Glob(glob) = &self.kind else { return None };
         let ending = glob.as_ending()?;
         ending.rsplit_once('@').map(|(_, domain)| domain.to_owned())
     }

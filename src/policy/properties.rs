@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 
 use super::bound::{Bound, Scope};
+use super::explain;
 use super::request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target};
 use super::sample::{ann, at, by, outcome, rules, shadow};
 use super::verdict::{Narrowing, Verdict};
@@ -119,11 +120,18 @@ impl Asked {
     }
 
     fn decide(&self, bound: &Bound) -> Verdict {
+        bound.decide(&self.request(&self.targets()), self.at)
+    }
+
+    fn targets(&self) -> Vec<(Role, Target<'_>)> {
         let roles = Roles::of(self.verb);
         let roles = [roles.named, roles.second, roles.selected].into_iter().enumerate();
-        let targets: Vec<(Role, Target<'_>)> = roles.filter_map(|(at, role)| Some((role?, self.target(at)))).collect();
-        let request = Request::new(self.verb, &targets).flags(self.flags);
-        bound.decide(&Request { deleted_expunges: self.deleted_expunges, ..request }, self.at)
+        roles.filter_map(|(at, role)| Some((role?, self.target(at)))).collect()
+    }
+
+    fn request<'t>(&self, targets: &'t [(Role, Target<'t>)]) -> Request<'t> {
+        let request = Request::new(self.verb, targets).flags(self.flags);
+        Request { deleted_expunges: self.deleted_expunges, ..request }
     }
 }
 
@@ -204,6 +212,40 @@ proptest! {
     fn what_is_taken_is_somebodys(rules in some_rules(0.2), asked in asked()) {
         let verdict = asked.decide(&bind(&rules, &ann()));
         prop_assert_eq!(outcome(&verdict) == "ok", by(&verdict).is_empty());
+    }
+
+    #[test]
+    fn an_explanation_says_what_is_decided(bodies in some_rules(0.2), asked in asked()) {
+        let set = rules(&bodies.iter().map(String::as_str).collect::<Vec<_>>());
+        let (bound, subject, targets) = (set.bind(&ann()), ann(), asked.targets());
+        let told = set.explain(&explain::Asked {
+            subject: &subject, at: asked.at, mailbox: None, request: Some(asked.request(&targets)),
+        });
+        let verdict = asked.decide(&bound);
+        if !told.login.is_denied() {
+            prop_assert_eq!(told.outcome == explain::Outcome::Allowed, outcome(&verdict) == "ok");
+            let says = |shares: &[explain::Share]| shares.iter().map(|share| format!("{}:{}", share.rule, share.effect.key())).collect::<Vec<_>>().join(" ");
+            prop_assert_eq!((says(&told.took), says(&told.shadow)), (by(&verdict), {
+                let login = told.login.shadow().iter().map(|hit| format!("{}:{} ", hit.rule, hit.effect.key())).collect::<String>();
+                (login + &shadow(&verdict)).trim().to_owned()
+            }));
+        }
+        for share in told.took.iter().filter(|share| share.effect == super::verdict::Effect::Rights) {
+            let hides = told.outcome == explain::Outcome::Hidden || told.refusal == Some(super::verdict::RefusalKind::Reserved);
+            // A rule that takes `l` may keep what is below from being deleted or renamed, and not be about the name itself.
+            let keeps_below = share.written.find('l').is_none();
+            prop_assert!(hides || keeps_below || !share.rights.is_empty(), "{:?}", share);
+        }
+        for passed in &told.passed {
+            prop_assert!(!passed.why.is_empty() && !told.by().contains(&passed.rule));
+        }
+        let everywhere = explain::Asked { subject: &subject, at: asked.at, mailbox: None, request: None };
+        for rule in set.each_rule() {
+            let applies = bound.in_force(asked.at).any(|other| other.id == rule.id);
+            prop_assert_eq!(explain::unmet(rule, &subject, asked.at).is_empty(), applies, "{:?}", rule);
+            let why = set.why_not(&rule.id, &everywhere).unwrap_or_default();
+            prop_assert!(!why.is_empty());
+        }
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub(super) enum Moving {
 pub(super) struct Keep {
     pub(super) rights: Rights,
     pub(super) moving: Moving,
+    /// The preset, where it is written as one.
+    pub(super) preset: Option<&'static str>,
 }
 
 /// Commands, each standing for itself and its UID form.
@@ -203,6 +205,10 @@ impl RuleSet {
     /// What is told of each rule, in the order of files and lines.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = RuleInfo<'_>> {
         self.rules.iter().map(|rule| RuleInfo { id: &rule.id, mode: rule.mode, file: &rule.file, line: rule.line })
+    }
+
+    pub(super) fn each_rule(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
     }
 
     pub(super) fn rule(&self, at: u32) -> Option<&Rule> {

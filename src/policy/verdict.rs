@@ -196,6 +196,14 @@ impl LoginVerdict {
     pub const fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { .. })
     }
+
+    /// The shadow rules that would have denied it.
+    #[must_use]
+    pub const fn shadow(&self) -> &Hits {
+        match self {
+            Self::Allowed { shadow } | Self::Denied { shadow, .. } => shadow,
+        }
+    }
 }
 
 /// What is left of the rights on a mailbox.

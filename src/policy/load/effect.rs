@@ -60,7 +60,8 @@ fn read_rights(document: &mut Document<'_>, text: &Text<'_>) -> Option<Keep> {
             "tidy" => Moving::Tidy,
             _ => Moving::Never,
         };
-        return Some(Keep { rights, moving });
+        let preset = PRESETS.into_iter().find(|preset| *preset == text.text);
+        return Some(Keep { rights, moving, preset });
     }
     let unknown: Vec<(usize, char)> =
         text.text.char_indices().filter(|(_, letter)| Right::from_letter(*letter).is_none()).collect();
@@ -69,7 +70,7 @@ fn read_rights(document: &mut Document<'_>, text: &Text<'_>) -> Option<Keep> {
         if rights == Rights::ALL {
             warning::keeps_all(document, text);
         }
-        return Some(Keep { rights, moving: Moving::Never });
+        return Some(Keep { rights, moving: Moving::Never, preset: None });
     }
     if let Some(near) = suggest(text.text, PRESETS) {
         let problem = document.error(text.span.clone(), format!("unknown preset `{}`", text.text));

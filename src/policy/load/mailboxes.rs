@@ -59,7 +59,8 @@ fn read(
             }
         }
     }
-    fine.then(|| Chosen { patterns: Patterns { globs: globs.into(), uses }, selectors, places })
+    let written = texts.iter().map(|text| text.text.into()).collect();
+    fine.then(|| Chosen { patterns: Patterns { globs: globs.into(), uses, written }, selectors, places })
 }
 
 /// `\Trash`
