@@ -8,7 +8,7 @@
 //! Every key of contract.md is either read here or refused as not supported yet; no key is skipped.
 
 mod condition;
-mod document;
+pub(super) mod document;
 mod effect;
 mod hours;
 mod mailboxes;

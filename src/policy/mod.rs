@@ -13,6 +13,7 @@ mod pattern;
 mod properties;
 mod request;
 mod rule;
+mod rule_test;
 #[cfg(test)]
 mod sample;
 mod special_use;
@@ -24,4 +25,5 @@ pub use identity::complete_login;
 pub use load::{LoadContext, RuleFile};
 pub use request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target, TlsLevel};
 pub use rule::{Mode, RuleInfo, RuleSet};
+pub use rule_test::{Expect, Given, Placed, RuleTest, check_ids, read_tests};
 pub use verdict::{Effect, Hiding, Hit, Hits, Kept, LoginVerdict, Narrowing, Permit, Refusal, RefusalKind, Verdict};

@@ -6,9 +6,8 @@ use ipnet::{IpNet, Ipv4Net};
 use toml::de::DeTable;
 
 use super::LoadContext;
-use super::document::{Document, Key, Text, Value};
+use super::document::{Document, Key, Text, Value, by_place};
 use super::hours;
-use super::rule::by_place;
 use super::warning::{self, Clause};
 use crate::policy::condition::Condition;
 use crate::policy::hours::Hours;

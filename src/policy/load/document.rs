@@ -9,13 +9,13 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::diagnostic::{Problem, suggest};
 
-pub(super) type Key<'t> = Spanned<DeString<'t>>;
-pub(super) type Value<'t> = Spanned<DeValue<'t>>;
-pub(super) type Span = Range<usize>;
+pub(in crate::policy) type Key<'t> = Spanned<DeString<'t>>;
+pub(in crate::policy) type Value<'t> = Spanned<DeValue<'t>>;
+pub(in crate::policy) type Span = Range<usize>;
 
 /// One file while it is read.
-pub(super) struct Document<'d> {
-    pub(super) path: &'d Arc<Path>,
+pub(in crate::policy) struct Document<'d> {
+    pub(in crate::policy) path: &'d Arc<Path>,
     text: &'d str,
     /// Where each line begins.
     lines: Vec<usize>,
@@ -24,19 +24,19 @@ pub(super) struct Document<'d> {
 
 /// A string and its place.
 #[derive(Debug, Clone)]
-pub(super) struct Text<'t> {
-    pub(super) text: &'t str,
-    pub(super) span: Span,
+pub(in crate::policy) struct Text<'t> {
+    pub(in crate::policy) text: &'t str,
+    pub(in crate::policy) span: Span,
 }
 
 impl<'d> Document<'d> {
-    pub(super) fn new(path: &'d Arc<Path>, text: &'d str, problems: &'d mut Vec<Problem>) -> Self {
+    pub(in crate::policy) fn new(path: &'d Arc<Path>, text: &'d str, problems: &'d mut Vec<Problem>) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at.saturating_add(1))).collect();
         Self { path, text, lines, problems }
     }
 
     /// The root table. Where the TOML itself is broken that alone is told: what follows from it would mislead.
-    pub(super) fn parse(&mut self) -> Option<DeTable<'d>> {
+    pub(in crate::policy) fn parse(&mut self) -> Option<DeTable<'d>> {
         let (root, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
             let span = error.span().unwrap_or(0..0);
@@ -45,23 +45,23 @@ impl<'d> Document<'d> {
         errors.is_empty().then(|| root.into_inner())
     }
 
-    pub(super) fn line(&self, offset: usize) -> usize {
+    pub(in crate::policy) fn line(&self, offset: usize) -> usize {
         self.lines.partition_point(|start| *start <= offset)
     }
 
-    pub(super) fn error(&self, span: Span, message: impl Into<String>) -> Problem {
+    pub(in crate::policy) fn error(&self, span: Span, message: impl Into<String>) -> Problem {
         Problem::error(self.path, span, message)
     }
 
-    pub(super) fn warning(&self, span: Span, message: impl Into<String>) -> Problem {
+    pub(in crate::policy) fn warning(&self, span: Span, message: impl Into<String>) -> Problem {
         Problem::warning(self.path, span, message)
     }
 
-    pub(super) fn push(&mut self, problem: Problem) {
+    pub(in crate::policy) fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
-    pub(super) fn unknown_key(&mut self, key: &Key<'_>, of: &str, known: &[&str], later: &[&str]) {
+    pub(in crate::policy) fn unknown_key(&mut self, key: &Key<'_>, of: &str, known: &[&str], later: &[&str]) {
         let name = key.get_ref();
         if later.contains(&&**name) {
             let help = "leave it out: what it asks for would not be done";
@@ -74,7 +74,7 @@ impl<'d> Document<'d> {
         );
     }
 
-    pub(super) fn string<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<Text<'t>> {
+    pub(in crate::policy) fn string<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<Text<'t>> {
         match value.get_ref() {
             DeValue::String(text) => Some(Text { text, span: value.span() }),
             other => self.wrong_type(value.span(), key, "a string", other),
@@ -82,7 +82,7 @@ impl<'d> Document<'d> {
     }
 
     /// One string, or a list of some.
-    pub(super) fn strings<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<Vec<Text<'t>>> {
+    pub(in crate::policy) fn strings<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<Vec<Text<'t>>> {
         match value.get_ref() {
             DeValue::Array(items) if items.is_empty() => self.empty_list(value.span(), key),
             DeValue::Array(items) => {
@@ -94,14 +94,14 @@ impl<'d> Document<'d> {
         }
     }
 
-    pub(super) fn boolean(&mut self, key: &str, value: &Value<'_>) -> Option<bool> {
+    pub(in crate::policy) fn boolean(&mut self, key: &str, value: &Value<'_>) -> Option<bool> {
         match value.get_ref() {
             DeValue::Boolean(value) => Some(*value),
             other => self.wrong_type(value.span(), key, "true or false", other),
         }
     }
 
-    pub(super) fn table<'t, 'i>(&mut self, key: &str, value: &'t Value<'i>) -> Option<&'t DeTable<'i>> {
+    pub(in crate::policy) fn table<'t, 'i>(&mut self, key: &str, value: &'t Value<'i>) -> Option<&'t DeTable<'i>> {
         match value.get_ref() {
             DeValue::Table(table) => Some(table),
             other => self.wrong_type(value.span(), key, "a table", other),
@@ -109,7 +109,7 @@ impl<'d> Document<'d> {
     }
 
     /// One table, or a list of some.
-    pub(super) fn tables<'t, 'i>(&mut self, key: &str, value: &'t Value<'i>) -> Option<Vec<&'t Value<'i>>> {
+    pub(in crate::policy) fn tables<'t, 'i>(&mut self, key: &str, value: &'t Value<'i>) -> Option<Vec<&'t Value<'i>>> {
         match value.get_ref() {
             DeValue::Table(_) => Some(vec![value]),
             DeValue::Array(items) => Some(items.iter().filter(|item| self.table(key, item).is_some()).collect()),
@@ -117,7 +117,7 @@ impl<'d> Document<'d> {
         }
     }
 
-    pub(super) fn empty_list<T>(&mut self, span: Span, key: &str) -> Option<T> {
+    pub(in crate::policy) fn empty_list<T>(&mut self, span: Span, key: &str) -> Option<T> {
         let problem = self.error(span, format!("`{key}` is an empty list")).label("nothing can match");
         self.push(problem.help("leave the key out if it is not to matter"));
         None
@@ -129,7 +129,7 @@ impl<'d> Document<'d> {
     }
 
     /// The place of a part of a string; of the whole, where it is written with escapes.
-    pub(super) fn part(&self, text: &Text<'_>, part: Span) -> Span {
+    pub(in crate::policy) fn part(&self, text: &Text<'_>, part: Span) -> Span {
         let between_quotes = text.span.start.saturating_add(1)..text.span.end.saturating_sub(1);
         if self.text.get(between_quotes.clone()) == Some(text.text) {
             let at = |offset: usize| between_quotes.start.saturating_add(offset);
@@ -137,6 +137,13 @@ impl<'d> Document<'d> {
         }
         text.span.clone()
     }
+}
+
+/// Keys in the order in which they stand.
+pub(in crate::policy) fn by_place<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Key<'i>, &'t Value<'i>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

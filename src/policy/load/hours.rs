@@ -2,8 +2,7 @@
 
 use jiff::tz::{TimeZone, db};
 
-use super::document::{Document, Span, Text, Value};
-use super::rule::by_place;
+use super::document::{Document, Span, Text, Value, by_place};
 use crate::diagnostic::suggest;
 use crate::policy::hours::{DAY, Days, Hours};
 

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::LoadContext;
 use super::condition::{self, Conditions};
-use super::document::{Document, Key, Span, Text, Value};
+use super::document::{Document, Key, Span, Text, Value, by_place};
 use super::effect;
 use super::mailboxes::{self, Chosen};
 use super::warning;
@@ -66,13 +66,6 @@ pub(super) fn read_all(document: &mut Document<'_>, root: &DeTable<'_>, context:
         }
     }
     drafts
-}
-
-/// Keys in the order in which they stand.
-pub(super) fn by_place<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Key<'i>, &'t Value<'i>)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
 }
 
 /// What is read of one rule; the places of what is there tell whether it goes together.
