@@ -21,6 +21,7 @@ mod sharing;
 mod signals;
 mod start;
 mod stop;
+pub mod trial;
 
 pub use logging::Logging;
 pub use prepared::{Found, Prepared};

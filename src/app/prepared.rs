@@ -6,15 +6,18 @@
 //! ```
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::record::in_one_line;
 use super::rules::{self, Rules};
 use super::sharing;
+use super::trial;
 use crate::config::{self, Config, ListenerTls};
 use crate::diagnostic::{Problem, Sources};
 use crate::net::{ServerTls, TlsFault, Trust};
+use crate::policy::RuleSet;
 
 /// What starts a proxy, or takes the place of what runs.
 #[derive(Debug)]
@@ -56,8 +59,22 @@ impl Prepared {
         Self::load_after(None, path)
     }
 
+    /// The same, with the unit tests of the rules, which do not keep a proxy from starting.
+    #[must_use]
+    pub fn check(path: &Path) -> Found {
+        Self::read(None, path, trial::check)
+    }
+
     /// The same for a reload: sessions of TLS that clients were given before can be taken up again.
     pub(super) fn load_after(before: Option<&Self>, path: &Path) -> Found {
+        Self::read(before, path, |_, _, _, _| ())
+    }
+
+    fn read(
+        before: Option<&Self>,
+        path: &Path,
+        and_then: impl FnOnce(&Config, Option<&Arc<RuleSet>>, &mut Sources, &mut Vec<Problem>),
+    ) -> Found {
         let mut sources = Sources::default();
         let (config, mut problems) = config::read(path, &mut sources);
         let Some(config) = config else {
@@ -67,6 +84,7 @@ impl Prepared {
         let trust = trust(&config, &mut problems);
         check_users(&config, &mut problems);
         let (count, rules) = rules::load(&config, &mut sources, &mut problems);
+        and_then(&config, rules.as_ref().map(|rules| &rules.set), &mut sources, &mut problems);
         let starts = !problems.iter().any(Problem::is_error);
         let prepared = rules.filter(|_| starts).map(|rules| Self { config, rules, server_tls, trust });
         Found { prepared, problems, sources, rules: count }

@@ -26,15 +26,19 @@ pub(super) fn load(config: &Config, sources: &mut Sources, problems: &mut Vec<Pr
     problems.extend(unreadable.into_iter().filter_map(Result::err));
     let files = read.into_iter().filter_map(Result::ok);
     let files: Vec<RuleFile> = files.map(|(path, text)| RuleFile { path, text: text.to_string() }).collect();
-    let context = LoadContext {
-        listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
-        upstreams: config.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
-        default_domain: config.auth.default_domain.clone(),
-    };
-    let (set, found) = RuleSet::load(&files, &context);
+    let (set, found) = RuleSet::load(&files, &context(config));
     problems.extend(found);
     let written = Written::of(&files);
     (written.count, set.map(|set| Rules { set: Arc::new(set), written }))
+}
+
+/// What rules and their tests refer to.
+pub(super) fn context(config: &Config) -> LoadContext {
+    LoadContext {
+        listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
+        upstreams: config.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
+        default_domain: config.auth.default_domain.clone(),
+    }
 }
 
 impl Rules {

@@ -55,7 +55,7 @@ fn upstream_info(upstream: &Upstream) -> UpstreamInfo {
 }
 
 /// Whom an upstream serves: whoever one of the globs matches, in any case.
-fn serves(match_user: &[String]) -> Option<UserTest> {
+pub(super) fn serves(match_user: &[String]) -> Option<UserTest> {
     if match_user.is_empty() {
         return None;
     }

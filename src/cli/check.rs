@@ -1,4 +1,4 @@
-//! `imapwarden check`: every problem of the configuration, the rules and the certificates.
+//! `imapwarden check`: every problem of the configuration, the rules, their tests and the certificates.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::app::Prepared;
 use crate::diagnostic::{Problem, render, summary, to_json};
 
-/// Read configuration, rules and certificates, and print every problem with its place and the mend.
+/// Read configuration, rules, their tests and certificates, and print every problem with its place and the mend.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The configuration.
@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let found = Prepared::load(&arguments.config);
+    let found = Prepared::check(&arguments.config);
     let is_fatal = |problem: &Problem| problem.is_error() || arguments.deny_warnings;
     let mut out = std::io::stdout().lock();
     let text = match arguments.json {

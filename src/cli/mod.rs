@@ -4,6 +4,8 @@
 //!   imapwarden demo                     0 when it is ended                               2 usage
 //!   imapwarden run --config FILE        0 after a drain, 1 what keeps it from starting
 //!   imapwarden check --config FILE      0 fine, 1 problems
+//!   imapwarden test --config FILE       0 all rule tests pass, 1 one fails, or there is none
+//!   imapwarden explain --config FILE    0 told, 1 the rules do not load
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
 //!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete
 //! ```
@@ -13,8 +15,10 @@
 mod audit;
 mod check;
 mod demo;
+mod explain;
 mod ready;
 mod run;
+mod test;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -34,6 +38,8 @@ enum Command {
     Demo(demo::Arguments),
     Run(run::Arguments),
     Check(check::Arguments),
+    Test(test::Arguments),
+    Explain(explain::Arguments),
     Ready(ready::Arguments),
     Audit(audit::Arguments),
 }
@@ -54,6 +60,8 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
     }

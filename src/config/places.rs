@@ -30,6 +30,13 @@ impl Places {
         self.spans.contains_key(key_path)
     }
 
+    /// Is the problem about this value, or about something in it?
+    #[must_use]
+    pub fn is_about(&self, problem: &Problem, key_path: &str) -> bool {
+        let value = self.spans.get(key_path).filter(|_| problem.file == self.file);
+        value.zip(problem.span.as_ref()).is_some_and(|(value, span)| value.start <= span.start && span.end <= value.end)
+    }
+
     /// An error at a value; at its section, or the file, where the value is a default.
     #[must_use]
     pub fn error(&self, key_path: &str, message: impl Into<String>) -> Problem {

@@ -6,30 +6,43 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::table::{Table, Text, reason};
+use super::values::Policy;
 
 /// As a shell does: what begins with a dot (an editor's lock file) is not meant.
 const LIKE_A_SHELL: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// The files that are named or matched, sorted, each once however often it is reached.
-pub(super) fn named(policy: &Table<'_>) -> Vec<PathBuf> {
+/// The files that are named or matched, and the tests beside them.
+pub(super) fn named(policy: &Table<'_>) -> Policy {
     let texts = policy.texts("rules").unwrap_or_default();
+    let (mut files, mut tests) = (Vec::new(), Vec::new());
+    for text in &texts {
+        match is_glob(text.value) {
+            true => matching(policy, text, &mut files, &mut tests),
+            false => files.extend(one(policy, text)),
+        }
+    }
+    let own_tests = files.iter().map(|file| file.with_extension("test.toml")).filter(|path| path.is_file());
+    tests.extend(own_tests.collect::<Vec<_>>());
+    Policy { files: each_once(files), tests: each_once(tests) }
+}
+
+/// Sorted, however often each is reached.
+fn each_once(paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut by_identity = BTreeMap::new();
-    for path in
-        texts.iter().flat_map(|text| if is_glob(text.value) { matching(policy, text) } else { one(policy, text) })
-    {
+    for path in paths {
         by_identity.entry(path.canonicalize().unwrap_or_else(|_| path.clone())).or_insert(path);
     }
-    let mut files: Vec<PathBuf> = by_identity.into_values().collect();
-    files.sort();
-    files
+    let mut paths: Vec<PathBuf> = by_identity.into_values().collect();
+    paths.sort();
+    paths
 }
 
 fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-fn one(policy: &Table<'_>, text: &Text<'_>) -> Vec<PathBuf> {
+fn one(policy: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
     let reading = policy.reading();
     let path = reading.folder().join(text.value);
     let problem = match path.metadata() {
@@ -39,17 +52,18 @@ fn one(policy: &Table<'_>, text: &Text<'_>) -> Vec<PathBuf> {
         Ok(facts) if facts.is_dir() => reading
             .error(text.span.clone(), format!("`{}` is a directory", text.value))
             .help(format!("write \"{}/*.toml\" for the files in it", text.value.trim_end_matches('/'))),
-        Ok(_) => return vec![path],
+        Ok(_) => return Some(path),
         Err(error) => reading
             .error(text.span.clone(), format!("cannot read the file: {}", reason(&error)))
             .label(format!("looked for {}", absolute(&path).display()))
             .help("paths are relative to the file they stand in"),
     };
     reading.problem(problem);
-    Vec::new()
+    None
 }
 
-fn matching(policy: &Table<'_>, text: &Text<'_>) -> Vec<PathBuf> {
+/// A glob reaches rules and tests alike.
+fn matching(policy: &Table<'_>, text: &Text<'_>, files: &mut Vec<PathBuf>, tests: &mut Vec<PathBuf>) {
     let reading = policy.reading();
     let at = |message: String| reading.error(text.span.clone(), message);
     let folder = Pattern::escape(&reading.folder().to_string_lossy());
@@ -58,13 +72,13 @@ fn matching(policy: &Table<'_>, text: &Text<'_>) -> Vec<PathBuf> {
         Ok(found) => found,
         Err(error) => {
             reading.problem(at(format!("`{}` is no glob: {}", text.value, error.msg.to_lowercase())));
-            return Vec::new();
+            return;
         }
     };
-    let (mut files, mut tests) = (Vec::new(), 0);
+    let before = (files.len(), tests.len());
     for entry in found {
         match entry {
-            Ok(path) if is_rule_test(&path) => tests += 1,
+            Ok(path) if is_rule_test(&path) => tests.push(path),
             Ok(path) if path.is_dir() => {}
             Ok(path) => files.push(path),
             Err(error) => {
@@ -73,10 +87,10 @@ fn matching(policy: &Table<'_>, text: &Text<'_>) -> Vec<PathBuf> {
             }
         }
     }
-    if files.is_empty() {
-        let label = match tests {
-            0 => format!("looked for {}", absolute(&pattern).display()),
-            _ => String::from("only tests (*.test.toml), which are no rules"),
+    if files.len() == before.0 {
+        let label = match tests.len() == before.1 {
+            true => format!("looked for {}", absolute(&pattern).display()),
+            false => String::from("only tests (*.test.toml), which are no rules"),
         };
         reading.problem(
             at(format!("no file matches `{}`", text.value))
@@ -84,7 +98,6 @@ fn matching(policy: &Table<'_>, text: &Text<'_>) -> Vec<PathBuf> {
                 .help("rules = [] says that there are no rules"),
         );
     }
-    files
 }
 
 /// Tests of rules stand beside them and are never rules.

@@ -46,7 +46,7 @@ pub(super) fn policy(file: &Table<'_>) -> Policy {
     if !table.has("rules") {
         table.reading().problem(table.error("rules", "`[policy]` needs `rules`").help(help));
     }
-    Policy { files: rule_files::named(&table) }
+    rule_files::named(&table)
 }
 
 pub(super) fn audit(file: &Table<'_>) -> Audit {

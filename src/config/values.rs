@@ -131,6 +131,8 @@ pub struct Auth {
 pub struct Policy {
     /// Sorted, each once, none of them a `*.test.toml`; as they are named in problems.
     pub files: Vec<PathBuf>,
+    /// The `*.test.toml` that globs reach, or that stand beside a file of their name.
+    pub tests: Vec<PathBuf>,
 }
 
 /// The audit log.

@@ -324,7 +324,10 @@ impl<'a> Explainer<'a> {
     /// Rules that name the mailbox or the user, or nearly do.
     fn passed(&self, told: &Explanation) -> Vec<Passed> {
         let took = |rule: &Rule| told.took.iter().chain(&told.shadow).any(|share| share.rule == rule.id);
-        let rules = self.set.each_rule().filter(|rule| !took(rule) && (self.names(rule) || self.nearly_names(rule)));
+        // Where the login is denied, rules that apply are not asked any more.
+        let asked = |rule: &Rule| !told.login.is_denied() || !self.unmet(rule).is_empty();
+        let named = |rule: &Rule| self.names(rule) || self.nearly_names(rule);
+        let rules = self.set.each_rule().filter(|rule| !took(rule) && named(rule) && asked(rule));
         let passed = rules.map(|rule| Passed {
             rule: Arc::clone(&rule.id),
             file: Arc::clone(&rule.file),
@@ -346,11 +349,15 @@ impl<'a> Explainer<'a> {
     }
 
     fn why_not(&self, rule: &Rule) -> String {
-        let unmet = conditions::unmet(rule, self.asked.subject, &self.facts, self.asked.at);
+        let unmet = self.unmet(rule);
         if !unmet.is_empty() {
             return unmet.join("; ");
         }
         self.elsewhere(rule).unwrap_or_else(|| self.not_needed(rule))
+    }
+
+    fn unmet(&self, rule: &Rule) -> Vec<String> {
+        conditions::unmet(rule, self.asked.subject, &self.facts, self.asked.at)
     }
 
     /// It is about other mailboxes.

@@ -146,7 +146,7 @@ impl Reader<'_> {
                 ("test", DeValue::Array(items)) => {
                     for item in items.iter() {
                         if let Some(table) = self.document.table("test", item) {
-                            tests.extend(self.test(table, &item.span()));
+                            tests.push(self.test(table, &item.span()));
                         }
                     }
                 }
@@ -160,8 +160,8 @@ impl Reader<'_> {
         tests
     }
 
-    /// `None` where something of it cannot be read.
-    fn test(&mut self, table: &DeTable<'_>, span: &Span) -> Option<RuleTest> {
+    /// What can be read of it is, so that all that is wrong is said.
+    fn test(&mut self, table: &DeTable<'_>, span: &Span) -> RuleTest {
         let mut test = RuleTest {
             file: Arc::clone(self.document.path),
             line: self.document.line(span.start),
@@ -171,50 +171,47 @@ impl Reader<'_> {
             command: None,
             expect: Expect::default(),
         };
-        let mut fine = true;
         for (key, value) in by_place(table) {
-            fine &= self.key(&mut test, key, value).is_some();
+            self.key(&mut test, key, value);
         }
         for (key, example) in [("name", "\"nobody else sees Finance\""), ("expect", "{ visible = false }")] {
             if !table.contains_key(key) {
                 let problem = self.document.error(span.clone(), format!("a test without `{key}`"));
                 self.document.push(problem.help(format!("{key} = {example}")));
-                fine = false;
             }
         }
-        fine &= self.goes_together(table, &test);
-        fine.then_some(test)
+        self.check_about(table);
+        test
     }
 
-    fn key(&mut self, test: &mut RuleTest, key: &Key<'_>, value: &Value<'_>) -> Option<()> {
+    fn key(&mut self, test: &mut RuleTest, key: &Key<'_>, value: &Value<'_>) {
         let name = &**key.get_ref();
         match name {
-            "name" => test.name = self.text(name, value)?.text,
-            "given" => test.given = self.given(value)?,
-            "mailbox" => test.mailbox = Some(self.text(name, value)?),
-            "command" => test.command = Some(self.text(name, value)?),
-            "expect" => test.expect = self.expect(value)?,
-            _ => {
-                self.document.unknown_key(key, "a test", &KEYS, &[]);
-                return None;
-            }
+            "name" => test.name = self.text(name, value).map(|name| name.text).unwrap_or_default(),
+            "given" => test.given = self.given(value),
+            "mailbox" => test.mailbox = self.text(name, value),
+            "command" => test.command = self.text(name, value),
+            "expect" => test.expect = self.expect(value),
+            _ => self.document.unknown_key(key, "a test", &KEYS, &[]),
         }
-        Some(())
     }
 
     /// What is expected must be about something.
-    fn goes_together(&mut self, table: &DeTable<'_>, test: &RuleTest) -> bool {
-        let about_something = test.mailbox.is_some() || test.command.is_some();
+    fn check_about(&mut self, table: &DeTable<'_>) {
+        if table.contains_key("mailbox") || table.contains_key("command") {
+            return;
+        }
         let expects = |key: &str| table.get("expect").and_then(|expect| expect.get_ref().as_table()?.get(key));
-        let lonely = ["visible", "allowed"].into_iter().find_map(|key| Some((key, expects(key)?.span())));
-        let Some((key, span)) = lonely.filter(|_| !about_something) else { return true };
-        let (without, help) = match key {
-            "visible" => ("mailbox", "mailbox = \"Finance/Q3\""),
-            _ => ("command", "command = \"UID STORE 1 +FLAGS (\\\\Deleted)\""),
-        };
-        let problem = self.document.error(span, format!("`{key}` is expected without a `{without}`"));
-        self.document.push(problem.help(help));
-        false
+        let lonely = [
+            ("visible", "mailbox", "mailbox = \"Finance/Q3\""),
+            ("allowed", "command", "command = \"UID STORE 1 +FLAGS (\\\\Deleted)\""),
+        ];
+        for (key, without, help) in lonely {
+            if let Some(value) = expects(key) {
+                let problem = self.document.error(value.span(), format!("`{key}` is expected without a `{without}`"));
+                self.document.push(problem.help(help));
+            }
+        }
     }
 
     fn text(&mut self, key: &str, value: &Value<'_>) -> Option<Placed> {
@@ -226,33 +223,32 @@ impl Reader<'_> {
         Some(Placed::of(&self.document, &text))
     }
 
-    fn given(&mut self, value: &Value<'_>) -> Option<Given> {
-        let table = self.document.table("given", value)?;
+    fn given(&mut self, value: &Value<'_>) -> Given {
         let mut given = Given::default();
-        let mut fine = true;
-        for (key, value) in by_place(table) {
-            fine &= self.given_key(&mut given, key, value).is_some();
+        let table = self.document.table("given", value);
+        for (key, value) in table.map(by_place).unwrap_or_default() {
+            self.given_key(&mut given, key, value);
         }
-        fine.then_some(given)
+        given
     }
 
-    fn given_key(&mut self, given: &mut Given, key: &Key<'_>, value: &Value<'_>) -> Option<()> {
+    fn given_key(&mut self, given: &mut Given, key: &Key<'_>, value: &Value<'_>) {
         let name = &**key.get_ref();
         match name {
-            "user" => given.user = Some(self.document.string(name, value)?.text.into()),
-            "actor" => given.actor = Some(self.document.string(name, value)?.text.into()),
-            "client_id" => given.client_id = Some(self.document.string(name, value)?.text.into()),
-            "listener" => given.listener = Some(self.name(name, value, |context| &context.listeners)?),
-            "upstream" => given.upstream = Some(self.name(name, value, |context| &context.upstreams)?),
-            "client_ip" => given.client_ip = Some(self.address(name, value)?),
-            "tls" => given.tls = Some(self.level(name, value)?),
-            "at" => given.at = Some(self.time(value)?),
-            _ => {
-                self.document.unknown_key(key, "`given`", &GIVEN, &LATER);
-                return None;
-            }
+            "user" => given.user = self.word(name, value),
+            "actor" => given.actor = self.word(name, value),
+            "client_id" => given.client_id = self.word(name, value),
+            "listener" => given.listener = self.name(name, value, |context| &context.listeners),
+            "upstream" => given.upstream = self.name(name, value, |context| &context.upstreams),
+            "client_ip" => given.client_ip = self.address(name, value),
+            "tls" => given.tls = self.level(name, value),
+            "at" => given.at = self.time(value),
+            _ => self.document.unknown_key(key, "`given`", &GIVEN, &LATER),
         }
-        Some(())
+    }
+
+    fn word(&mut self, key: &str, value: &Value<'_>) -> Option<Box<str>> {
+        Some(self.document.string(key, value)?.text.into())
     }
 
     /// Where it is known which there are, there must be one of that name.
@@ -309,32 +305,27 @@ impl Reader<'_> {
         time
     }
 
-    fn expect(&mut self, value: &Value<'_>) -> Option<Expect> {
-        let table = self.document.table("expect", value)?;
+    fn expect(&mut self, value: &Value<'_>) -> Expect {
+        let mut expect = Expect::default();
+        let Some(table) = self.document.table("expect", value) else { return expect };
         if table.is_empty() {
             let problem = self.document.error(value.span(), "nothing is expected").label("a test that cannot fail");
             self.document.push(problem.help(format!("say one of {}", EXPECT.join(", "))));
-            return None;
         }
-        let mut expect = Expect::default();
-        let mut fine = true;
         for (key, value) in by_place(table) {
             let name = &**key.get_ref();
-            let read = match name {
-                "login" => self.document.boolean(name, value).map(|login| expect.login = Some(login)),
-                "visible" => self.document.boolean(name, value).map(|visible| expect.visible = Some(visible)),
-                "allowed" => self.document.boolean(name, value).map(|allowed| expect.allowed = Some(allowed)),
-                "by" => self.document.strings(name, value).map(|ids| {
+            match name {
+                "login" => expect.login = self.document.boolean(name, value),
+                "visible" => expect.visible = self.document.boolean(name, value),
+                "allowed" => expect.allowed = self.document.boolean(name, value),
+                "by" => {
+                    let ids = self.document.strings(name, value).unwrap_or_default();
                     expect.by = ids.into_iter().map(|id| (id.text.into(), id.span)).collect();
-                }),
-                _ => {
-                    self.document.unknown_key(key, "`expect`", &EXPECT, &[]);
-                    None
                 }
-            };
-            fine &= read.is_some();
+                _ => self.document.unknown_key(key, "`expect`", &EXPECT, &[]),
+            }
         }
-        fine.then_some(expect)
+        expect
     }
 }
 

@@ -17,6 +17,8 @@ mod documents;
 mod driver;
 /// What the fuzz targets check, over random bytes and every crash that was found.
 mod fuzz;
+/// `test` and `explain`: consoles that show every word.
+mod policy_tools;
 /// Real clients, a real Dovecot, and the proxy between them.
 mod real;
 /// What real servers said, through a session without rules: the client gets the same bytes.

@@ -1,6 +1,5 @@
 //! What to change in the rules, where that is obvious.
 
-use super::conditions::unmet;
 use super::{Effect, Explainer, Explanation, Names, Outcome};
 use crate::imap::glob::Glob;
 use crate::imap::mailbox::fold_text;
@@ -75,10 +74,11 @@ impl Explainer<'_> {
     fn mend_slip(&self, rule: &Rule) -> Option<String> {
         let id = &rule.id;
         if let Some(written) = self.near_user(rule) {
-            return Some(format!("is {written:?} in {id} meant to be {:?}?", &*self.asked.subject.user));
+            let user = &self.asked.subject.user;
+            return Some(format!("{user} is nearly {written}, which {id} is about: is one of them misspelled?"));
         }
         let (pattern, whole) = self.level_missing(rule)?;
-        let met = unmet(rule, self.asked.subject, &self.facts, self.asked.at).is_empty();
+        let met = self.unmet(rule).is_empty();
         met.then(|| format!("{pattern:?} in {id} ends above it: {whole:?} covers what is below, too"))
     }
 

@@ -89,7 +89,7 @@ fn mailboxes() {
             &["when = { user = ['bob@example.org', 'an@example.org'] }\nmailbox = 'INBOX'\nhide = true"],
             "INBOX",
             "allowed; passed r0: user ann@example.org is none of bob@example.org, an@example.org; \
-             mend is \"an@example.org\" in r0 meant to be \"ann@example.org\"?",
+             mend ann@example.org is nearly an@example.org, which r0 is about: is one of them misspelled?",
         ),
         (
             "a level is missing",

@@ -1,0 +1,23 @@
+//! Rules on trial, without a server: one question explained, or the unit tests of rules run.
+//!
+//! ```text
+//!   configuration, rules ─▶ Ground ─┐
+//!   user, address, time ────────────┼─▶ Told: what the rules do, and why ─▶ account: in words, in JSON
+//!   command ─▶ Question ────────────┘
+//!   *.test.toml ─▶ suite ─▶ run: each test asks the ground ─▶ Report: passed, failed, rules reached
+//! ```
+//!
+//! Sessions ask policy the same in the same way: commands are parsed by `wire`, what they ask for comes from
+//! `session::asks`.
+
+mod account;
+mod ground;
+mod question;
+mod run;
+mod suite;
+
+pub use account::{to_json, to_text};
+pub use ground::{Ground, Told};
+pub use question::{Fault, Question};
+pub use run::{Report, run};
+pub use suite::{Suite, check};
