@@ -7,6 +7,7 @@
 //!   imapwarden test --config FILE       0 all rule tests pass, 1 one fails, or there is none
 //!   imapwarden explain --config FILE    0 told, 1 the rules do not load
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
+//!   imapwarden schema, completions      0
 //!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete
 //! ```
 //!
@@ -14,10 +15,12 @@
 
 mod audit;
 mod check;
+mod completions;
 mod demo;
 mod explain;
 mod ready;
 mod run;
+mod schema;
 mod test;
 
 use std::io::IsTerminal;
@@ -42,6 +45,8 @@ enum Command {
     Explain(explain::Arguments),
     Ready(ready::Arguments),
     Audit(audit::Arguments),
+    Schema(schema::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// Does what the arguments of this process say.
@@ -64,6 +69,8 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     }
 }
 

@@ -93,3 +93,31 @@ pub const LOG: Section = Section { name: "log", many: false, keys: &["level", "f
 /// All of them, in the order of the documents.
 pub const SECTIONS: [&Section; 9] =
     [&LISTENER, &CERTIFICATES, &UPSTREAM, &AUTH, &POLICY, &AUDIT, &ADMIN, &LIMITS, &LOG];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    const SCHEMA: &str = include_str!("../../schema/imapwarden.schema.json");
+
+    #[test]
+    fn editors_know_every_key_that_is_read_and_no_other() {
+        let schema: Value = serde_json::from_str(SCHEMA).expect("it is JSON");
+        let known = |definition: &str| -> BTreeSet<String> {
+            let properties = schema["definitions"][definition]["properties"].as_object();
+            properties.expect(definition).keys().cloned().collect()
+        };
+        for section in SECTIONS.iter().copied().chain([&FILE]) {
+            let definition = match section.name {
+                "" => "configuration",
+                name => name.rsplit('.').next().unwrap_or(name),
+            };
+            let read: BTreeSet<String> = section.keys.iter().map(|key| (*key).to_owned()).collect();
+            assert_eq!(known(definition), read, "{definition}");
+        }
+    }
+}

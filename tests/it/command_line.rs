@@ -34,11 +34,41 @@ fn exit_statuses() {
         ("a log that is not there", &["audit", "verify", "config"], 2),
         ("a log named twice", &["audit", "verify", "audit", "--config", "config/minimal.toml"], 2),
         ("a note that is none", &["audit", "verify", "audit", "--expect", "7"], 2),
+        ("no rules and no tests", &["test"], 2),
+        ("tests that pass", &["test", "rules/contractor.test.toml"], 0),
+        ("tests that are not there", &["test", "rules/none.test.toml"], 1),
+        ("a configuration without tests", &["test", "--config", "config/minimal.toml"], 1),
+        ("explain without a configuration", &["explain", "--user", "ann"], 2),
+        ("explain without a user", &["explain", "--config", "config/minimal.toml"], 2),
+        ("explain", &["explain", "--config", "config/minimal.toml", "--user", "ann", "--tls", "server"], 0),
+        ("explain what is no command", &["explain", "--config", "x", "--user", "ann", "--command", "STROE"], 2),
+        ("a time that is none", &["explain", "--config", "config/minimal.toml", "--user", "a", "--at", "noon"], 2),
+        ("explain without rules", &["explain", "--config", "config/none.toml", "--user", "ann"], 1),
+        ("a schema", &["schema"], 0),
+        ("a schema of one kind", &["schema", "rules"], 0),
+        ("a schema of what is none", &["schema", "mail"], 2),
+        ("completions", &["completions", "zsh"], 0),
+        ("completions of no shell", &["completions"], 2),
         ("a port that is none", &["demo", "--port-offset", "60000"], 2),
         ("warnings", &["check", "--config", "tests/it/diagnostics/clear_text/imapwarden.toml"], 0),
         ("denied", &["check", "--deny-warnings", "--config", "tests/it/diagnostics/clear_text/imapwarden.toml"], 1),
     ] {
         assert_eq!(imapwarden(arguments).status.code(), Some(status), "{name}");
+    }
+}
+
+#[test]
+fn shells_complete_every_command() {
+    let help = imapwarden(&["--help"]);
+    let commands = text(&help.stdout).lines().skip_while(|line| *line != "Commands:").skip(1);
+    let first_words = commands.take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+    let commands: Vec<_> =
+        first_words.filter(|line| !line.starts_with(' ')).filter_map(|l| l.split(' ').next()).collect();
+    assert!(commands.contains(&"explain") && commands.len() >= 9, "{commands:?}");
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = imapwarden(&["completions", shell]);
+        let missing: Vec<_> = commands.iter().filter(|command| !text(&script.stdout).contains(**command)).collect();
+        assert!(missing.is_empty(), "{shell}: {missing:?}");
     }
 }
 

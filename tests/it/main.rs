@@ -25,5 +25,7 @@ mod real;
 mod replay;
 /// The program while it runs: start, reload, drain, stop.
 mod running;
+/// What `schema` prints, held against files that load and files that do not.
+mod schema;
 /// `transcripts/**/*.txt`: one behaviour each, played whole, byte by byte and at random cuts.
 mod transcripts;

@@ -6,7 +6,7 @@ use super::document::{Document, Span, Text, Value, by_place};
 use crate::diagnostic::suggest;
 use crate::policy::hours::{DAY, Days, Hours};
 
-const KEYS: [&str; 3] = ["days", "hours", "zone"];
+pub(super) const KEYS: [&str; 3] = ["days", "hours", "zone"];
 
 pub(super) fn read(document: &mut Document<'_>, value: &Value<'_>) -> Option<Hours> {
     let table = document.table("time", value)?;

@@ -14,7 +14,7 @@ use super::warning;
 use crate::imap::rights::Right;
 use crate::policy::rule::{Mode, Rule};
 
-const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 12] = [
     "id",
     "description",
     "mode",

@@ -99,6 +99,27 @@ fn rules_to_copy_load_without_a_word() {
 }
 
 #[test]
+fn editors_know_every_key_that_is_read_and_no_other() {
+    use crate::policy::rule_test;
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../schema/imapwarden.schema.json")).unwrap();
+    let rows: [(&str, &[&str]); 7] = [
+        ("rules", &["rule"]),
+        ("rule", &rule::KEYS),
+        ("condition", &condition::KEYS),
+        ("time", &hours::KEYS),
+        ("test", &rule_test::KEYS),
+        ("given", &rule_test::GIVEN),
+        ("expect", &rule_test::EXPECT),
+    ];
+    for (name, keys) in rows {
+        let properties = schema["definitions"][name]["properties"].as_object().expect(name);
+        let known: std::collections::BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        assert_eq!(known, keys.iter().copied().collect(), "{name}");
+    }
+}
+
+#[test]
 fn ten_thousand_rules_load() {
     let rule = |n: usize| {
         format!(
