@@ -80,6 +80,7 @@ impl Session {
             Args::Enable(words) if !self.narrow_enable(words, &mut patch, &mut held) => return,
             _ => {}
         }
+        self.switched_on |= matches!(command.verb, Verb::Enable | Verb::Notify | Verb::CancelUpdate);
         let from = command.tag.span.end.saturating_add(1);
         let line = patch.to_vec();
         // The tag is never touched by a patch: what stands behind it is where it was.

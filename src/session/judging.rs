@@ -57,14 +57,15 @@ impl Session {
         let was_filtered = self.filtered();
         let knew_names = self.bound.names_mailboxes();
         self.bind_rules(now);
-        if self.filtered() && !was_filtered {
-            // What was switched on or pipelined under looser rules cannot be taken back: the client begins anew.
+        let under_way = !self.in_flight.is_empty() || self.held.is_some() || self.appending.is_some();
+        if self.filtered() && !was_filtered && (under_way || self.switched_on) {
+            // What is under way or was switched on under looser rules cannot be taken back: the client begins anew.
             return self.end(CloseReason::Policy, Some(Bye::Policy), now);
         }
         if !self.judge_again(now) {
             return;
         }
-        if self.bound.names_mailboxes() && !knew_names {
+        if self.bound.names_mailboxes() && (!knew_names || self.filtered() != was_filtered) {
             self.names_changed(); // asked for at the next command: now may be the middle of one, or IDLE
         }
         self.pump(now);

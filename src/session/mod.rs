@@ -162,6 +162,8 @@ pub struct Session {
     client_tls: Option<ClientTls>,
     /// The client asked for things in UTF-8 (`ENABLE UTF8=ACCEPT` or `IMAP4rev2`) and the upstream agreed.
     utf8: bool,
+    /// Something was switched on for the whole session (ENABLE, NOTIFY): filtered scope may not carry it.
+    switched_on: bool,
 
     inbox: Vec<u8>,
     framer: CommandFramer,
@@ -279,6 +281,7 @@ impl Session {
             mode: if start.tls == ListenerTls::Implicit { ClientMode::Handshake } else { ClientMode::Command },
             client_tls: None,
             utf8: false,
+            switched_on: false,
             inbox: Vec::new(),
             framer: CommandFramer::default(),
             asked_upto: 0,
