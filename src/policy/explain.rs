@@ -9,6 +9,7 @@
 
 mod conditions;
 mod mend;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use self::conditions::listed;
+use self::words::{denied, has, hides_below, left_out, spaced, written};
 use super::bound::Bound;
 use super::condition::Facts;
 use super::decide::{kept_where_moved, rights_taken};
@@ -403,59 +405,6 @@ impl<'a> Explainer<'a> {
 #[cfg(test)]
 pub(super) fn unmet(rule: &Rule, subject: &Subject, at: Timestamp) -> Vec<String> {
     conditions::unmet(rule, subject, &Facts::of(subject), at)
-}
-
-/// Does the rule have that effect?
-fn has(rule: &Rule, effect: Effect) -> bool {
-    match effect {
-        Effect::Hide => rule.hide,
-        Effect::Rights => !rule.taken().is_empty(),
-        Effect::DenyCommands => !rule.deny.is_empty(),
-        Effect::DenyLogin => rule.deny_login.is_some(),
-    }
-}
-
-/// As it is written in the rule file.
-fn written(rule: &Rule, effect: Effect) -> String {
-    match effect {
-        Effect::Hide => "hide = true".to_owned(),
-        Effect::Rights => {
-            let kept = rule.keep.map(|keep| keep.preset.map_or_else(|| keep.rights.to_string(), str::to_owned));
-            format!("rights = {:?}", kept.unwrap_or_default())
-        }
-        Effect::DenyCommands => format!("deny_commands = {:?}", denied(rule).collect::<Vec<_>>()),
-        Effect::DenyLogin => format!("deny_login = {:?}", rule.deny_login.as_deref().unwrap_or_default()),
-    }
-}
-
-/// Each without its UID form.
-fn denied(rule: &Rule) -> std::vec::IntoIter<String> {
-    let verbs = Verb::ALL.iter().filter(|verb| verb.base() == **verb && rule.deny.has(**verb));
-    verbs.map(|verb| verb.name().to_owned()).collect::<Vec<_>>().into_iter()
-}
-
-/// `t e`
-pub(super) fn spaced(rights: Rights) -> String {
-    rights.iter().map(|right| right.letter().to_string()).collect::<Vec<_>>().join(" ")
-}
-
-fn hides_below(target: &Target<'_>) -> String {
-    format!("names below {} may be hidden, so it is neither deleted nor renamed", target.name.as_str())
-}
-
-fn left_out(narrowing: Narrowing, verb: Verb) -> Vec<String> {
-    let flags = [
-        (narrowing.drop_seen, "\\Seen"),
-        (narrowing.drop_deleted, "\\Deleted"),
-        (narrowing.drop_other, "flags other than \\Seen and \\Deleted"),
-    ];
-    let stays = flags.into_iter().filter(|(is, _)| *is).map(|(_, flag)| format!("{verb} leaves {flag} as they are"));
-    let others = [
-        (narrowing.examine, format!("{verb} goes up as EXAMINE and answers [READ-ONLY]")),
-        (narrowing.peek, format!("{verb} goes up as PEEK: \\Seen stays as it is")),
-        (narrowing.expunge_nothing, format!("{verb} answers OK and expunges nothing")),
-    ];
-    others.into_iter().filter(|(is, _)| *is).map(|(_, says)| says).chain(stays).collect()
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::imap::message::{Uid, UidSet};
 use crate::wire::fetch::{FetchEvent, FetchScan, Item, ItemKind};
 use crate::wire::fetch_line::FetchLine;
 
-use super::event::{ReadClass, ReadMessage, ReadSet};
 use super::by_the_thousand::uid_of;
+use super::event::{ReadClass, ReadMessage, ReadSet};
 use super::seq_uids::SeqUids;
 
 /// Most messages in one record; a FETCH that read more is recorded in several.

@@ -33,6 +33,26 @@ fn consoles_show_what_is_printed() {
 }
 
 #[test]
+fn the_document_shows_what_is_printed() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    let text = fs::read_to_string(&document).expect("it can be read");
+    let (mut shown, mut commands) = (String::new(), 0);
+    let mut parts = text.split("```console\n");
+    shown.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let (block, rest) = part.split_once("```\n").expect("a block ends");
+        let command = block.lines().next().and_then(|line| line.strip_prefix("$ imapwarden ")).expect("a command");
+        let printed = String::from_utf8(output(command).stdout).expect("it prints text");
+        shown.push_str(&format!("```console\n$ imapwarden {command}\n{printed}```\n{rest}"));
+        commands += 1;
+    }
+    if std::env::var_os("BLESS").is_some() {
+        return fs::write(&document, shown).expect("the file is ours");
+    }
+    assert_eq!((shown, commands), (text, 2));
+}
+
+#[test]
 fn programs_get_json() {
     let explain = |more: &str| -> serde_json::Value {
         let output = output(&format!(

@@ -69,7 +69,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(root).expect("the folder").map(|entry| entry.expect("an entry").path());
     let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let wanted = |path: &PathBuf| path.extension().is_some_and(|end| end == "toml");
-    let kind = |path: &PathBuf| stem(path).ends_with(".test") == !ending.is_empty();
+    let kind = |path: &PathBuf| stem(path).ends_with(".test") != ending.is_empty();
     entries.filter(|path| wanted(path) && kind(path)).collect()
 }
 

@@ -1,14 +1,15 @@
 //! What to change in the rules, where that is obvious.
 
+use super::conditions::names_user;
 use super::{Effect, Explainer, Explanation, Names, Outcome};
 use crate::imap::glob::Glob;
 use crate::imap::mailbox::fold_text;
 use crate::imap::rights::{Right, Rights};
+use crate::policy::decide::kept_where_moved;
 use crate::policy::pattern::TextPattern;
 use crate::policy::request::{Role, SpecialUse};
 use crate::policy::rule::{Moving, Rule};
 
-/// What was said of a refusal, told with the mailbox that it is about.
 impl Explainer<'_> {
     /// What would let it happen, where one rule stands in the way; what would keep it, where a rule nearly does.
     pub(super) fn mend(&self, told: &Explanation) -> Option<String> {
@@ -55,7 +56,7 @@ impl Explainer<'_> {
     /// "organise" lets messages move to where they are safe.
     fn mend_move(&self, rule: &Rule) -> Option<String> {
         let request = self.asked.request.as_ref()?;
-        let kept = crate::policy::decide::kept_where_moved(&self.bound, request, self.asked.at, rule)?;
+        let kept = kept_where_moved(&self.bound, request, self.asked.at, rule)?;
         let (_, to) = request.targets.iter().find(|(role, _)| *role == Role::MoveTo)?;
         let emptied = Names::new(to).special_use().intersects(SpecialUse::TRASH | SpecialUse::JUNK);
         let (to, id) = (to.name.as_str(), &rule.id);
@@ -84,7 +85,7 @@ impl Explainer<'_> {
 
     /// The user of a rule that differs from this one in a letter or two.
     pub(super) fn near_user<'r>(&self, rule: &'r Rule) -> Option<&'r str> {
-        if super::conditions::names_user(rule, &self.facts) {
+        if names_user(rule, &self.facts) {
             return None;
         }
         let user = fold_text(&self.asked.subject.user);

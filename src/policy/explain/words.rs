@@ -1,0 +1,60 @@
+//! Rules and what they take, in the words of the rule file and of RFC 4314.
+
+use crate::imap::rights::Rights;
+use crate::imap::verb::Verb;
+use crate::policy::request::Target;
+use crate::policy::rule::Rule;
+use crate::policy::verdict::{Effect, Narrowing};
+
+/// Does the rule have that effect?
+pub(super) fn has(rule: &Rule, effect: Effect) -> bool {
+    match effect {
+        Effect::Hide => rule.hide,
+        Effect::Rights => !rule.taken().is_empty(),
+        Effect::DenyCommands => !rule.deny.is_empty(),
+        Effect::DenyLogin => rule.deny_login.is_some(),
+    }
+}
+
+/// As it is written in the rule file.
+pub(super) fn written(rule: &Rule, effect: Effect) -> String {
+    match effect {
+        Effect::Hide => "hide = true".to_owned(),
+        Effect::Rights => {
+            let kept = rule.keep.map(|keep| keep.preset.map_or_else(|| keep.rights.to_string(), str::to_owned));
+            format!("rights = {:?}", kept.unwrap_or_default())
+        }
+        Effect::DenyCommands => format!("deny_commands = {:?}", denied(rule).collect::<Vec<_>>()),
+        Effect::DenyLogin => format!("deny_login = {:?}", rule.deny_login.as_deref().unwrap_or_default()),
+    }
+}
+
+/// Each without its UID form.
+pub(super) fn denied(rule: &Rule) -> std::vec::IntoIter<String> {
+    let verbs = Verb::ALL.iter().filter(|verb| verb.base() == **verb && rule.deny.has(**verb));
+    verbs.map(|verb| verb.name().to_owned()).collect::<Vec<_>>().into_iter()
+}
+
+/// `t e`
+pub(super) fn spaced(rights: Rights) -> String {
+    rights.iter().map(|right| right.letter().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn hides_below(target: &Target<'_>) -> String {
+    format!("names below {} may be hidden, so it is neither deleted nor renamed", target.name.as_str())
+}
+
+pub(super) fn left_out(narrowing: Narrowing, verb: Verb) -> Vec<String> {
+    let flags = [
+        (narrowing.drop_seen, "\\Seen"),
+        (narrowing.drop_deleted, "\\Deleted"),
+        (narrowing.drop_other, "flags other than \\Seen and \\Deleted"),
+    ];
+    let stays = flags.into_iter().filter(|(is, _)| *is).map(|(_, flag)| format!("{verb} leaves {flag} as they are"));
+    let others = [
+        (narrowing.examine, format!("{verb} goes up as EXAMINE and answers [READ-ONLY]")),
+        (narrowing.peek, format!("{verb} goes up as PEEK: \\Seen stays as it is")),
+        (narrowing.expunge_nothing, format!("{verb} answers OK and expunges nothing")),
+    ];
+    others.into_iter().filter(|(is, _)| *is).map(|(_, says)| says).chain(stays).collect()
+}
