@@ -9,6 +9,7 @@
 //! All that can be refused is refused before `+` (surface F.3). What the client sends all the same is counted and dropped,
 //! and never read as commands.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,11 +75,10 @@ impl Session {
     }
 
     pub(super) fn write_own_tag(&mut self, serial: u32) {
-        let prefix = Arc::clone(&self.start.tag_prefix);
         let out = self.out.upstream();
-        out.extend_from_slice(prefix.as_bytes());
-        out.extend_from_slice(serial.to_string().as_bytes());
-        out.push(b' ');
+        out.extend_from_slice(self.start.tag_prefix.as_bytes());
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "{serial} ");
     }
 
     /// Sends a command whose literals, if it has any, stand in it: one by one, as the upstream asks for them.
@@ -87,6 +87,9 @@ impl Session {
     /// commands where it refuses the line before them (an unknown command, a bad flag), and so they would run unjudged.
     pub(super) fn send_with_literals(&mut self, serial: u32, line: &[u8]) {
         self.write_own_tag(serial);
+        if memchr::memchr(b'{', line).is_none() {
+            return self.out.upstream().extend_from_slice(line);
+        }
         let mut stops = SmallVec::<[usize; 2]>::new();
         let mut out = Zeroizing::new(Vec::with_capacity(line.len().saturating_add(8)));
         let mut framer = crate::wire::frame::CommandFramer::default();
@@ -135,7 +138,7 @@ impl Session {
             Some(stream) => return self.on_continued(frame, stream, more, now),
             None => match Command::parse_prefix(frame, self.utf8_mode()) {
                 Ok(CommandPrefix::MessageLiteral(message)) => {
-                    let several = message.append.verb == Verb::Append;
+                    let several = message.append.verb == Verb::Append && !self.judges_messages();
                     (message, several)
                 }
                 _ => return None,
@@ -155,6 +158,12 @@ impl Session {
         Some(true)
     }
 
+    /// Can a rule take something from a message that is put in? Then each is judged alone: no second one may come in the same
+    /// command, and none that is put together from others by URL (surface A.3).
+    pub(super) fn judges_messages(&self) -> bool {
+        self.filtered() || self.bound.restricts()
+    }
+
     fn begin_append(&mut self, frame: &[u8], message: &MessageLiteral<'_>, several: bool, more: bool, now: Instant) {
         let MessageLiteral { append, literal } = message;
         let tag = Tag::from_slice(append.tag.text.as_bytes());
@@ -164,7 +173,7 @@ impl Session {
             return self.refuse_literal(tag, &answer, *literal, more, now);
         }
         let catenates = append.messages.iter().any(|head| head.form == MessageForm::Catenate);
-        if catenates && (self.filtered() || self.bound.restricts()) {
+        if catenates && self.judges_messages() {
             // A URL is a read of another mailbox (surface A.3): not offered here.
             return self.refuse_literal(tag, &Answer::Syntax, *literal, more, now);
         }
@@ -334,7 +343,7 @@ impl Session {
         match continuation.map(|continuation| continuation.then) {
             Ok(AppendNext::Message(form, literal))
                 if literal.size <= self.shared.limits.max_literal
-                    && !(form == MessageForm::Catenate && self.bound.restricts()) =>
+                    && !(form == MessageForm::Catenate && self.judges_messages()) =>
             {
                 let next = Stream { left: literal.size, sync: literal.sync, form, ..stream };
                 if next.refused {

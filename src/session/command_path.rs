@@ -112,6 +112,10 @@ impl Session {
             Verb::Login => self.on_login(command, frame, now),
             Verb::Authenticate => self.on_authenticate(command, now),
             Verb::Id => self.on_id(command, now),
+            // Without a literal that is streamed it is made of URLs.
+            Verb::Append | Verb::Replace | Verb::UidReplace if self.judges_messages() => {
+                self.bad_command(frame, &Answer::Syntax, FaultReason::CommandSyntax, now);
+            }
             Verb::Compress => self.bad_command(frame, &Answer::UnknownCommand, FaultReason::UnknownCommand, now),
             _ => self.on_judged_command(command, now),
         }

@@ -37,7 +37,12 @@ impl Session {
         let ok = status == Some(Status::Ok);
         let mut entry = entry;
         self.note(Note::UpstreamResponse { after: now.saturating_duration_since(entry.sent) });
-        let answer = self.answer_of(&mut entry, status, rest, code.as_ref());
+        // What passes as it came is written behind its record, without a copy of its own.
+        let passes = self.passes_answer(&entry, code.as_ref()).then(|| entry.tag.clone());
+        let answer = match passes {
+            Some(_) => Vec::new(),
+            None => self.answer_of(&mut entry, status, rest, code.as_ref()),
+        };
         self.move_state(&mut entry, status, code.as_ref());
         let (result, note) = result_status(status);
         let (verb, kind, serial, overhead) = (entry.verb, entry.kind, entry.serial, entry.overhead);
@@ -61,10 +66,24 @@ impl Session {
         }
         self.record_done(entry, result, code.as_ref(), now);
         self.note(Note::CommandDone { verb: Some(verb), kind, status: note, duration, overhead: Some(overhead) });
-        if let Some(answer) = self.refuse_stream(serial, answer) {
+        if let Some(tag) = passes {
+            let out = self.out.client();
+            out.extend_from_slice(&tag);
+            out.push(b' ');
+            out.extend_from_slice(rest);
+        } else if let Some(answer) = self.refuse_stream(serial, answer) {
             self.out.client().extend_from_slice(&answer);
         }
         self.answer_waiting(now);
+    }
+
+    /// Does the client get the upstream's words, and at once?
+    fn passes_answer(&self, entry: &Entry, code: Option<&Code<'_>>) -> bool {
+        let special = matches!(entry.effect, Effect::Idle { .. } | Effect::Closing { .. })
+            || code.is_some_and(|code| code.is("CAPABILITY"));
+        let streams =
+            self.appending.is_some() || matches!(self.mode, ClientMode::Stream(_) | ClientMode::AwaitStream(_));
+        !(self.filtered() || special || streams)
     }
 
     /// Answers of ours that waited for their turn.

@@ -82,9 +82,8 @@ impl Session {
         }
         self.switched_on |= matches!(command.verb, Verb::Enable | Verb::Notify | Verb::CancelUpdate);
         let from = command.tag.span.end.saturating_add(1);
-        let line = patch.to_vec();
         // The tag is never touched by a patch: what stands behind it is where it was.
-        held.line = line.get(from..).unwrap_or_default().to_vec();
+        held.line = patch.to_vec_from(from);
         self.prepare(held, now);
     }
 
