@@ -17,10 +17,9 @@ use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use crate::imap::verb::Verb;
-use crate::policy::{Permit, Request, Role, Verdict};
-use crate::wire::command::append::parse_append_continuation;
-use crate::wire::command::append::{AppendNext, MessageForm};
-use crate::wire::command::{AppendPrefix, Command, CommandPrefix, MessageLiteral};
+use crate::policy::{FlagChange, FlagsWanted, Narrowing, Permit, Request, Role, Verdict};
+use crate::wire::command::append::{AppendNext, MessageForm, MessageHead, parse_append_continuation};
+use crate::wire::command::{AppendContinuation, AppendPrefix, Command, CommandPrefix, MessageLiteral};
 use crate::wire::frame::Announced;
 use crate::wire::patch::Patch;
 
@@ -44,6 +43,8 @@ pub(super) struct Stream {
     pub form: MessageForm,
     /// Are further messages allowed (MULTIAPPEND)?
     pub several: bool,
+    /// What is left out of their flags.
+    pub later: Narrowing,
     /// The upstream has refused: the octets go nowhere, and this is said when they are over.
     pub refused: bool,
 }
@@ -90,21 +91,14 @@ impl Session {
         if memchr::memchr(b'{', line).is_none() {
             return self.out.upstream().extend_from_slice(line);
         }
-        let mut stops = SmallVec::<[usize; 2]>::new();
-        let mut out = Zeroizing::new(Vec::with_capacity(line.len().saturating_add(8)));
-        let mut framer = crate::wire::frame::CommandFramer::default();
-        let mut begin = 0;
-        while let crate::wire::frame::Framed::Literal { end, literal } = framer.next(line, usize::MAX) {
-            let brace = line.get(..end).and_then(|line| memchr::memrchr(b'{', line)).unwrap_or(end);
-            out.extend_from_slice(line.get(begin..brace).unwrap_or_default());
-            out.extend_from_slice(format!("{{{}}}\r\n", literal.size).as_bytes());
-            stops.push(out.len());
-            begin = end;
-            framer.skip(usize::try_from(literal.size).unwrap_or(usize::MAX));
-        }
-        out.extend_from_slice(line.get(begin..).unwrap_or_default());
+        let (out, stops) = asking_for_literals(line);
+        self.send_in_parts(serial, &out, &stops);
+    }
+
+    /// Sends what goes up up to the first stop; the rest as it is asked for.
+    fn send_in_parts(&mut self, serial: u32, out: &[u8], stops: &[usize]) {
         let Some(first) = stops.first().copied() else {
-            return self.out.upstream().extend_from_slice(&out);
+            return self.out.upstream().extend_from_slice(out);
         };
         self.out.upstream().extend_from_slice(out.get(..first).unwrap_or_default());
         let rest = Zeroizing::new(out.get(first..).unwrap_or_default().to_vec());
@@ -138,7 +132,7 @@ impl Session {
             Some(stream) => return self.on_continued(frame, stream, more, now),
             None => match Command::parse_prefix(frame, self.utf8_mode()) {
                 Ok(CommandPrefix::MessageLiteral(message)) => {
-                    let several = message.append.verb == Verb::Append && !self.judges_messages();
+                    let several = message.append.verb == Verb::Append;
                     (message, several)
                 }
                 _ => return None,
@@ -158,12 +152,6 @@ impl Session {
         Some(true)
     }
 
-    /// Can a rule take something from a message that is put in? Then each is judged alone: no second one may come in the same
-    /// command, and none that is put together from others by URL (surface A.3).
-    pub(super) fn judges_messages(&self) -> bool {
-        self.filtered() || self.bound.restricts()
-    }
-
     fn begin_append(&mut self, frame: &[u8], message: &MessageLiteral<'_>, several: bool, more: bool, now: Instant) {
         let MessageLiteral { append, literal } = message;
         let tag = Tag::from_slice(append.tag.text.as_bytes());
@@ -172,9 +160,8 @@ impl Session {
             let answer = if legal { Answer::UnknownCommand } else { Answer::WrongState };
             return self.refuse_literal(tag, &answer, *literal, more, now);
         }
-        let catenates = append.messages.iter().any(|head| head.form == MessageForm::Catenate);
-        if catenates && self.judges_messages() {
-            // A URL is a read of another mailbox (surface A.3): not offered here.
+        if !append.messages.iter().all(|head| self.takes_form(head.form)) {
+            // A URL is a read of another mailbox (surface A.3): not offered wherever rules take something.
             return self.refuse_literal(tag, &Answer::Syntax, *literal, more, now);
         }
         if literal.size > self.shared.limits.max_literal {
@@ -244,7 +231,8 @@ impl Session {
             }
         };
         let form = append.messages.last().map_or(MessageForm::Plain, |head| head.form);
-        let stream = Stream { serial: 0, left: literal.size, sync: literal.sync, form, several, refused: false };
+        let later = if several { self.narrowing_of_later(append.verb, &resolved) } else { Narrowing::default() };
+        let stream = Stream { serial: 0, left: literal.size, sync: literal.sync, form, several, later, refused: false };
         self.send_append(frame, append, permit, resolved.octets, held, stream, now);
     }
 
@@ -266,11 +254,7 @@ impl Session {
             crate::wire::encode::string(&mut text, &octets, self.utf8_mode(), false);
             patch.replace(append.mailbox.span(), text);
         }
-        for list in append.messages.iter().filter_map(|head| head.flags.as_ref()).filter(|_| narrowing.drops_flags()) {
-            let kept: Vec<String> =
-                list.flags.iter().filter(|arg| !drops(narrowing, &arg.flag)).map(|arg| arg.flag.to_string()).collect();
-            patch.replace(list.span.clone(), format!("({})", kept.join(" ")));
-        }
+        drop_flags_of(&append.messages, narrowing, &mut patch);
         if let Effect::Appending { flags, .. } = &mut held.effect {
             flags.retain(|flag| !drops(narrowing, flag));
         }
@@ -290,14 +274,30 @@ impl Session {
         self.announce(line, stream);
     }
 
-    /// Sends a line that ends in an announcement. Not an octet of the message goes up before it is asked for: see
+    /// Sends what ends in the announcement of a message, of which not an octet goes up before it is asked for: see
     /// [`Session::send_with_literals`].
     fn announce(&mut self, line: &[u8], stream: Stream) {
-        let brace = memchr::memrchr(b'{', line).unwrap_or(line.len());
-        let out = self.out.upstream();
-        out.extend_from_slice(line.get(..brace).unwrap_or_default());
-        out.extend_from_slice(format!("{{{}}}\r\n", stream.left).as_bytes());
+        let (out, mut stops) = asking_for_literals(line);
+        stops.pop(); // the message itself is no part of the line
+        self.send_in_parts(stream.serial, &out, &stops);
         self.mode = ClientMode::AwaitStream(stream);
+    }
+
+    /// What is left out of the flags of messages behind the first (MULTIAPPEND), whichever they are going to be.
+    fn narrowing_of_later(&self, verb: Verb, resolved: &super::names::Resolved) -> Narrowing {
+        if !self.bound.restricts() {
+            return Narrowing::default();
+        }
+        let targets = [(Role::AppendTo, self.target(resolved))];
+        let all = FlagsWanted { seen: true, deleted: true, other: true, change: FlagChange::Add };
+        let request = Request::new(verb, &targets).flags(all);
+        let request = Request { deleted_expunges: self.leg.deleted_expunges(), ..request };
+        match self.bound.decide(&request, self.wall) {
+            Verdict::Allowed(permit) => permit.narrowing(),
+            Verdict::Refused(_) => {
+                Narrowing { drop_seen: true, drop_deleted: true, drop_other: true, ..Narrowing::default() }
+            }
+        }
     }
 
     fn streaming(&mut self, stream: Stream) -> ClientMode {
@@ -339,13 +339,16 @@ impl Session {
 
     /// The line behind a message, where it announces another literal.
     fn on_continued(&mut self, line: &[u8], stream: Stream, more: bool, now: Instant) -> Option<bool> {
-        let continuation = parse_append_continuation(line, stream.form, stream.several, self.utf8_mode());
-        match continuation.map(|continuation| continuation.then) {
-            Ok(AppendNext::Message(form, literal))
+        match parse_append_continuation(line, stream.form, stream.several, self.utf8_mode()) {
+            Ok(AppendContinuation { then: AppendNext::Message(form, literal), messages, .. })
                 if literal.size <= self.shared.limits.max_literal
-                    && !(form == MessageForm::Catenate && self.judges_messages()) =>
+                    && self.takes_form(form)
+                    && messages.iter().all(|head| self.takes_form(head.form)) =>
             {
                 let next = Stream { left: literal.size, sync: literal.sync, form, ..stream };
+                let mut patch = Patch::new(line);
+                drop_flags_of(&messages, next.later, &mut patch);
+                self.follow_append(&messages, &next);
                 if next.refused {
                     // Nothing of it goes up any more, but what comes unasked has to be counted.
                     if literal.sync {
@@ -354,7 +357,7 @@ impl Session {
                         self.mode = self.streaming(next);
                     }
                 } else {
-                    self.announce(line, next);
+                    self.announce(&patch.to_vec(), next);
                 }
             }
             _ => {
@@ -366,11 +369,30 @@ impl Session {
         Some(true)
     }
 
+    /// One more message of an APPEND under way: its record tells of it, too.
+    fn follow_append(&mut self, messages: &[MessageHead<'_>], stream: &Stream) {
+        let added = messages.iter().filter_map(|head| head.flags.as_ref()).flat_map(|list| &list.flags);
+        let added: Vec<_> = added.map(|arg| arg.flag.clone()).filter(|flag| !drops(stream.later, flag)).collect();
+        if let Some(entry) = self.in_flight.find(|entry| entry.serial == stream.serial)
+            && let Effect::Appending { size, flags, .. } = &mut entry.effect
+        {
+            *size = size.saturating_add(stream.left);
+            for flag in added {
+                if !flags.contains(&flag) {
+                    flags.push(flag);
+                }
+            }
+        }
+    }
+
     /// The line behind a message, where it ends the command. False: there is none under way.
     pub(super) fn on_append_end(&mut self, line: &[u8], now: Instant) -> bool {
         let Some(stream) = self.appending.take() else { return false };
         let end = parse_append_continuation(line, stream.form, stream.several, self.utf8_mode());
-        if !matches!(end.map(|end| end.then), Ok(AppendNext::End)) {
+        let ends = |end: AppendContinuation<'_>| {
+            end.then == AppendNext::End && end.messages.iter().all(|head| self.takes_form(head.form))
+        };
+        if !end.is_ok_and(ends) {
             self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
         } else if stream.refused {
             self.finish_refused(stream.serial);
@@ -447,7 +469,34 @@ impl Session {
     }
 }
 
-fn drops(narrowing: crate::policy::Narrowing, flag: &crate::imap::message::Flag) -> bool {
+/// A line with its literals as it goes up, and where the upstream has to ask before more of it may go.
+fn asking_for_literals(line: &[u8]) -> (Zeroizing<Vec<u8>>, SmallVec<[usize; 2]>) {
+    let mut stops = SmallVec::<[usize; 2]>::new();
+    let mut out = Zeroizing::new(Vec::with_capacity(line.len().saturating_add(8)));
+    let mut framer = crate::wire::frame::CommandFramer::default();
+    let mut begin = 0;
+    while let crate::wire::frame::Framed::Literal { end, literal } = framer.next(line, usize::MAX) {
+        let brace = line.get(..end).and_then(|line| memchr::memrchr(b'{', line)).unwrap_or(end);
+        out.extend_from_slice(line.get(begin..brace).unwrap_or_default());
+        out.extend_from_slice(format!("{{{}}}\r\n", literal.size).as_bytes());
+        stops.push(out.len());
+        begin = end;
+        framer.skip(usize::try_from(literal.size).unwrap_or(usize::MAX));
+    }
+    out.extend_from_slice(line.get(begin..).unwrap_or_default());
+    (out, stops)
+}
+
+/// Takes out of the flags of messages what may not be set.
+fn drop_flags_of(messages: &[MessageHead<'_>], narrowing: Narrowing, patch: &mut Patch<'_>) {
+    for list in messages.iter().filter_map(|head| head.flags.as_ref()).filter(|_| narrowing.drops_flags()) {
+        let kept: Vec<String> =
+            list.flags.iter().filter(|arg| !drops(narrowing, &arg.flag)).map(|arg| arg.flag.to_string()).collect();
+        patch.replace(list.span.clone(), format!("({})", kept.join(" ")));
+    }
+}
+
+fn drops(narrowing: Narrowing, flag: &crate::imap::message::Flag) -> bool {
     use crate::imap::message::Flag;
     match flag {
         Flag::Seen => narrowing.drop_seen,

@@ -4,6 +4,8 @@
 use crate::imap::capability::{CapabilityClass, class};
 use crate::imap::verb::Verb;
 use crate::rewrite::status_data::filter_words;
+use crate::wire::command::Command;
+use crate::wire::command::append::MessageForm;
 use crate::wire::response::{Code, code, tagged_status};
 
 use super::Session;
@@ -54,6 +56,16 @@ impl Session {
     /// May the client use this command at all here? What is not offered is unknown, advertised by the upstream or not.
     pub(super) fn knows_command(&self, verb: Verb) -> bool {
         super::asks::is_offered(verb, self.filtered(), self.bound.restricts())
+    }
+
+    /// May the client use the extensions that the arguments of this command use?
+    pub(super) fn knows_extensions_of(&self, command: &Command<'_>) -> bool {
+        super::extensions::are_offered(command, self.filtered(), self.bound.restricts())
+    }
+
+    /// May a message come in this form?
+    pub(super) fn takes_form(&self, form: MessageForm) -> bool {
+        super::extensions::form_is_offered(form, self.filtered(), self.bound.restricts())
     }
 
     /// May the client switch this on?

@@ -102,6 +102,9 @@ impl Session {
         if !self.state.is_before_login() && !self.knows_command(command.verb) {
             return self.bad_command(frame, &Answer::UnknownCommand, FaultReason::UnknownCommand, now);
         }
+        if !self.state.is_before_login() && !self.knows_extensions_of(command) {
+            return self.bad_command(frame, &Answer::Syntax, FaultReason::CommandSyntax, now);
+        }
         self.bad = 0;
         let tag = command.tag.text.as_bytes();
         match command.verb {
@@ -112,10 +115,6 @@ impl Session {
             Verb::Login => self.on_login(command, frame, now),
             Verb::Authenticate => self.on_authenticate(command, now),
             Verb::Id => self.on_id(command, now),
-            // Without a literal that is streamed it is made of URLs.
-            Verb::Append | Verb::Replace | Verb::UidReplace if self.judges_messages() => {
-                self.bad_command(frame, &Answer::Syntax, FaultReason::CommandSyntax, now);
-            }
             Verb::Compress => self.bad_command(frame, &Answer::UnknownCommand, FaultReason::UnknownCommand, now),
             _ => self.on_judged_command(command, now),
         }

@@ -19,6 +19,7 @@ mod complete;
 mod deadline;
 mod effect;
 pub mod event;
+pub mod extensions;
 mod filter;
 mod follow;
 mod foresight;
