@@ -20,14 +20,23 @@ const SMALL: usize = 8 << 10;
 
 /// What a session may say, apart from tagged responses.
 pub struct Canned {
+    /// To `LIST "" "*"`.
     pub list: Vec<u8>,
+    /// To `LIST "" "%"`.
     pub list_top: Vec<u8>,
+    /// To LSUB.
     pub lsub: Vec<u8>,
+    /// To FETCH of flags.
     pub flags: Lines,
+    /// To FETCH of envelopes.
     pub envelopes: Lines,
+    /// To SEARCH of all.
     pub search: Vec<u8>,
+    /// To SELECT and EXAMINE.
     pub select: Vec<u8>,
+    /// The message with UID 1.
     pub big: Vec<u8>,
+    /// Every other message.
     pub small: Vec<u8>,
 }
 

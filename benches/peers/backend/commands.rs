@@ -9,9 +9,11 @@
 use super::canned::{Canned, MESSAGES};
 use super::session::Out;
 
+/// The first line.
 pub const GREETING: &[u8] =
     b"* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ AUTH=PLAIN] Dovecot (Debian) ready.\r\n";
 
+/// The answer to a login, after its tag.
 pub const LOGGED_IN: &str = "OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE SORT SORT=DISPLAY THREAD=REFERENCES THREAD=REFS \
      THREAD=ORDEREDSUBJECT MULTIAPPEND URL-PARTIAL CATENATE UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
      I18NLEVEL=1 CONDSTORE QRESYNC ESEARCH ESORT SEARCHRES WITHIN CONTEXT=SEARCH LIST-STATUS BINARY MOVE SNIPPET=FUZZY \
@@ -19,8 +21,11 @@ pub const LOGGED_IN: &str = "OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID
 
 /// What the client will send next.
 pub enum Next {
+    /// A command.
     Line,
+    /// DONE; the tag of IDLE.
     Idle(Vec<u8>),
+    /// The response to a challenge; the tag of AUTHENTICATE.
     Sasl(Vec<u8>),
 }
 

@@ -7,12 +7,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+/// Either of the two.
 pub enum Stream {
+    /// In clear.
     Plain(TcpStream),
+    /// In TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
+    /// Reads some; nothing at the end.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(buffer).await,
@@ -20,6 +24,7 @@ impl Stream {
         }
     }
 
+    /// Writes all, now.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.write_all(bytes).await,

@@ -101,7 +101,9 @@ impl Kind {
 pub struct Peer {
     /// Its process, or the backend's where there is nothing between.
     pub root: u32,
+    /// Where it takes clients in clear.
     pub plain: Door,
+    /// Where it takes those in TLS.
     pub tls: Door,
     /// Ended when dropped.
     process: Option<Process>,
@@ -173,9 +175,13 @@ async fn passes(door: &Door) -> io::Result<()> {
 
 /// What a peer is started with.
 pub struct Plan<'p> {
+    /// The folder for its configuration.
     pub place: &'p Place,
+    /// What clients trust.
     pub roots: Arc<RootCertStore>,
+    /// The imapwarden to start.
     pub imapwarden: &'p PathBuf,
+    /// What answers.
     pub upstream: &'p Upstream,
     /// How many sessions a peer must be able to hold.
     pub sessions: u64,

@@ -13,13 +13,17 @@ use crate::place::{self, Place, Process};
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behind {
+    /// This program's own backend.
     Canned,
+    /// A server with mail on disk.
     Dovecot,
 }
 
 /// A server that holds the mail.
 pub struct Upstream {
+    /// Where it answers in clear.
     pub plain: SocketAddr,
+    /// Where it answers in TLS.
     pub tls: SocketAddr,
     /// How many users it knows: `user0@example.org` and on.
     pub users: usize,

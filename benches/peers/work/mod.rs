@@ -24,6 +24,7 @@ use crate::peer::upstream::Behind;
 /// What is done, to whom and for how long.
 #[derive(Clone)]
 pub struct Bench {
+    /// Where clients go in.
     pub door: Door,
     /// Whose CPU time and memory: this process and those below it.
     pub root: u32,
@@ -57,21 +58,29 @@ type Job = Pin<Box<dyn Future<Output = io::Result<Measured>>>>;
 /// How clients connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Leg {
+    /// In clear
     Plain,
+    /// In TLS 1.3
     Tls,
 }
 
 /// A row of the table.
 pub struct Work {
+    /// For `--only`.
     pub name: &'static str,
+    /// For the report.
     pub title: &'static str,
+    /// What is counted.
     pub unit: &'static str,
+    /// What answers.
     pub behind: Behind,
+    /// How clients connect.
     pub legs: &'static [Leg],
     /// Needs a peer that has done nothing before: memory is measured.
     pub fresh: bool,
     /// Sessions at once; the peer has two descriptors for each.
     pub sessions: u64,
+    /// Does it.
     pub run: fn(Bench) -> Job,
 }
 

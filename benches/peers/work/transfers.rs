@@ -10,28 +10,34 @@ use crate::load::client::Client;
 /// Sessions that transfer at once.
 const SESSIONS: usize = 4;
 
+/// `LIST "" "*"`.
 pub async fn list(bench: Bench) -> io::Result<Measured> {
     answers(bench, "LIST \"\" \"*\"".to_owned(), MAILBOXES as u64, 0).await
 }
 
+/// `LSUB "" "*"`.
 pub async fn lsub(bench: Bench) -> io::Result<Measured> {
     answers(bench, "LSUB \"\" \"*\"".to_owned(), MAILBOXES as u64, 0).await
 }
 
+/// Flags of every message: short lines.
 pub async fn flags(bench: Bench) -> io::Result<Measured> {
     let messages = bench.messages.into();
     answers(bench, "UID FETCH 1:* (UID FLAGS)".to_owned(), messages, 0).await
 }
 
+/// Envelopes of every message: long lines, some with literals.
 pub async fn envelope(bench: Bench) -> io::Result<Measured> {
     let messages = bench.messages.into();
     answers(bench, "UID FETCH 1:* (UID ENVELOPE)".to_owned(), messages, 0).await
 }
 
+/// Lines of 64 KiB.
 pub async fn search(bench: Bench) -> io::Result<Measured> {
     answers(bench, "UID SEARCH ALL".to_owned(), 1, SEARCH_LINE as u64).await
 }
 
+/// One message of 25 MiB.
 pub async fn fetch(bench: Bench) -> io::Result<Measured> {
     answers(bench, "UID FETCH 1 (UID BODY.PEEK[])".to_owned(), 1, BIG as u64).await
 }
