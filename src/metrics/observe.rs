@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{ListenerMetrics, Metrics, UpstreamMetrics};
-use crate::session::event::{Event, EventContext, EventKind, Note, Observer, Side};
+use crate::session::event::{Event, EventContext, EventKind, Note, Observer};
 
 impl Observer for Metrics {
     fn event(&self, event: &Event) {
@@ -69,14 +69,6 @@ impl Observer for Metrics {
                 }
             }
             Note::SessionState { from, to } => self.with_listener(ctx, |listener| listener.moved(*from, *to)),
-            Note::Bytes { side: Side::Client, incoming, n } => {
-                self.with_listener(ctx, |listener| if *incoming { listener.received(*n) } else { listener.sent(*n) })
-            }
-            Note::Bytes { side: Side::Upstream, incoming, n } => {
-                self.with_upstream(ctx.upstream.as_ref(), |upstream| {
-                    if *incoming { upstream.received(*n) } else { upstream.sent(*n) }
-                });
-            }
             Note::Decided { verdict, took } => {
                 sessions.verdicts.of(*verdict).inc();
                 if let Some(took) = took {

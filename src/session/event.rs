@@ -1125,15 +1125,6 @@ pub enum Note {
         /// To.
         to: Option<SessionPhase>,
     },
-    /// Octets moved.
-    Bytes {
-        /// On which side.
-        side: Side,
-        /// From the peer (`true`) or to it.
-        incoming: bool,
-        /// How many.
-        n: u64,
-    },
     /// A request was decided.
     Decided {
         /// How.

@@ -209,8 +209,6 @@ fn nothing_that_a_peer_says_becomes_a_label() {
     };
     let metrics = everything();
     metrics.note(&ctx, &Note::SessionState { from: None, to: Some(SessionPhase::Preauth) });
-    metrics.note(&ctx, &Note::Bytes { side: Side::Client, incoming: true, n: 1 });
-    metrics.note(&ctx, &Note::Bytes { side: Side::Upstream, incoming: true, n: 1 });
     metrics.note(&ctx, &Note::UpstreamResponse { after: Duration::ZERO });
     metrics.note(&ctx, &Note::UpstreamFailed { reason: UpstreamError::Bye });
     let (effect, mode) = (RuleEffect::Hide, RuleMode::Enforce);

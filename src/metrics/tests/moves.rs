@@ -46,7 +46,7 @@ fn notes_move_counters() {
         duration,
         overhead,
     };
-    let rows: [Row<Note>; 18] = [
+    let rows: [Row<Note>; 14] = [
         (
             "a command with all its times",
             done(Some(Verb::UidSearch), NoteStatus::Ok, Some(ms(500)), Some(Duration::from_micros(62500))),
@@ -85,26 +85,6 @@ fn notes_move_counters() {
             "a session ends",
             Note::SessionState { from: Some(SessionPhase::Draining), to: None },
             &[(r#"sessions{listener="imaps",state="draining"}"#, -1.0)],
-        ),
-        (
-            "octets from a client",
-            Note::Bytes { side: Side::Client, incoming: true, n: 7 },
-            &[(r#"client_bytes_total{direction="in",listener="imaps"}"#, 7.0)],
-        ),
-        (
-            "octets to a client",
-            Note::Bytes { side: Side::Client, incoming: false, n: 8 },
-            &[(r#"client_bytes_total{direction="out",listener="imaps"}"#, 8.0)],
-        ),
-        (
-            "octets from an upstream",
-            Note::Bytes { side: Side::Upstream, incoming: true, n: 9 },
-            &[(r#"upstream_bytes_total{direction="in",upstream="main"}"#, 9.0)],
-        ),
-        (
-            "octets to an upstream",
-            Note::Bytes { side: Side::Upstream, incoming: false, n: 1 },
-            &[(r#"upstream_bytes_total{direction="out",upstream="main"}"#, 1.0)],
         ),
         (
             "a verdict",
