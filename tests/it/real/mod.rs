@@ -15,7 +15,7 @@
 
 mod certificate;
 mod client;
-mod dovecot;
+pub mod dovecot;
 mod front;
 mod mail;
 pub mod place;

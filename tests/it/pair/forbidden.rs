@@ -1,0 +1,373 @@
+//! What rights do not allow does not happen: random rights, random sessions, and mail before and after, as it lies on disk.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::generator::{Plan, session};
+use super::ground::Ground;
+use super::hunt::{hunt, one_seed};
+use super::names::Pool;
+use super::play::play;
+use super::random::Random;
+use super::script::Step;
+use super::told::{side_by_side, told};
+use super::world::{fill, subscribe};
+use crate::real::dovecot::Names;
+
+/// Sets of rules; a session is under one of them.
+const SETS: u64 = 64;
+
+const MAILBOXES: &[(&str, usize)] = &[
+    ("INBOX", 4),
+    ("Archive", 4),
+    ("Archive/2024", 3),
+    ("Projects/Apollo", 2),
+    ("Team", 3),
+    ("Team/Open", 2),
+    ("Sent", 2),
+    ("Trash", 2),
+    ("Junk", 1),
+];
+
+const ABSENT: &[&str] =
+    &["Mine", "Mine/Deep", "Archive/New", "Team/New", "Other", "Projects", "Archive/2024/New", "A/B"];
+
+/// Patterns of a rule, and what they spare.
+const COVERED: &[(&[&str], &[&str])] = &[
+    (&["Archive/**"], &[]),
+    (&["Archive"], &[]),
+    (&["INBOX"], &[]),
+    (&["Team", "Sent"], &[]),
+    (&["Team/*"], &[]),
+    (&["**"], &["INBOX"]),
+    (&["**"], &["Archive/**", "Trash"]),
+    (&["Archive/**", "Mine/**", "Other"], &["Archive/2024"]),
+    (&[], &[]),
+];
+
+const ALL: &str = "lrswipkxtea";
+
+/// One rule: what it covers, what it leaves.
+struct Rule {
+    covers: &'static [&'static str],
+    spares: &'static [&'static str],
+    /// Letters, or the name of a preset.
+    rights: String,
+}
+
+struct Rules(Vec<Rule>);
+
+impl Rules {
+    /// Number `set`, the same for ever.
+    fn new(set: u64) -> Self {
+        let mut r = Random::new(0x5157 + set);
+        let count = 1 + usize::from(r.chance(35));
+        Self((0..count).map(|_| Rule::random(&mut r)).collect())
+    }
+
+    fn text(&self, set: u64) -> String {
+        let mut text = String::new();
+        for (at, rule) in self.0.iter().enumerate() {
+            write!(text, "[[rule]]\nid = \"r{set}-{at}\"\nwhen = {{ user = [\"r{set:02}-*\"] }}\n").expect("a string");
+            if !rule.covers.is_empty() {
+                writeln!(text, "mailbox = {:?}", rule.covers).expect("a string");
+            }
+            if !rule.spares.is_empty() {
+                writeln!(text, "except_mailbox = {:?}", rule.spares).expect("a string");
+            }
+            writeln!(text, "rights = \"{}\"\n", rule.rights).expect("a string");
+        }
+        text
+    }
+
+    /// What is left of the rights on a mailbox.
+    fn kept(&self, name: &str) -> String {
+        let covering: Vec<_> = self.0.iter().filter(|rule| rule.covers(name)).map(Rule::letters).collect();
+        ALL.chars().filter(|right| covering.iter().all(|letters| letters.contains(*right))).collect()
+    }
+
+    /// May messages be moved out of it although they may not be destroyed?
+    fn organises(&self, name: &str) -> bool {
+        self.0.iter().any(|rule| rule.covers(name) && matches!(&*rule.rights, "organise" | "tidy"))
+    }
+}
+
+impl Rule {
+    fn random(r: &mut Random) -> Self {
+        let (covers, spares) = COVERED[r.below(COVERED.len())];
+        let rights = match r.below(10) {
+            0 => "read-only".to_owned(),
+            1 => "organise".to_owned(),
+            2 => "tidy".to_owned(),
+            3 => ALL.chars().filter(|_| r.chance(50)).collect(),
+            // One or two are missing, `l` seldom: that hides.
+            _ => {
+                let missing =
+                    [ALL.chars().nth(1 + r.below(10)), ALL.chars().nth(usize::from(!r.chance(3)) + r.below(10))];
+                ALL.chars().filter(|right| !missing.contains(&Some(*right))).collect()
+            }
+        };
+        Self { covers, spares, rights: if rights.is_empty() { "l".to_owned() } else { rights } }
+    }
+
+    fn letters(&self) -> &str {
+        match &*self.rights {
+            "read-only" => "lr",
+            "organise" | "tidy" => "lrswi",
+            letters => letters,
+        }
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        let any = |patterns: &[&str], fold: bool| patterns.iter().any(|pattern| matches(pattern, name, fold));
+        (self.covers.is_empty() || any(self.covers, true)) && !any(self.spares, false)
+    }
+}
+
+/// What takes is compared without case, what spares exactly; INBOX always without.
+fn matches(pattern: &str, name: &str, fold: bool) -> bool {
+    let folded = |text: &str| if fold { text.to_ascii_lowercase() } else { text.to_owned() };
+    let (pattern, name) = (folded(pattern), folded(name));
+    match (pattern.strip_suffix("/**"), pattern.strip_suffix("/*")) {
+        _ if pattern == "**" => true,
+        (Some(above), _) => name == above || name.strip_prefix(above).is_some_and(|rest| rest.starts_with('/')),
+        (None, Some(above)) => {
+            name.strip_prefix(above).and_then(|rest| rest.strip_prefix('/')).is_some_and(|rest| !rest.contains('/'))
+        }
+        (None, None) => name == pattern,
+    }
+}
+
+/// A message as it lies in its Maildir.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Message {
+    flags: BTreeSet<String>,
+    content: Vec<u8>,
+}
+
+type Mailbox = BTreeMap<String, Message>;
+
+/// Everything that a client can change: mailboxes, messages and flags.
+struct Mail {
+    mailboxes: BTreeMap<String, Mailbox>,
+}
+
+impl Mail {
+    fn read(maildir: &Path) -> Self {
+        let mut mailboxes = BTreeMap::from([("INBOX".to_owned(), mailbox(maildir))]);
+        for entry in fs::read_dir(maildir).expect("a Maildir") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a name");
+            if let Some(levels) = name.strip_prefix('.').filter(|_| entry.path().is_dir()) {
+                mailboxes.insert(levels.replace('.', "/"), mailbox(&entry.path()));
+            }
+        }
+        Self { mailboxes }
+    }
+
+    fn has_content(&self, content: &[u8]) -> bool {
+        self.mailboxes.values().flat_map(Mailbox::values).any(|message| message.content == content)
+    }
+
+    fn has_file(&self, file: &str) -> bool {
+        self.mailboxes.values().any(|mailbox| mailbox.contains_key(file))
+    }
+}
+
+fn mailbox(folder: &Path) -> Mailbox {
+    let keywords = fs::read_to_string(folder.join("dovecot-keywords")).unwrap_or_default();
+    let keyword = |letter: char| {
+        let number = (letter as u32).checked_sub('a' as u32)?;
+        let line = keywords.lines().find_map(|line| line.split_once(' ').filter(|(n, _)| n.parse() == Ok(number)))?;
+        Some(line.1.to_owned())
+    };
+    let mut messages = Mailbox::new();
+    for part in ["cur", "new"] {
+        for entry in fs::read_dir(folder.join(part)).into_iter().flatten() {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a name");
+            let (file, flags) = name.split_once(":2,").unwrap_or((&name, ""));
+            let flags = flags.chars().map(|flag| keyword(flag).unwrap_or_else(|| flag.to_string())).collect();
+            // What Dovecot adds to a name when it learns a size is not the message's identity.
+            let file = file.split(',').next().unwrap_or(file).to_owned();
+            messages.insert(file, Message { flags, content: fs::read(entry.path()).unwrap_or_default() });
+        }
+    }
+    messages
+}
+
+/// The right that it takes to set or clear a flag.
+fn right_of(flag: &str) -> char {
+    match flag {
+        "S" => 's',
+        "T" => 't',
+        _ => 'w',
+    }
+}
+
+/// What happened that the rights do not allow.
+fn violations(rules: &Rules, before: &Mail, after: &Mail, heard: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, was) in &before.mailboxes {
+        let kept = rules.kept(name);
+        let lacks = |rights: &str| rights.chars().any(|right| !kept.contains(right));
+        match after.mailboxes.get(name) {
+            None if lacks("x") => found.push(format!("{name} is gone without x")),
+            None if lacks("te") && was.keys().any(|file| !after.has_file(file)) => {
+                found.push(format!("mail of {name} is destroyed with it, without t and e"));
+            }
+            None => {}
+            // It may be another one of that name.
+            Some(_) if !lacks("xkte") => {}
+            Some(is) => changes(name, &kept, rules.organises(name), was, is, after, &mut found),
+        }
+        if lacks("r") {
+            // Bodies tell whose they are.
+            for leak in [format!("text-of-{name}."), format!("* STATUS {name} ("), format!("* STATUS \"{name}\" (")] {
+                if heard.contains(&leak) {
+                    found.push(format!("`{leak}` is told without r"));
+                }
+            }
+        }
+        if lacks("l") && heard.lines().any(|line| line.starts_with("* L") && line.ends_with(&format!(" \"{name}\""))) {
+            found.push(format!("{name} is listed without l"));
+        }
+    }
+    for name in after.mailboxes.keys().filter(|name| !before.mailboxes.contains_key(*name)) {
+        let above = name.rsplit_once('/').map(|(above, _)| above);
+        // Below a mailbox that was renamed, names come with it.
+        let moved =
+            above.is_some_and(|above| after.mailboxes.contains_key(above) && !before.mailboxes.contains_key(above));
+        let may = |name: &str| rules.kept(name).contains('k');
+        if !moved && (!may(name) || above.is_some_and(|above| !may(above))) {
+            found.push(format!("{name} is made without k"));
+        }
+    }
+    found
+}
+
+fn changes(
+    name: &str,
+    kept: &str,
+    organises: bool,
+    was: &Mailbox,
+    is: &Mailbox,
+    after: &Mail,
+    found: &mut Vec<String>,
+) {
+    let may = |right: char| kept.contains(right);
+    for (file, message) in was {
+        let Some(now) = is.get(file) else {
+            let expunged = may('e') && (may('t') || message.flags.contains("T"));
+            let moved = organises && after.has_content(&message.content);
+            if !expunged && !moved {
+                found.push(format!("{file} is gone from {name}, which leaves {kept}"));
+            }
+            continue;
+        };
+        for flag in now.flags.symmetric_difference(&message.flags) {
+            if !may(right_of(flag)) {
+                found.push(format!("{flag} of {file} is changed in {name}, which leaves {kept}"));
+            }
+        }
+    }
+    for file in is.keys().filter(|file| !was.contains_key(*file)) {
+        if !may('i') {
+            found.push(format!("{file} is new in {name}, which leaves {kept}"));
+        }
+    }
+}
+
+/// Flags of messages that were appended: those that no mailbox allows cannot have come with a copy.
+fn appended_flags(rules: &Rules, after: &Mail, found: &mut Vec<String>) {
+    let anywhere: String = after.mailboxes.keys().map(|name| rules.kept(name)).collect();
+    for (name, mailbox) in &after.mailboxes {
+        for message in mailbox.values().filter(|message| message.content.starts_with(b"Subject: appended")) {
+            for flag in message.flags.iter().filter(|flag| !anywhere.contains(right_of(flag))) {
+                found.push(format!("{flag} came with an APPEND to {name}"));
+            }
+        }
+    }
+}
+
+struct Trial {
+    ground: Ground,
+    rules: Vec<Rules>,
+}
+
+impl Trial {
+    fn new(ground: fn(Names, &str) -> Ground) -> Self {
+        let rules: Vec<Rules> = (0..SETS).map(Rules::new).collect();
+        let text: String = rules.iter().zip(0..).map(|(rules, set)| rules.text(set)).collect();
+        Self { ground: ground(Names::Slash, &text), rules }
+    }
+
+    fn rules(&self, seed: u64) -> &Rules {
+        &self.rules[usize::try_from(seed % SETS).expect("a small number")]
+    }
+
+    fn plan(&self, seed: u64) -> Vec<Step> {
+        let rules = self.rules(seed);
+        let all: Vec<&str> = MAILBOXES.iter().map(|(name, _)| *name).collect();
+        let mut ruled: Vec<&str> = all.iter().copied().filter(|name| rules.kept(name).len() < ALL.len()).collect();
+        ruled.extend(ABSENT.iter().copied().filter(|name| rules.kept(name).len() < ALL.len()));
+        if ruled.is_empty() {
+            ruled.push("Archive");
+        }
+        session(seed, &Pool::of(&all, &ruled, ABSENT), Plan { meanwhile: false, two: true })
+    }
+
+    /// What a session did that it may not do, and what it heard.
+    fn play(&self, seed: u64, steps: &[Step]) -> (Vec<String>, Vec<String>) {
+        let rules = self.rules(seed);
+        let user = format!("r{:02}-{:08}", seed % SETS, self.ground.number());
+        let home = self.ground.home(&user, |maildir| {
+            MAILBOXES.iter().for_each(|(name, count)| fill(maildir, name, *count));
+            subscribe(maildir, &["Archive", "Sent", "Gone"]);
+        });
+        let before = Mail::read(&home.maildir);
+        let up = Rc::new(RefCell::new(Vec::new()));
+        let transcript = play(steps, &user, &mut || self.ground.open(&up), &mut |_| {});
+        let after = Mail::read(&home.maildir);
+        let heard = String::from_utf8_lossy(&transcript.heard.concat()).into_owned();
+        let mut found = violations(rules, &before, &after, &heard);
+        appended_flags(rules, &after, &mut found);
+        if transcript.silent {
+            found.push("an answer never came".to_owned());
+        }
+        (found, told(&transcript))
+    }
+
+    fn wrong(&self, seed: u64, steps: &[Step]) -> Option<String> {
+        let (found, heard) = self.play(seed, steps);
+        let what = || {
+            let shown = side_by_side(steps, &heard, &heard);
+            format!("{}\n{}\n{shown}", found.join("\n"), self.rules(seed).text(seed % SETS))
+        };
+        (!found.is_empty()).then(what)
+    }
+
+    fn hunt(&self, count: u64) {
+        let Some(seed) = one_seed() else {
+            return hunt(count, |seed| self.plan(seed), |seed, steps| self.wrong(seed, steps));
+        };
+        let steps = self.plan(seed);
+        let (found, heard) = self.play(seed, &steps);
+        eprintln!("{}\n{}", self.rules(seed).text(seed % SETS), side_by_side(&steps, &heard, &heard));
+        assert_eq!(found, [""; 0]);
+    }
+}
+
+#[test]
+fn nothing_changes_that_rights_do_not_allow_in_a_session() {
+    Trial::new(Ground::direct).hunt(2_000);
+}
+
+#[test]
+fn nothing_changes_that_rights_do_not_allow_in_the_program() {
+    Trial::new(Ground::program).hunt(500);
+}

@@ -1,0 +1,434 @@
+//! Accounts that differ only in what rules hide, and what rules hide it.
+//!
+//! ```text
+//!   twin A   INBOX  Archive  Team            HR/Jobs        ─┐ what both have: `common`
+//!   twin B   INBOX  Archive  Team  Team/Cell HR/Jobs  HR    ─┘ and, hidden by `rules`: `hidden`
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use super::script::Meanwhile;
+use crate::real::dovecot::Names;
+
+/// A mailbox, "/" between levels, and how many messages are in it.
+pub type Folder = (&'static str, usize);
+
+/// What both twins have, what one has besides, and the rules that hide it.
+pub struct World {
+    /// In the name of each of its users: rules go by it.
+    pub tag: &'static str,
+    /// Rules, with `@` for the users.
+    pub rules: &'static str,
+    pub names: Names,
+    pub common: &'static [Folder],
+    pub hidden: &'static [Folder],
+    /// Subscriptions, also of mailboxes that are not there.
+    pub subscribed: &'static [&'static str],
+    pub subscribed_hidden: &'static [&'static str],
+    /// What the rules cover: names, `X/**` for X and all below, and `!` before what is spared.
+    pub covered: &'static [&'static str],
+    /// Names that neither has, and that may be made.
+    pub absent: &'static [&'static str],
+}
+
+const FINANCE: &str = r#"
+[[rule]]
+id = "@-hide"
+when = { user = ["?@-*"] }
+mailbox = ["Finance/**", "Secret", "HR", "Team/Cell", "Junk", "Geheimß", "Zürich/Bank"]
+hide = true
+"#;
+
+const FINANCE_COMMON: &[Folder] = &[
+    ("INBOX", 4),
+    ("Archive", 3),
+    ("Archive/2024", 2),
+    ("Projects/Apollo", 2),
+    ("Team", 1),
+    ("Team/Open", 1),
+    ("HR/Jobs", 1),
+    ("Entw&APw-rfe", 1),
+    ("Z&APw-rich", 1),
+    ("Sent", 1),
+    ("Trash", 0),
+];
+
+const FINANCE_HIDDEN: &[Folder] = &[
+    ("Finance", 2),
+    ("Finance/Q3", 2),
+    ("Finance/Public/Deep", 1),
+    ("Secret", 1),
+    ("HR", 1),
+    ("Team/Cell", 2),
+    ("Junk", 1),
+    ("Geheim&AN8-", 1),
+    ("Z&APw-rich/Bank", 1),
+];
+
+const FINANCE_COVERED: &[&str] = &["Finance/**", "Secret", "HR", "Team/Cell", "Junk", "Geheim&AN8-", "Z&APw-rich/Bank"];
+
+const ABSENT: &[&str] = &["Mine", "Mine/Deep", "Archive/New", "Team/New", "HR/New", "Other", "Projects", "A/B/C"];
+
+/// The worlds of the pair test.
+pub const WORLDS: &[World] = &[
+    World {
+        tag: "p0",
+        rules: FINANCE,
+        names: Names::Slash,
+        common: FINANCE_COMMON,
+        hidden: FINANCE_HIDDEN,
+        subscribed: &["Archive", "Team", "Sent", "Gone", "HR/Jobs"],
+        subscribed_hidden: &["Finance", "Finance/Q3", "Finance/Gone", "HR", "Secret", "Team/Cell"],
+        covered: FINANCE_COVERED,
+        absent: ABSENT,
+    },
+    World {
+        tag: "p1",
+        rules: r#"
+[[rule]]
+id = "@-hide"
+when = { user = ["?@-*"] }
+mailbox = ["Finance/**"]
+except_mailbox = ["Finance/Public/**"]
+hide = true
+
+[[rule]]
+id = "@-private"
+when = { user = ["?@-*"] }
+mailbox = ["Private", "**/Private"]
+hide = true
+
+[[rule]]
+id = "@-archive"
+when = { user = ["?@-*"] }
+mailbox = ["Archive/**", "Finance/**"]
+rights = "read-only"
+
+[[rule]]
+id = "@-team"
+when = { user = ["?@-*"] }
+mailbox = ["Team"]
+rights = "lrs"
+
+[[rule]]
+id = "@-move"
+when = { user = ["?@-*"] }
+mailbox = ["Sent"]
+deny_commands = ["MOVE", "STATUS", "SUBSCRIBE"]
+"#,
+        names: Names::Slash,
+        common: &[
+            ("INBOX", 4),
+            ("Archive", 2),
+            ("Archive/2024", 2),
+            ("Finance/Public", 2),
+            ("Finance/Public/Notes", 1),
+            ("Team", 1),
+            ("Team/Open", 1),
+            ("Sent", 2),
+            ("Trash", 1),
+        ],
+        hidden: &[
+            ("Finance", 2),
+            ("Finance/Q3", 1),
+            ("Archive/Private", 1),
+            ("Team/Deep/Private", 1),
+            ("Private", 2),
+            ("Sent/Private", 1),
+        ],
+        subscribed: &["Finance/Public", "Archive", "Archive/2024", "Gone/Deep"],
+        subscribed_hidden: &["Finance", "Private", "Team/Deep/Private", "Gone/Private"],
+        covered: &[
+            "Finance/**",
+            "!Finance/Public/**",
+            "Archive/Private",
+            "Team/Deep/Private",
+            "Private",
+            "Sent/Private",
+        ],
+        absent: &["Mine", "Mine/Deep", "Archive/New", "Team/Deep", "Other", "Finance/Public/New", "A/B"],
+    },
+    World {
+        tag: "p2",
+        rules: r#"
+[[rule]]
+id = "@-hide"
+when = { user = ["?@-*"] }
+mailbox = ["INBOX", "Notes/**"]
+hide = true
+"#,
+        names: Names::Slash,
+        common: &[("Archive", 2), ("Archive/INBOX", 1), ("Sent", 1), ("Drafts", 1), ("inbox/Sub", 1)],
+        hidden: &[("INBOX", 3), ("Notes", 1), ("Notes/2024", 1)],
+        subscribed: &["Archive", "Drafts"],
+        subscribed_hidden: &["INBOX", "Notes"],
+        covered: &["INBOX", "Notes/**"],
+        absent: &["Mine", "Mine/Deep", "INBOX/New", "Other"],
+    },
+    World {
+        tag: "p3",
+        rules: r#"
+[[rule]]
+id = "@-hide"
+when = { user = ["?@-*"] }
+mailbox = ["**"]
+except_mailbox = ["INBOX", "Open/**", "Sent"]
+hide = true
+"#,
+        names: Names::Slash,
+        common: &[("INBOX", 3), ("Open", 2), ("Open/Deep/Down", 1), ("Sent", 1)],
+        hidden: &[("Archive", 1), ("Archive/2024", 1), ("Secret", 1), ("Sent/Old", 1), ("Junk", 1), ("Trash", 2)],
+        subscribed: &["INBOX", "Open", "Open/Deep/Down", "Open/Gone"],
+        subscribed_hidden: &["Archive", "Sent/Old", "Gone"],
+        covered: &["**", "!INBOX", "!Open/**", "!Sent"],
+        absent: &["Open/New", "Open/New/Deep", "Mine", "Other"],
+    },
+    World {
+        tag: "p4",
+        rules: FINANCE,
+        names: Names::InboxDot,
+        common: FINANCE_COMMON,
+        hidden: FINANCE_HIDDEN,
+        subscribed: &["Archive", "Team", "Sent", "Gone", "HR/Jobs"],
+        subscribed_hidden: &["Finance", "Finance/Q3", "Finance/Gone", "HR", "Secret", "Team/Cell"],
+        covered: FINANCE_COVERED,
+        absent: ABSENT,
+    },
+];
+
+/// The mail of an account, for as long as it is needed.
+pub struct Home {
+    pub maildir: PathBuf,
+}
+
+impl Home {
+    pub fn folder(&self) -> &Path {
+        self.maildir.parent().expect("a home")
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.folder());
+    }
+}
+
+/// Which twin?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twin {
+    /// Has nothing that is hidden.
+    A,
+    /// Has it.
+    B,
+}
+
+impl World {
+    /// The rules with the users they are about.
+    pub fn rules(&self) -> String {
+        self.rules.replace('@', self.tag)
+    }
+
+    /// Names of the twins are of one length: what is sent must be, too.
+    pub fn user(&self, twin: Twin, at: u64) -> String {
+        let twin = if twin == Twin::A { 'a' } else { 'b' };
+        format!("{twin}{}-{at:08}", self.tag)
+    }
+
+    pub fn delimiter(&self) -> char {
+        if self.names == Names::Slash { '/' } else { '.' }
+    }
+
+    /// The name as the server has it.
+    pub fn on_wire(&self, name: &str) -> String {
+        match self.names {
+            Names::InboxDot if !name.eq_ignore_ascii_case("INBOX") => format!("INBOX.{}", name.replace('/', ".")),
+            _ => name.to_owned(),
+        }
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        let matches = |pattern: &str| match pattern.strip_suffix("/**") {
+            _ if pattern == "**" => true,
+            Some(above) => name == above || name.strip_prefix(above).is_some_and(|rest| rest.starts_with('/')),
+            None => name == pattern,
+        };
+        let spared = self.covered.iter().filter_map(|pattern| pattern.strip_prefix('!')).any(matches);
+        !spared && self.covered.iter().any(|pattern| matches(pattern))
+    }
+
+    /// Lays out the Maildir of a twin.
+    pub fn lay_out(&self, maildir: &Path, twin: Twin) {
+        let mut subscriptions = self.subscribed.to_vec();
+        fill(maildir, "INBOX", 0);
+        for (name, count) in self.common {
+            fill(maildir, name, *count);
+        }
+        if twin == Twin::B {
+            for (name, count) in self.hidden {
+                fill(maildir, name, *count);
+            }
+            subscriptions.extend(self.subscribed_hidden);
+        }
+        subscribe(maildir, &subscriptions);
+    }
+
+    /// All that is hidden, as it lies on disk: names and contents of files.
+    pub fn hidden_state(&self, maildir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut state = BTreeMap::new();
+        if self.covers("INBOX") {
+            for folder in ["cur", "new"] {
+                collect(&maildir.join(folder), &mut state);
+            }
+        }
+        for entry in fs::read_dir(maildir).expect("a Maildir") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a name");
+            let Some(levels) = name.strip_prefix('.') else { continue };
+            if self.covers(&levels.replace('.', "/")) {
+                collect(&entry.path(), &mut state);
+            }
+        }
+        let subscriptions = fs::read_to_string(maildir.join("subscriptions")).unwrap_or_default();
+        let hidden = subscriptions.lines().filter(|line| self.covers(&line.replace('\t', "/")));
+        state.insert("subscriptions".into(), hidden.collect::<Vec<_>>().join("\n").into_bytes());
+        state
+    }
+
+    /// Changes something that is hidden.
+    pub fn meanwhile(&self, maildir: &Path, what: Meanwhile, nth: usize) {
+        let (name, _) = self.hidden[nth % self.hidden.len()];
+        match what {
+            Meanwhile::Delivered => deliver(&folder(maildir, name), nth),
+            Meanwhile::Created => fill(maildir, &format!("{}/Later{nth}", self.deep()), 1),
+            Meanwhile::Removed if name != "INBOX" => {
+                let _ = fs::remove_dir_all(folder(maildir, name));
+            }
+            Meanwhile::Removed => {}
+            Meanwhile::Subscribed => {
+                let path = maildir.join("subscriptions");
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                let new = maildir.join("subscriptions.new");
+                write(&new, format!("{text}{}\tLater{nth}\n", self.deep().replace('/', "\t")).as_bytes());
+                give(&new);
+                fs::rename(new, path).expect("a file");
+            }
+        }
+        if what != Meanwhile::Removed && what != Meanwhile::Subscribed {
+            give_all(maildir);
+        }
+    }
+
+    /// A name below which all is hidden.
+    fn deep(&self) -> &'static str {
+        self.covered.iter().find_map(|pattern| pattern.strip_suffix("/**")).unwrap_or("Secret")
+    }
+}
+
+/// UIDVALIDITY of every mailbox that is laid out.
+pub const UIDVALIDITY: u32 = 1_700_000_001;
+
+fn folder(maildir: &Path, name: &str) -> PathBuf {
+    if name == "INBOX" { maildir.to_owned() } else { maildir.join(format!(".{}", name.replace('/', "."))) }
+}
+
+/// A mailbox with so many messages.
+pub fn fill(maildir: &Path, name: &str, count: usize) {
+    let folder = folder(maildir, name);
+    for part in ["cur", "new", "tmp"] {
+        fs::create_dir_all(folder.join(part)).expect("a folder");
+    }
+    if name != "INBOX" {
+        write(&folder.join("maildirfolder"), b"");
+    }
+    let mut uids = format!("3 V{UIDVALIDITY} N{}\n", count + 1);
+    for at in 0..count {
+        let flags = ["", "S", "FS", "RST", "T"].get(at).unwrap_or(&"");
+        let file = format!("{}.M{at}.sample:2,{flags}", 1_700_000_000 + 3_600 * at);
+        writeln!(uids, "{} :{file}", at + 1).expect("a string");
+        write(&folder.join("cur").join(file), message(name, at).as_bytes());
+    }
+    write(&folder.join("dovecot-uidlist"), uids.as_bytes());
+}
+
+/// Subscriptions, and where the server has got to in drawing UIDVALIDITY.
+pub fn subscribe(maildir: &Path, names: &[&str]) {
+    let mut text = String::from("V\t2\n\n");
+    for name in names {
+        writeln!(text, "{}", name.replace('/', "\t")).expect("a string");
+    }
+    write(&maildir.join("subscriptions"), text.as_bytes());
+    write(&maildir.join("dovecot-uidvalidity"), b"6553f101");
+    write(&maildir.join("dovecot-uidvalidity.6553f101"), b"");
+}
+
+fn deliver(folder: &Path, nth: usize) {
+    if folder.join("new").exists() {
+        write(&folder.join("new").join(format!("1700100000.N{nth}.sample")), message("Later", nth).as_bytes());
+    }
+}
+
+fn message(mailbox: &str, at: usize) -> String {
+    let head = format!(
+        "From: Ann <ann@example.org>\r\nTo: bob@example.org\r\nSubject: {mailbox} {at}\r\n\
+         Date: Tue, 14 Nov 2023 22:{at:02}:20 +0000\r\nMessage-ID: <{mailbox}-{at}@example.org>\r\nMIME-Version: 1.0\r\n"
+    );
+    let body = match at % 3 {
+        0 => format!("Content-Type: text/plain\r\n\r\ntext-of-{mailbox}.\r\nIn a few words\r\n"),
+        1 => format!(
+            "Content-Type: multipart/mixed; boundary=edge\r\n\r\n--edge\r\n\r\ntext-of-{mailbox}.\r\n\
+             --edge\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n--edge--\r\n"
+        ),
+        _ => format!("In-Reply-To: <{mailbox}-0@example.org>\r\n\r\ntext-of-{mailbox}.\r\n{}", "text\r\n".repeat(40)),
+    };
+    head + &body
+}
+
+fn write(path: &Path, content: &[u8]) {
+    fs::write(path, content).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}
+
+fn collect(path: &Path, state: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    let Ok(entries) = fs::read_dir(path) else { return };
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, state);
+        } else if !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"dovecot")) {
+            // The server's own notes change when it looks; mail and its flags do not.
+            state.insert(path.clone(), fs::read(&path).unwrap_or_default());
+        }
+    }
+}
+
+/// Gives a file to whom the mail above it belongs.
+fn give(path: &Path) {
+    let above = path.parent().and_then(|above| fs::metadata(above).ok()).expect("a folder");
+    let (uid, gid) = (above.uid(), above.gid());
+    if uid != rustix::process::getuid().as_raw() {
+        chown(path, Some(uid), Some(gid)).expect("to give it away");
+    }
+}
+
+/// Gives a new home to whom the folder of all homes belongs.
+pub fn give_home(home: &Path) {
+    give(home);
+    give_all(home);
+}
+
+/// Gives all below a folder to whom the folder itself belongs.
+fn give_all(folder: &Path) {
+    if fs::metadata(folder).expect("a folder").uid() == rustix::process::getuid().as_raw() {
+        return;
+    }
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        give(&path);
+        if path.is_dir() {
+            give_all(&path);
+        }
+    }
+}
