@@ -63,9 +63,15 @@ impl Session {
         super::extensions::are_offered(command, self.filtered(), self.bound.restricts())
     }
 
-    /// May a message come in this form?
+    /// May a message come in this form? An upstream that does not know it would not know where the message ends.
     pub(super) fn takes_form(&self, form: MessageForm) -> bool {
-        super::extensions::form_is_offered(form, self.filtered(), self.bound.restricts())
+        let upstream = self.leg.capabilities;
+        let known_there = match form {
+            MessageForm::Plain => true,
+            MessageForm::Utf8 => upstream.utf8 || !upstream.known,
+            MessageForm::Catenate => upstream.catenate || !upstream.known,
+        };
+        known_there && super::extensions::form_is_offered(form, self.filtered(), self.bound.restricts())
     }
 
     /// May the client switch this on?

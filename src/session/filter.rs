@@ -181,6 +181,17 @@ impl Session {
         }
     }
 
+    /// STATUS that comes with LIST (RFC 5819) tells only of mailboxes that may be read.
+    pub(super) fn narrow_status(&mut self, response: &[u8], rest: usize) {
+        let name = response::token(response, rest).and_then(|(name, _)| name.string());
+        let readable = name
+            .and_then(|octets| self.resolve_listed(&octets))
+            .is_some_and(|resolved| self.bound.rights(&self.target(&resolved), self.wall).rights.contains(Right::Read));
+        if readable {
+            self.out.client().extend_from_slice(response);
+        }
+    }
+
     /// A response that cannot be filtered with certainty: none of it is relayed, the session ends (contract.md §7).
     pub(super) fn filter_failed(&mut self, now: Instant) {
         let event = Event::new(

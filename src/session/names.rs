@@ -127,6 +127,17 @@ impl Session {
         }
     }
 
+    /// What a name in a response means; `None` as in [`Session::resolve`].
+    pub(super) fn resolve_listed(&self, octets: &[u8]) -> Option<Resolved> {
+        let read = crate::wire::mailbox::decode_lenient(octets, self.utf8_mode(), self.delimiter());
+        let row = self.names.table.get(&read.name);
+        (read.canonical || !self.bound.names_mailboxes()).then(|| Resolved {
+            special: row.and_then(|row| self.told_use(row)),
+            octets: row.map(|row| row.octets.clone()),
+            name: read.name,
+        })
+    }
+
     /// Is it a name that can be read, of a mailbox that is not there for this client?
     pub(super) fn is_absent(&self, arg: &MailboxArg<'_>) -> bool {
         self.resolve(arg).is_some_and(|resolved| !self.exists(&resolved))

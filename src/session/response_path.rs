@@ -492,6 +492,7 @@ impl Session {
             }
             Keyword::Thread | Keyword::Flags | Keyword::Vanished => Flow::Pass,
             Keyword::Myrights if self.bound.restricts() || self.filtered() => Flow::Collect,
+            Keyword::Status if self.bound.restricts() && !self.filtered() => Flow::Collect,
             _ if self.filtered() => self.filter_data(keyword, now),
             Keyword::List | Keyword::Lsub | Keyword::Xlist => {
                 self.learn_delimiter(line, rest);
@@ -562,7 +563,8 @@ impl Session {
                 Keyword::Myrights => self.narrow_myrights(&collected, rest, now),
                 Keyword::List | Keyword::Lsub if own => self.learn_name(keyword, &collected, rest, now),
                 Keyword::Namespace if own => self.learn_namespace(&collected, rest),
-                Keyword::Status => self.filter_status(&collected, rest, now),
+                Keyword::Status if self.filtered() => self.filter_status(&collected, rest, now),
+                Keyword::Status => self.narrow_status(&collected, rest),
                 _ => self.filter_failed(now),
             }
         }

@@ -47,6 +47,10 @@ pub(super) struct Capabilities {
     pub uidplus: bool,
     /// `UNSELECT` (RFC 3691)
     pub unselect: bool,
+    /// `UTF8=ACCEPT` (RFC 9755)
+    pub utf8: bool,
+    /// `CATENATE` (RFC 4469)
+    pub catenate: bool,
     /// Is it Gmail?
     pub gmail: bool,
     /// `ID` (RFC 2971)
@@ -64,6 +68,8 @@ impl Capabilities {
                 b"STARTTLS" => &mut capabilities.starttls,
                 b"UIDPLUS" => &mut capabilities.uidplus,
                 b"UNSELECT" => &mut capabilities.unselect,
+                b"UTF8=ACCEPT" | b"UTF8=ONLY" => &mut capabilities.utf8,
+                b"CATENATE" => &mut capabilities.catenate,
                 b"ID" => &mut capabilities.id,
                 b"X-GM-EXT-1" => &mut capabilities.gmail,
                 _ => continue,

@@ -233,7 +233,11 @@ fn violations(rules: &Rules, before: &Mail, after: &Mail, heard: &str) -> Vec<St
                 }
             }
         }
-        if lacks("l") && heard.lines().any(|line| line.starts_with("* L") && line.ends_with(&format!(" \"{name}\""))) {
+        let listed = |line: &str| {
+            // A level above what is listed is no mailbox.
+            line.starts_with("* L") && line.ends_with(&format!(" \"{name}\"")) && !line.contains("\\No")
+        };
+        if lacks("l") && heard.lines().any(listed) {
             found.push(format!("{name} is listed without l"));
         }
     }
