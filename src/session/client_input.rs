@@ -158,9 +158,6 @@ impl Session {
                 let more = inbox.len() > end;
                 let done = self.on_frame(frame, more, now);
                 self.framer.reset();
-                if done {
-                    self.asked_upto = 0;
-                }
                 (if done { end } else { 0 }, done)
             }
             Framed::Fault { fault, end } => {
@@ -174,6 +171,9 @@ impl Session {
                 (end.unwrap_or(inbox.len()), true)
             }
         };
+        if used > 0 {
+            self.asked_upto = 0; // what comes now begins anew
+        }
         self.put_back(inbox, used);
         go_on
     }
