@@ -42,7 +42,8 @@ impl Descriptors {
     pub fn too_few(&self, needed: u64) -> Option<String> {
         (self.limit < needed).then(|| {
             format!(
-                "needs {needed} descriptors, the limit is {}: run as root, or raise it (ulimit -Hn {needed}, LimitNOFILE=)",
+                "needs {needed} descriptors, the limit is {} and this user may not raise it: ulimit -Hn {needed} as one who \
+                 has CAP_SYS_RESOURCE, or LimitNOFILE={needed}",
                 self.limit
             )
         })

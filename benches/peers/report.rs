@@ -99,6 +99,8 @@ impl Report {
 
     /// One measurement more.
     pub fn add(&mut self, work: &Work, leg: Leg, kind: Kind, measured: Measured) {
+        // The backend is not started anew for each: what it held before, it holds still.
+        let measured = measured.into_iter().filter(|(figure, _)| kind != Kind::Direct || *figure != Figure::Memory);
         for (figure, value) in measured {
             let row = self.figures.entry((position(work), leg, figure)).or_default();
             row.entry(kind).or_default().push(value);
@@ -155,10 +157,12 @@ impl Report {
         head.extend(RATIOS.iter().filter(|(_, _, title)| self.has(title)).map(|(_, _, title)| (*title).to_owned()));
         let mut rows = vec![head];
         for ((at, leg, figure), row) in &self.figures {
-            if *figure != table.figure || row.is_empty() {
+            let work = &WORKS[*at];
+            // How long a transfer takes says no more than its throughput.
+            let told = !matches!(figure, Figure::P50 | Figure::P99) || work.unit != "MB";
+            if *figure != table.figure || row.is_empty() || !told {
                 continue;
             }
-            let work = &WORKS[*at];
             let value = |kind: Kind| row.get(&kind).map(|values| median(values));
             let mut cells = vec![work.title.to_owned(), words(*leg).to_owned(), (table.unit)(work)];
             cells.extend(self.peers.iter().map(|kind| number(value(*kind), table.decimals)));

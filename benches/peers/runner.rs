@@ -129,7 +129,7 @@ impl Runner<'_> {
     /// One work load, on all peers and legs.
     async fn work(&mut self, work: &'static Work) {
         let mut peers = Vec::new();
-        for kind in self.options.peers.clone() {
+        for kind in self.options.peers.iter().copied().filter(|kind| work.direct || *kind != Kind::Direct) {
             // One that must be fresh is started when its turn comes.
             let peer = if work.fresh { Ok(None) } else { Peer::start(kind, &self.plan).await.map(Some) };
             match peer {

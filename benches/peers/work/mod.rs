@@ -76,6 +76,8 @@ pub struct Work {
     pub behind: Behind,
     /// How clients connect.
     pub legs: &'static [Leg],
+    /// Says something of the backend, too.
+    pub direct: bool,
     /// Needs a peer that has done nothing before: memory is measured.
     pub fresh: bool,
     /// Sessions at once; the peer has two descriptors for each.
@@ -94,7 +96,7 @@ const fn row(
     sessions: u64,
     run: fn(Bench) -> Job,
 ) -> Work {
-    Work { name, title, unit, behind: Behind::Canned, legs: BOTH, fresh: false, sessions, run }
+    Work { name, title, unit, behind: Behind::Canned, legs: BOTH, direct: true, fresh: false, sessions, run }
 }
 
 /// A row before the real Dovecot.
@@ -141,7 +143,7 @@ pub const WORKS: &[Work] = &[
     row("logins-beside-idle", "200 logins/s beside 2,000 idle sessions", "login", 2_100, |b| {
         Box::pin(sessions::logins_beside_idle(b))
     }),
-    held("idle", "5,000 sessions in IDLE", "session", 5_000, |b| Box::pin(sessions::idle(b))),
+    Work { direct: false, ..held("idle", "5,000 sessions in IDLE", "session", 5_000, |b| Box::pin(sessions::idle(b))) },
     held("scale-900", "900 sessions, a quarter with a command a second", "command", 900, |b| {
         Box::pin(sessions::scale(b, 900))
     }),

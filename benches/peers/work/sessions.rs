@@ -57,7 +57,7 @@ async fn into_idle(client: &mut Client) -> io::Result<()> {
 }
 
 fn each(before: u64, after: u64, sessions: usize) -> (Figure, f64) {
-    (Figure::Memory, after.saturating_sub(before) as f64 / sessions as f64)
+    (Figure::Memory, (after as f64 - before as f64) / sessions as f64)
 }
 
 /// Memory, once it no longer changes: what is freed, is freed a moment later.
