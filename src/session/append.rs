@@ -147,6 +147,9 @@ impl Session {
             self.begin_names(now);
             return Some(false); // the line is read again when the names are there
         }
+        if self.asks_for_name(&from.append.mailbox, now) {
+            return Some(false);
+        }
         self.commands = self.commands.saturating_add(1);
         self.begin_append(frame, &from, several, more, now);
         Some(true)

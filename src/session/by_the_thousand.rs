@@ -37,7 +37,8 @@ impl Session {
     }
 
     fn passes_list(&mut self, rest: &[u8]) -> bool {
-        let plain = rest.starts_with(b"LIST (") && rest.ends_with(b"\r\n") && !rest.ends_with(b"}\r\n");
+        let lists = rest.starts_with(b"LIST (") || rest.starts_with(b"LSUB (");
+        let plain = lists && rest.ends_with(b"\r\n") && !rest.ends_with(b"}\r\n");
         if !plain || self.filtered() || !self.knows_delimiter() {
             return false;
         }

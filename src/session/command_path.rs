@@ -66,6 +66,12 @@ impl Session {
             self.begin_names(now);
             return false;
         }
+        if !self.filtered()
+            && self.bound.names_mailboxes()
+            && command.mailboxes().any(|(role, arg)| names_mailbox(role, arg) && self.asks_for_name(arg, now))
+        {
+            return false;
+        }
         self.commands = self.commands.saturating_add(1);
         self.on_command(&command, frame, more, now);
         true

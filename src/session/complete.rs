@@ -175,6 +175,8 @@ impl Session {
             Own::Names if failed => {
                 return self.end(CloseReason::UpstreamFault, Some(Bye::Unavailable), now);
             }
+            Own::Name(name) => self.name_answered(name),
+            Own::Uses if !failed => self.uses_answered(),
             Own::Uids | Own::Deleted => {
                 if let Some(held) = self.held.take() {
                     if failed {

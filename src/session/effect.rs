@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::imap::mailbox::MailboxName;
 use crate::imap::message::{Flag, Uid, UidSet};
 use crate::imap::verb::Verb;
 use crate::policy::Hits;
@@ -71,6 +72,12 @@ pub(super) enum Own {
     Namespace,
     /// `LIST "" *`: every name.
     Names,
+    /// `LIST "" ""`: the delimiter.
+    Delimiter,
+    /// `LIST (SPECIAL-USE) "" *`: the mailboxes that are for something.
+    Uses,
+    /// `LIST "" name`: how the upstream spells this one, and what it is for.
+    Name(MailboxName),
     /// `LSUB "" *`: every subscription.
     Subscriptions,
     /// `FETCH set (UID)`: which UIDs the client's numbers stand for.

@@ -66,14 +66,28 @@ impl Session {
     /// `* SEARCH 2 84 882`
     pub(super) fn follow_search(&mut self, list: &[u8], piece: bool) {
         let Some(searching) = self.searching() else { return };
-        for word in list.split(|byte| matches!(byte, b' ' | b'\r' | b'\n')).filter(|word| !word.is_empty()) {
-            let Some(number) = number(word).filter(|_| word.iter().all(u8::is_ascii_digit)) else { continue };
-            searching.hits = searching.hits.saturating_add(1);
-            if searching.uid
-                && !piece
-                && let Some(uid) = u32::try_from(number).ok().and_then(Uid::new)
-            {
-                searching.uids.insert(uid);
+        let (mut number, mut word) = (Some(0u64), false);
+        for byte in list.iter().chain(b" ") {
+            match byte {
+                b'0'..=b'9' => {
+                    word = true;
+                    let digit = u64::from(byte & 0x0f);
+                    number = number.and_then(|number| number.checked_mul(10)?.checked_add(digit));
+                }
+                b' ' | b'\r' | b'\n' => {
+                    if let (true, Some(number)) = (word, number) {
+                        searching.hits = searching.hits.saturating_add(1);
+                        if searching.uid
+                            && !piece
+                            && let Some(uid) = u32::try_from(number).ok().and_then(Uid::new)
+                        {
+                            searching.uids.insert(uid);
+                        }
+                    }
+                    (number, word) = (Some(0), false);
+                }
+                // `(MODSEQ 917)` and the like: no number of a message.
+                _ => (number, word) = (None, true),
             }
         }
     }

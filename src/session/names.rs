@@ -1,8 +1,15 @@
 //! Which mailbox does a name mean?
 //!
-//! Where no rule names mailboxes nothing is asked and nothing is known: names pass as they are. Else the upstream's own list is
-//! fetched once after login (and again when names changed), and a name is judged, and in filtered scope sent, as the
-//! upstream spells it.
+//! ```text
+//!   no rule names mailboxes    nothing is asked, names pass as they are
+//!   rules take rights there    each name is asked for before its first use: LIST "" name
+//!   rules may hide             all names are asked for, after login and when they may have changed: LIST "" *
+//! ```
+//!
+//! A name is judged as the upstream spells it, so that an alias does not escape a rule, and in filtered scope it goes up in
+//! that spelling, too.
+
+use std::collections::HashMap;
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +29,9 @@ const MAX_REFRESHES: u32 = 8;
 
 const REFRESH_WINDOW: Duration = Duration::from_secs(2);
 
+/// Most names of which an answer is remembered, where each is asked for.
+const MAX_ASKED: usize = 10_000;
+
 /// A mailbox, as far as rules must know it.
 #[derive(Debug, Clone)]
 pub(super) struct Resolved {
@@ -35,6 +45,8 @@ pub(super) struct Resolved {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     table: NameTable,
+    /// Names that were asked for one by one: what the upstream calls them; `None` where it lists no such mailbox.
+    asked: HashMap<MailboxName, Option<MailboxName>>,
     /// Since when refreshes are counted, and how many there were.
     refreshed: Option<(Instant, u32)>,
     /// Names may have changed since.
@@ -42,6 +54,8 @@ pub(super) struct Names {
     delimiter: Option<char>,
     /// Does LIST say of any mailbox what it is for?
     tells_special_use: bool,
+    /// Was that asked of all?
+    uses_known: bool,
     prefix: Option<Box<str>>,
     namespaces: Vec<Namespace>,
 }
@@ -75,10 +89,54 @@ impl Session {
             self.send_own_as(b"NAMESPACE", Own::Namespace, now);
         }
         self.names.table = NameTable::default();
+        self.names.asked = HashMap::new();
         self.names.stale = false;
-        self.send_own_as(b"LIST \"\" \"*\"", Own::Names, now);
         if self.filtered() {
+            self.send_own_as(b"LIST \"\" \"*\"", Own::Names, now);
             self.send_own_as(b"LSUB \"\" \"*\"", Own::Subscriptions, now);
+            return;
+        }
+        if self.names.delimiter.is_none() {
+            self.send_own_as(b"LIST \"\" \"\"", Own::Delimiter, now);
+        }
+        if self.leg.capabilities.special_use && self.leg.capabilities.list_extended {
+            self.send_own_as(b"LIST (SPECIAL-USE) \"\" \"*\"", Own::Uses, now);
+        }
+    }
+
+    /// All mailboxes that are for something are known now, if there are any.
+    pub(super) fn uses_answered(&mut self) {
+        self.names.uses_known = self.names.tells_special_use;
+    }
+
+    /// Where rules take rights on mailboxes: asks how the upstream spells this name, if that was not asked before. Says whether
+    /// the answer has to be waited for.
+    pub(super) fn asks_for_name(&mut self, arg: &MailboxArg<'_>, now: Instant) -> bool {
+        if self.filtered() || !self.bound.names_mailboxes() || arg.octets().iter().any(|octet| b"*%".contains(octet)) {
+            return false; // a wildcard would ask for others, too: such a name is judged as it is spelled
+        }
+        let Ok(name) = arg.name(self.utf8_mode(), self.delimiter()) else { return false };
+        if self.names.asked.contains_key(&name) || self.names.table.get(&name).is_some() {
+            return false;
+        }
+        let mut line = b"LIST \"\" ".to_vec();
+        crate::wire::encode::string(&mut line, arg.octets(), self.utf8_mode(), false);
+        if memchr::memchr(b'\n', &line).is_some() {
+            return false; // it cannot be quoted, and no mailbox is called so
+        }
+        if self.names.asked.len() >= MAX_ASKED {
+            self.names.asked = HashMap::new();
+            self.names.table = NameTable::default();
+        }
+        self.names.asked.insert(name.clone(), None);
+        self.send_own_as(&line, Own::Name(name), now);
+        true
+    }
+
+    /// The answer to [`Session::asks_for_name`] is complete: where it listed nothing the name is judged as it is spelled.
+    pub(super) fn name_answered(&mut self, name: &MailboxName) {
+        if self.names.table.get(name).is_some() {
+            self.names.asked.insert(name.clone(), Some(name.clone()));
         }
     }
 
@@ -111,7 +169,9 @@ impl Session {
         match arg.name(self.utf8_mode(), delimiter) {
             Ok(name) => {
                 // CREATE may carry the delimiter at its end (RFC 9051 §6.3.4); as a name it is the one before it.
-                let row = self.names.table.get(&name);
+                let row = self.names.table.get(&name).or_else(|| {
+                    self.names.asked.get(&name).and_then(Option::as_ref).and_then(|real| self.names.table.get(real))
+                });
                 Some(Resolved {
                     special: row.and_then(|row| self.told_use(row)),
                     octets: row.map(|row| row.octets.clone()),
@@ -165,7 +225,10 @@ impl Session {
 
     /// What LIST says that it is for. A server that says so of no mailbox tells no special uses.
     fn told_use(&self, row: &Row) -> Option<SpecialUse> {
-        self.names.tells_special_use.then(|| special_use(row))
+        let uses = special_use(row);
+        // Of one name alone it cannot be said whether the server tells special uses at all.
+        let told = if self.filtered() { self.names.tells_special_use } else { self.names.uses_known };
+        (told || !uses.is_empty()).then_some(uses)
     }
 
     /// Does the mailbox exist for this client? In filtered scope only what the upstream listed and no rule hides does.
@@ -194,6 +257,17 @@ impl Session {
         };
         self.names.delimiter = row.delimiter.or(self.names.delimiter);
         self.names.tells_special_use |= !special_use(&row).is_empty();
+        let asked = self.in_flight.iter().find_map(|entry| match &entry.effect {
+            super::effect::Effect::Own(Own::Name(name)) => Some(name.clone()),
+            super::effect::Effect::Own(Own::Delimiter) => Some(MailboxName::new("")),
+            _ => None,
+        });
+        if let Some(asked) = asked.filter(|asked| *asked != row.name && !asked.as_str().is_empty()) {
+            self.names.asked.insert(asked, Some(row.name.clone()));
+        }
+        if row.name.as_str().is_empty() {
+            return; // the root: only its delimiter is of interest
+        }
         let subscriptions = keyword == Keyword::Lsub;
         if subscriptions {
             self.names.table.subscribe(row)
@@ -229,6 +303,8 @@ impl Session {
                 next => strings.extend(next.string()),
             }
         }
+        let first = self.names.namespaces.first().and_then(|namespace| namespace.delimiter);
+        self.names.delimiter = self.names.delimiter.or(first);
         let personal =
             self.names.namespaces.iter().find(|namespace| namespace.kind == 0 && !namespace.prefix.is_empty());
         if let Some(namespace) = personal {

@@ -533,7 +533,7 @@ impl Session {
             _ => None,
         })?;
         match (own, keyword) {
-            (Own::Names, Keyword::List)
+            (Own::Names | Own::Delimiter | Own::Uses | Own::Name(_), Keyword::List)
             | (Own::Subscriptions, Keyword::Lsub | Keyword::List)
             | (Own::Namespace, Keyword::Namespace) => Some(Flow::Collect),
             (Own::Deleted, Keyword::Search) => {

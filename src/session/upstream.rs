@@ -53,6 +53,10 @@ pub(super) struct Capabilities {
     pub catenate: bool,
     /// Is it Gmail?
     pub gmail: bool,
+    /// `SPECIAL-USE` (RFC 6154)
+    pub special_use: bool,
+    /// `LIST-EXTENDED` (RFC 5258)
+    pub list_extended: bool,
     /// `ID` (RFC 2971)
     pub id: bool,
 }
@@ -71,6 +75,8 @@ impl Capabilities {
                 b"UTF8=ACCEPT" | b"UTF8=ONLY" => &mut capabilities.utf8,
                 b"CATENATE" => &mut capabilities.catenate,
                 b"ID" => &mut capabilities.id,
+                b"SPECIAL-USE" => &mut capabilities.special_use,
+                b"LIST-EXTENDED" => &mut capabilities.list_extended,
                 b"X-GM-EXT-1" => &mut capabilities.gmail,
                 _ => continue,
             };

@@ -273,6 +273,7 @@ fn begin(script: &Script) -> (Driver, u32) {
     if let Some(mailbox) = &script.selected {
         let (mailbox, exists) = mailbox.split_once(' ').unwrap_or((mailbox, "3"));
         driver.client_says(format!("s SELECT {mailbox}\r\n").as_bytes());
+        answer_names_asked(&mut driver, script, &mut 0);
         let tag = driver.own_tag();
         let answer = format!(
             "* {exists} EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 99] ok\r\n{tag} OK [READ-WRITE] selected\r\n"
@@ -294,8 +295,12 @@ fn answer_names(driver: &mut Driver, script: &Script) {
         let mut answer = String::new();
         if command.starts_with("NAMESPACE") {
             answer.push_str("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+        } else if command == "LIST \"\" \"\"" {
+            answer.push_str("* LIST (\\Noselect) \"/\" \"\"\r\n");
         } else if command.starts_with("LIST") {
-            for name in &script.names {
+            let uses = ["\\Trash", "\\Junk", "\\Sent", "\\All", "\\Flagged", "\\Drafts", "\\Archive", "\\Important"];
+            let all = !command.contains("SPECIAL-USE");
+            for name in script.names.iter().filter(|name| all || uses.iter().any(|used| name.contains(used))) {
                 write!(answer, "* LIST {name}\r\n").expect("to a string");
             }
         } else if command.starts_with("LSUB") {
@@ -338,8 +343,34 @@ fn renumber(bytes: &[u8], used: u32) -> Vec<u8> {
     out
 }
 
+/// Names that the proxy asks for one by one, where rules take rights on mailboxes, are answered from the head: its questions
+/// are counted, and are no part of the script.
+fn answer_names_asked(driver: &mut Driver, script: &Script, used: &mut u32) {
+    loop {
+        let text = String::from_utf8_lossy(&driver.upstream).into_owned();
+        let last = text.lines().last().unwrap_or_default();
+        let Some((tag, name)) =
+            last.split_once(" LIST \"\" ").filter(|(_, name)| name.starts_with('"') && *name != "\"*\"")
+        else {
+            return;
+        };
+        let kept = driver.upstream.len() - last.len() - 2;
+        driver.upstream.truncate(kept);
+        let name = name.trim_matches('"');
+        let mut answer = String::new();
+        for row in
+            script.names.iter().filter(|row| row.rsplit(' ').next().is_some_and(|own| own.trim_matches('"') == name))
+        {
+            write!(answer, "* LIST {row}\r\n").expect("to a string");
+        }
+        write!(answer, "{tag} OK done\r\n").expect("to a string");
+        *used += 1;
+        driver.upstream_says(answer.as_bytes());
+    }
+}
+
 fn play(script: &Script, cut: Cut) -> Result<(), String> {
-    let (mut driver, used) = begin(script);
+    let (mut driver, mut used) = begin(script);
     let mut seed = match cut {
         Cut::Random(seed) => seed,
         _ => 0,
@@ -360,6 +391,7 @@ fn play(script: &Script, cut: Cut) -> Result<(), String> {
                 }
                 for bytes in lines {
                     says(&mut driver, *side, &bytes, used, cut, &mut seed);
+                    answer_names_asked(&mut driver, script, &mut used);
                 }
             }
             Step::Hears(side, bytes) => {
