@@ -95,7 +95,8 @@ fn rules(count: usize) -> Arc<RuleSet> {
         return Arc::new(RuleSet::empty());
     }
     let file = RuleFile { path: Arc::from(Path::new("bench.toml")), text };
-    let context = LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], default_domain: None };
+    let context =
+        LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], ..LoadContext::default() };
     let (rules, problems) = RuleSet::load(&[file], &context);
     Arc::new(rules.unwrap_or_else(|| panic!("{problems:?}")))
 }
@@ -105,6 +106,7 @@ fn decide(n: u64, count: usize) {
     let subject = Subject {
         user: Arc::from("ann@example.org"),
         actor: Arc::from("ann@example.org"),
+        groups: Arc::default(),
         listener: Arc::from("imap"),
         upstream: Arc::from("main"),
         client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),

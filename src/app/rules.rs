@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use toml::{Table, Value};
 
-use crate::config::Config;
+use crate::config::{Config, GroupsPath};
 use crate::diagnostic::{Problem, Sources};
 use crate::metrics::RuleFacts;
-use crate::policy::{LoadContext, Mode, RuleFile, RuleSet};
+use crate::policy::{GroupsFile, LoadContext, Mode, RuleFile, RuleSet};
 use crate::session::event::{EventKind, LoadedBy, RuleEffect, RuleMode};
 
 /// Rules, compiled and as they are written.
@@ -26,18 +27,35 @@ pub(super) fn load(config: &Config, sources: &mut Sources, problems: &mut Vec<Pr
     problems.extend(unreadable.into_iter().filter_map(Result::err));
     let files = read.into_iter().filter_map(Result::ok);
     let files: Vec<RuleFile> = files.map(|(path, text)| RuleFile { path, text: text.to_string() }).collect();
-    let (set, found) = RuleSet::load(&files, &context(config));
+    let context = LoadContext { groups: groups(config, sources, problems), now: Timestamp::now(), ..context(config) };
+    let (set, found) = RuleSet::load(&files, &context);
     problems.extend(found);
     let written = Written::of(&files);
     (written.count, set.map(|set| Rules { set: Arc::new(set), written }))
 }
 
-/// What rules and their tests refer to.
+/// What rules and their tests refer to, but for groups.
 pub(super) fn context(config: &Config) -> LoadContext {
     LoadContext {
         listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
         upstreams: config.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
         default_domain: config.auth.default_domain.clone(),
+        ..LoadContext::default()
+    }
+}
+
+fn groups(config: &Config, sources: &mut Sources, problems: &mut Vec<Problem>) -> GroupsFile {
+    let path = match &config.policy.groups {
+        GroupsPath::None => return GroupsFile::None,
+        GroupsPath::Wrong => return GroupsFile::Unreadable,
+        GroupsPath::File(path) => path,
+    };
+    match sources.read(path) {
+        Ok((path, text)) => GroupsFile::Read(RuleFile { path, text: text.to_string() }),
+        Err(problem) => {
+            problems.push(problem);
+            GroupsFile::Unreadable
+        }
     }
 }
 
@@ -80,23 +98,35 @@ struct Written {
 
 impl Written {
     fn of(files: &[RuleFile]) -> Self {
-        let documents = files.iter().filter_map(|file| file.text.parse::<Table>().ok());
-        let rules = documents.filter_map(|document| match document.get("rule") {
-            Some(Value::Array(rules)) => Some(rules.clone()),
-            _ => None,
-        });
-        let rules: Vec<Value> = rules.flatten().collect();
+        let documents: Vec<Table> = files.iter().filter_map(|file| file.text.parse().ok()).collect();
+        let rules: Vec<Table> = tables(&documents, "rule").collect();
         let count = rules.len();
-        let named = rules.into_iter().filter_map(|rule| match rule {
-            Value::Table(rule) => Some((Arc::from(rule.get("id")?.as_str()?), rule)),
-            _ => None,
-        });
-        Self { by_id: named.collect(), count }
+        let named = rules.into_iter().filter_map(|rule| Some((Arc::from(rule.get("id")?.as_str()?), rule)));
+        let mut written = Self { by_id: named.collect(), count };
+        tables(&documents, "exception").for_each(|exception| written.relax(exception));
+        written
+    }
+
+    /// An exception is a part of the rule that it names.
+    fn relax(&mut self, exception: Table) {
+        let rule = exception.get("rule").and_then(Value::as_str);
+        if let Some(rule) = rule.and_then(|rule| self.by_id.get_mut(rule))
+            && let Value::Array(list) = rule.entry("exception").or_insert_with(|| Value::Array(Vec::new()))
+        {
+            list.push(Value::Table(exception));
+        }
     }
 
     fn ids(&self, wanted: impl Fn(&Arc<str>, &Table) -> bool) -> Vec<Arc<str>> {
         self.by_id.iter().filter(|(id, rule)| wanted(id, rule)).map(|(id, _)| Arc::clone(id)).collect()
     }
+}
+
+/// All tables of that name.
+fn tables<'d>(documents: &'d [Table], name: &str) -> impl Iterator<Item = Table> + use<'d> {
+    let name = name.to_owned();
+    let lists = documents.iter().filter_map(move |document| document.get(&name)?.as_array());
+    lists.flatten().filter_map(|value| value.as_table().cloned())
 }
 
 /// What a rule can take: each is counted from 0.
@@ -136,6 +166,18 @@ mod tests {
             (&*added, &*removed, &*changed),
             (&["comes".into()][..], &["goes".into()][..], &["changes".into()][..])
         );
+    }
+
+    #[test]
+    fn an_exception_is_a_change_of_its_rule() {
+        let before = rules(&(rule("one", "hide = true") + &rule("two", "hide = true")));
+        let exception = "[[exception]]\nrule = \"two\"\nmailbox = \"Finance/Q3\"\nuntil = 2999-01-01\nreason = \"x\"\n";
+        let after = rules(&(rule("one", "hide = true") + &rule("two", "hide = true") + exception));
+        let EventKind::PolicyLoad { rules, added, removed, changed, .. } = after.event(Some(&before), LoadedBy::Signal)
+        else {
+            panic!("it is another event");
+        };
+        assert_eq!((rules, added.len(), removed.len(), &*changed), (2, 0, 0, &["two".into()][..]));
     }
 
     #[test]

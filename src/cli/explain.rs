@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// Who proved an identity, where it is somebody else.
     #[arg(long, value_name = "A")]
     actor: Option<String>,
+    /// A group in which they are, beside those whose members the groups file names; several times for several.
+    #[arg(long, value_name = "G")]
+    group: Vec<String>,
     /// The client's address.
     #[arg(long, value_name = "A")]
     ip: Option<IpAddr>,
@@ -64,7 +67,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let (loaded, problems) = Ground::load(&arguments.config, &mut sources);
     super::test::say(&problems, &sources);
     let Some((ground, _)) = loaded else { return ExitCode::FAILURE };
-    if let Some(problem) = unknown_listener(arguments.listener.as_deref(), &ground) {
+    let unknown = unknown_listener(arguments.listener.as_deref(), &ground);
+    if let Some(problem) = unknown.or_else(|| unknown_group(&arguments.group, &ground)) {
         super::test::say(&[problem], &sources);
         return ExitCode::from(USAGE);
     }
@@ -82,6 +86,7 @@ impl Arguments {
         Given {
             user: Some(self.user.as_str().into()),
             actor: text(&self.actor),
+            groups: self.group.iter().map(|group| (group.as_str().into(), 0..0)).collect(),
             client_ip: self.ip,
             client_id: text(&self.client_id),
             listener: text(&self.listener),
@@ -103,6 +108,15 @@ fn unusable(command: &str, fault: &crate::app::trial::Fault) -> ExitCode {
     };
     super::test::say(&[problem], &sources);
     ExitCode::from(USAGE)
+}
+
+fn unknown_group(groups: &[String], ground: &Ground) -> Option<Problem> {
+    let unknown = groups.iter().find(|group| !ground.rules.knows_group(group))?;
+    let problem = Problem::new(Severity::Error, format!("unknown group `{unknown}`"));
+    Some(match suggest(unknown, ground.rules.groups()) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help("no rule can ask for it: neither the groups file nor a rule names it"),
+    })
 }
 
 fn unknown_listener(listener: Option<&str>, ground: &Ground) -> Option<Problem> {

@@ -56,7 +56,7 @@ pub const AUTH: Section =
     Section { name: "auth", many: false, keys: &["mode", "default_domain"], later: &["credentials"] };
 
 /// The rule files.
-pub const POLICY: Section = Section { name: "policy", many: false, keys: &["rules"], later: &["groups"] };
+pub const POLICY: Section = Section { name: "policy", many: false, keys: &["rules", "groups"], later: &[] };
 
 /// The audit log.
 pub const AUDIT: Section = Section {

@@ -89,6 +89,7 @@ mod tests {
         for file in ["b.toml", "a.toml", "a.test.toml", ".#a.toml"] {
             std::fs::write(folder.path().join("rules").join(file), "").expect("it is ours");
         }
+        std::fs::write(folder.path().join("groups.toml"), "").expect("it is ours");
         std::fs::write(folder.path().join("imapwarden.toml"), text).expect("it is ours");
         folder
     }

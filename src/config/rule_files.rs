@@ -1,4 +1,4 @@
-//! `[policy] rules`: which files hold rules.
+//! `[policy] rules` and `groups`: which files hold rules, and which one the groups.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,25 +6,38 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::table::{Table, Text, reason};
-use super::values::Policy;
+use super::values::{GroupsPath, Policy};
 
 /// As a shell does: what begins with a dot (an editor's lock file) is not meant.
 const LIKE_A_SHELL: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// The files that are named or matched, and the tests beside them.
+const RULES: &str = "rules";
+
+/// The files that are named or matched, and the tests beside them. A groups file that a glob matches is none of them.
 pub(super) fn named(policy: &Table<'_>) -> Policy {
+    let groups = groups(policy);
+    let of_groups = if let GroupsPath::File(path) = &groups { path.canonicalize().ok() } else { None };
     let texts = policy.texts("rules").unwrap_or_default();
     let (mut files, mut tests) = (Vec::new(), Vec::new());
     for text in &texts {
         match is_glob(text.value) {
             true => matching(policy, text, &mut files, &mut tests),
-            false => files.extend(one(policy, text)),
+            false => files.extend(one(policy, text, RULES)),
         }
     }
+    files.retain(|path| of_groups.is_none() || path.canonicalize().ok() != of_groups);
     let own_tests = files.iter().map(|file| file.with_extension("test.toml")).filter(|path| path.is_file());
     tests.extend(own_tests.collect::<Vec<_>>());
-    Policy { files: each_once(files), tests: each_once(tests) }
+    Policy { files: each_once(files), tests: each_once(tests), groups }
+}
+
+/// The file that is named, if there is one.
+fn groups(policy: &Table<'_>) -> GroupsPath {
+    let Some(text) = policy.text("groups") else {
+        return if policy.has("groups") { GroupsPath::Wrong } else { GroupsPath::None };
+    };
+    one(policy, &text, "groups").map_or(GroupsPath::Wrong, GroupsPath::File)
 }
 
 /// Sorted, however often each is reached.
@@ -42,16 +55,22 @@ fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-fn one(policy: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
+fn one(policy: &Table<'_>, text: &Text<'_>, wanted: &str) -> Option<PathBuf> {
     let reading = policy.reading();
     let path = reading.folder().join(text.value);
     let problem = match path.metadata() {
         Ok(_) if is_rule_test(&path) => reading
-            .error(text.span.clone(), format!("`{}` holds tests, not rules", text.value))
+            .error(text.span.clone(), format!("`{}` holds tests, not {wanted}", text.value))
             .help("take it away: tests are found beside the rules by their name"),
-        Ok(facts) if facts.is_dir() => reading
-            .error(text.span.clone(), format!("`{}` is a directory", text.value))
-            .help(format!("write \"{}/*.toml\" for the files in it", text.value.trim_end_matches('/'))),
+        Ok(facts) if facts.is_dir() => {
+            let problem = reading.error(text.span.clone(), format!("`{}` is a directory", text.value));
+            match wanted {
+                RULES => {
+                    problem.help(format!("write \"{}/*.toml\" for the files in it", text.value.trim_end_matches('/')))
+                }
+                _ => problem.help("name the one file that has them"),
+            }
+        }
         Ok(_) => return Some(path),
         Err(error) => reading
             .error(text.span.clone(), format!("cannot read the file: {}", reason(&error)))

@@ -133,6 +133,20 @@ pub struct Policy {
     pub files: Vec<PathBuf>,
     /// The `*.test.toml` that globs reach, or that stand beside a file of their name.
     pub tests: Vec<PathBuf>,
+    /// The file that says who belongs to which group; as it is named in problems.
+    pub groups: GroupsPath,
+}
+
+/// The groups file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GroupsPath {
+    /// There is none.
+    #[default]
+    None,
+    /// This one.
+    File(PathBuf),
+    /// One is named that there is not, which has been said.
+    Wrong,
 }
 
 /// The audit log.

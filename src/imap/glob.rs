@@ -146,6 +146,12 @@ impl Glob {
         (self.wild == self.tokens.len()).then_some(&self.literal)
     }
 
+    /// The name that it matches with all that is below: `X/**`.
+    #[must_use]
+    pub fn as_subtree(&self) -> Option<&str> {
+        matches!(self.tokens.get(self.wild..), Some([Token::Below])).then_some(&self.literal)
+    }
+
     /// The text that all it matches end in, where the pattern is but one `*` before it.
     #[must_use]
     pub fn as_ending(&self) -> Option<String> {
@@ -380,6 +386,8 @@ mod tests {
         }
         assert_eq!(Glob::text("*@Example.org").unwrap().as_ending().as_deref(), Some("@example.org"));
         assert_eq!(Glob::text("a*@Example.org").unwrap().as_ending(), None);
+        let subtree = |pattern| Glob::exact(pattern).unwrap().as_subtree().map(str::to_owned);
+        assert_eq!((subtree("A/B/**").as_deref(), subtree("A/*"), subtree("A*/**")), (Some("A/B"), None, None));
     }
 
     #[test]

@@ -11,11 +11,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::condition::Facts;
 use super::decide;
+use super::exception::ExceptionInfo;
 use super::mailboxes::Names;
 use super::request::{Request, Target};
 use super::rule::{Rule, RuleSet};
+use super::standing::{BoundRule, Standing};
 use super::verdict::{Effect, Hiding, Hits, Kept, LoginVerdict, Verdict};
 use crate::imap::rights::{Right, Rights};
 use crate::imap::verb::Verb;
@@ -27,66 +28,6 @@ pub enum Scope {
     Plain,
     /// An enforced rule could hide a mailbox, at some hour or with some ID.
     Filtered,
-}
-
-/// A rule that could apply to a session, and what is left to be asked of it.
-#[derive(Debug, Clone)]
-pub(super) struct BoundRule {
-    at: u32,
-    gate: Gate,
-}
-
-/// When it is in force.
-#[derive(Debug, Clone)]
-enum Gate {
-    /// With the ID that was sent last.
-    Always,
-    /// Only with another ID.
-    Never,
-    /// At the hours of its `when`, but not at those of its `unless` tables with these numbers.
-    Timed { unless: Box<[usize]> },
-}
-
-impl BoundRule {
-    /// `None`: it never applies to this subject, at no hour and with no ID.
-    pub(super) fn of(at: u32, rule: &Rule, facts: &Facts) -> Option<Self> {
-        if !rule.when.may_hold(facts) {
-            return None;
-        }
-        let mut in_force = rule.when.id_holds(facts);
-        let mut hours = Vec::new();
-        for (number, unless) in rule.unless.iter().enumerate().filter(|(_, unless)| unless.must_hold(facts)) {
-            match (&unless.client_id, &unless.time) {
-                (None, None) => return None,
-                (Some(_), None) => in_force &= !unless.id_holds(facts),
-                (_, Some(_)) if unless.id_holds(facts) => hours.push(number),
-                (_, Some(_)) => {}
-            }
-        }
-        let gate = match in_force {
-            false => Gate::Never,
-            true if rule.when.time.is_none() && hours.is_empty() => Gate::Always,
-            true => Gate::Timed { unless: hours.into() },
-        };
-        Some(Self { at, gate })
-    }
-
-    fn is_in_force(&self, rule: &Rule, at: Timestamp) -> bool {
-        match &self.gate {
-            Gate::Always => true,
-            Gate::Never => false,
-            Gate::Timed { unless } => {
-                let spared = |number: &usize| rule.unless.get(*number).is_some_and(|unless| unless.time_holds(at));
-                rule.when.time_holds(at) && !unless.iter().any(spared)
-            }
-        }
-    }
-
-    fn next_change(&self, rule: &Rule, after: Timestamp) -> Option<Timestamp> {
-        let Gate::Timed { unless } = &self.gate else { return None };
-        let spared = unless.iter().filter_map(|number| rule.unless.get(*number)?.next_change(after));
-        spared.chain(rule.when.next_change(after)).min()
-    }
 }
 
 /// The rules that can touch one session. Bind again when its subject changes and after a reload.
@@ -146,7 +87,8 @@ impl Bound {
     #[must_use]
     pub fn denies_capability(&self, token: &[u8], at: Timestamp) -> bool {
         self.in_force(at)
-            .filter(|rule| rule.is_enforced() && rule.mailboxes.is_none() && !rule.deny.is_empty())
+            .filter(|rule| rule.is_enforced() && !rule.deny.is_empty())
+            .filter(|rule| rule.mailboxes.is_none() && !rule.spares_some())
             .any(|rule| Verb::ALL.iter().any(|verb| rule.deny.has(*verb) && verb.is_announced_by(token)))
     }
 
@@ -155,7 +97,7 @@ impl Bound {
         judge_login(&self.set, &self.rules, at)
     }
 
-    /// When hours next change something for this session.
+    /// When hours, or the beginning or end of a rule or exception, next change something for this session.
     #[must_use]
     pub fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
         let rules = self.rules.iter().filter_map(|bound| Some((bound, self.set.rule(bound.at)?)));
@@ -185,15 +127,15 @@ impl Bound {
 
     /// Could the mailbox be hidden at some hour or with some ID? Such names are reserved.
     #[must_use]
-    pub fn is_reserved(&self, target: &Target<'_>) -> bool {
-        let reserves = |names: &Names<'_>| self.could_apply().any(|rule| rule.is_enforced() && rule.hides(names));
+    pub fn is_reserved(&self, target: &Target<'_>, at: Timestamp) -> bool {
+        let reserves = |names: &Names<'_>| self.each(at).any(|rule| rule.is_enforced() && rule.hides(names));
         self.scope == Scope::Filtered && reserves(&Names::new(target))
     }
 
     /// Could a name below this one be hidden, at some hour or with some ID?
     #[must_use]
-    pub fn hides_below(&self, target: &Target<'_>) -> bool {
-        let hides = |names: &Names<'_>| self.could_apply().any(|rule| rule.is_enforced() && rule.may_hide_below(names));
+    pub fn hides_below(&self, target: &Target<'_>, at: Timestamp) -> bool {
+        let hides = |names: &Names<'_>| self.each(at).any(|rule| rule.is_enforced() && rule.may_hide_below(names));
         self.scope == Scope::Filtered && hides(&Names::new(target))
     }
 
@@ -207,10 +149,10 @@ impl Bound {
         let names = Names::new(target);
         let taking = self.in_force(at).filter(|rule| !rule.taken().is_empty() && rule.covers(&names));
         for rule in taking {
-            kept.take(rule, rule.taken(), Effect::Rights);
+            kept.take(&rule, rule.taken(), Effect::Rights);
         }
-        for rule in self.could_apply().filter(|rule| rule.may_hide_below(&names)) {
-            rule.hiding().into_iter().for_each(|effect| kept.take(rule, Right::DeleteMailbox.into(), effect));
+        for rule in self.each(at).filter(|rule| rule.may_hide_below(&names)) {
+            rule.hiding().into_iter().for_each(|effect| kept.take(&rule, Right::DeleteMailbox.into(), effect));
         }
         kept
     }
@@ -221,20 +163,28 @@ impl Bound {
         if self.rules.is_empty() { decide::allowed() } else { decide::decide(self, request, at) }
     }
 
+    /// The exceptions that hold now for that mailbox, or for everything.
+    #[must_use]
+    pub fn exceptions(&self, target: Option<&Target<'_>>, at: Timestamp) -> Vec<ExceptionInfo<'_>> {
+        let names = target.map(Names::new);
+        let mut found = Vec::new();
+        self.each(at).for_each(|rule| found.extend(rule.told(names.as_ref())));
+        found
+    }
+
     /// Rules that could apply at some hour and with some ID.
-    pub(super) fn could_apply(&self) -> impl Iterator<Item = &Rule> {
+    fn could_apply(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter_map(|bound| self.set.rule(bound.at))
     }
 
     /// Rules that apply now.
-    pub(super) fn in_force(&self, at: Timestamp) -> impl Iterator<Item = &Rule> {
-        self.each(at).filter(|(_, in_force)| *in_force).map(|(rule, _)| rule)
+    pub(super) fn in_force(&self, at: Timestamp) -> impl Iterator<Item = Standing<'_>> {
+        self.each(at).filter(|rule| rule.in_force)
     }
 
-    /// Rules that could apply, and whether they do now.
-    pub(super) fn each(&self, at: Timestamp) -> impl Iterator<Item = (&Rule, bool)> {
-        let rules = self.rules.iter().filter_map(|bound| Some((bound, self.set.rule(bound.at)?)));
-        rules.map(move |(bound, rule)| (rule, bound.is_in_force(rule, at)))
+    /// Rules that could apply, and how they stand now. What is over never will again.
+    pub(super) fn each(&self, at: Timestamp) -> impl Iterator<Item = Standing<'_>> {
+        self.rules.iter().filter_map(move |bound| bound.standing(self.set.rule(bound.at)?, at))
     }
 }
 
@@ -256,7 +206,7 @@ pub(super) fn judge_login(set: &RuleSet, rules: &[BoundRule], at: Timestamp) -> 
     for bound in rules {
         let Some(rule) = set.rule(bound.at) else { continue };
         let Some(text) = &rule.deny_login else { continue };
-        if !bound.is_in_force(rule, at) {
+        if !bound.standing(rule, at).is_some_and(|rule| rule.in_force) {
             continue;
         }
         if !rule.is_enforced() {

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::groups::{GroupId, Groups, Memberships};
 use super::hours::Hours;
 use super::identity::{Differ, Readings};
 use super::pattern::TextPattern;
@@ -25,6 +26,7 @@ pub(super) struct Condition {
     pub(super) user: Option<Box<[TextPattern]>>,
     pub(super) actor: Option<Box<[TextPattern]>>,
     pub(super) delegated: Option<bool>,
+    pub(super) group: Option<Box<[GroupId]>>,
     pub(super) listener: Option<Box<[TextPattern]>>,
     pub(super) upstream: Option<Box<[TextPattern]>>,
     pub(super) client_ip: Option<Box<[IpNet]>>,
@@ -39,6 +41,7 @@ pub(super) struct Facts {
     pub(super) user: Readings,
     pub(super) actor: Readings,
     pub(super) delegated: Differ,
+    pub(super) groups: Memberships,
     pub(super) listener: String,
     pub(super) upstream: String,
     pub(super) client_ip: IpAddr,
@@ -47,11 +50,12 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(subject: &Subject) -> Self {
+    pub(super) fn of(subject: &Subject, groups: &Groups) -> Self {
         let (user, actor) = (Readings::of(&subject.user), Readings::of(&subject.actor));
         let text = |text: &str| fold_text(text).trim().to_owned();
         Self {
             delegated: user.differ(&actor),
+            groups: groups.of(&user, &actor, &subject.groups),
             user,
             actor,
             listener: text(&subject.listener),
@@ -71,6 +75,7 @@ impl Condition {
         self.user.as_deref().is_none_or(|user| facts.user.any(|name| matches(user, name)))
             && self.actor.as_deref().is_none_or(|actor| facts.actor.any(|name| matches(actor, name)))
             && self.delegated.is_none_or(delegated)
+            && self.group.as_deref().is_none_or(|groups| facts.groups.any_in(groups))
             && self.connection_holds(facts)
     }
 
@@ -80,6 +85,7 @@ impl Condition {
         self.user.as_deref().is_none_or(|user| facts.user.all(|name| matches(user, name)))
             && self.actor.as_deref().is_none_or(|actor| facts.actor.all(|name| matches(actor, name)))
             && self.delegated.is_none_or(delegated)
+            && self.group.as_deref().is_none_or(|groups| facts.groups.all_in(groups))
             && self.connection_holds(facts)
     }
 

@@ -15,6 +15,7 @@ use super::bound::Bound;
 use super::mailboxes::Names;
 use super::request::{FlagChange, Request, Role, SpecialUse};
 use super::rule::{Moving, Rule};
+use super::standing::Standing;
 use super::verdict::{Effect, Hits, Narrowing, Permit, Refusal, RefusalKind, Verdict};
 use crate::imap::rights::{Right, Rights};
 
@@ -37,11 +38,12 @@ pub(super) fn allowed() -> Verdict {
 
 /// Of the rights that a request needs, those that this rule takes. For explanations.
 pub(super) fn rights_taken(bound: &Bound, request: &Request<'_>, at: Timestamp, rule: &Rule) -> Rights {
+    let Some(rule) = bound.each(at).find(|standing| standing.id == rule.id) else { return Rights::NONE };
     let judge = Judge::new(bound, request, at);
     let taken = rule.taken();
     let of_mailboxes = judge.mailboxes.iter().map(|mailbox| {
         let covered = rule.covers(&mailbox.names);
-        let needed = if covered { mailbox.must | mailbox.soft_under(rule) } else { Rights::NONE };
+        let needed = if covered { mailbox.must | mailbox.soft_under(&rule) } else { Rights::NONE };
         let moves = covered && mailbox.role == Role::MoveFrom && !judge.may_move_under(rule);
         let above = mailbox.above.as_ref().is_some_and(|above| rule.covers(above));
         let further = [(moves, DELETING), (above, Right::Create.into())];
@@ -55,6 +57,7 @@ pub(super) fn rights_taken(bound: &Bound, request: &Request<'_>, at: Timestamp, 
 /// What is left of the rights on the mailbox into which messages are moved, where "organise" or "tidy" would allow it
 /// but for that mailbox.
 pub(super) fn kept_where_moved(bound: &Bound, request: &Request<'_>, at: Timestamp, rule: &Rule) -> Option<Rights> {
+    let rule = bound.each(at).find(|standing| standing.id == rule.id)?;
     let judge = Judge::new(bound, request, at);
     let from = judge.mailboxes.iter().find(|mailbox| mailbox.role == Role::MoveFrom)?;
     let to = judge.mailboxes.iter().find(|mailbox| mailbox.role == Role::MoveTo)?;
@@ -119,17 +122,17 @@ impl<'j> Judge<'j> {
     fn verdict(&self) -> Verdict {
         let (mut hidden, mut reserved, mut taken, mut shadow) = (Hits::NONE, Hits::NONE, Hits::NONE, Hits::NONE);
         let mut refused = self.has_no_flag_left();
-        for (rule, in_force) in self.bound.each(self.at) {
-            let takes = self.takes(rule, in_force);
+        for rule in self.bound.each(self.at) {
+            let takes = self.takes(rule);
             if rule.is_enforced() {
-                takes.hides.then(|| hidden.add_hiding(rule));
-                takes.reserves.then(|| reserved.add_hiding(rule));
-                takes.withholds.then(|| taken.add_hiding(rule));
-                takes.add_others(rule, &mut taken);
+                takes.hides.then(|| hidden.add_hiding(&rule));
+                takes.reserves.then(|| reserved.add_hiding(&rule));
+                takes.withholds.then(|| taken.add_hiding(&rule));
+                takes.add_others(&rule, &mut taken);
                 refused |= takes.withholds || takes.denies || takes.refuses;
             } else {
-                (takes.hides || takes.reserves || takes.withholds).then(|| shadow.add_hiding(rule));
-                takes.add_others(rule, &mut shadow);
+                (takes.hides || takes.reserves || takes.withholds).then(|| shadow.add_hiding(&rule));
+                takes.add_others(&rule, &mut shadow);
             }
         }
         let refusal = |kind, by, shadow| Verdict::Refused(Refusal { kind, by, shadow });
@@ -145,15 +148,16 @@ impl<'j> Judge<'j> {
         Verdict::Allowed(Permit::new(self.narrowing(), taken, shadow))
     }
 
-    fn takes(&self, rule: &Rule, in_force: bool) -> Takes {
+    fn takes(&self, rule: Standing<'_>) -> Takes {
         let mut takes = Takes::default();
         for mailbox in &self.mailboxes {
-            self.takes_of(rule, in_force, mailbox, &mut takes);
+            self.takes_of(rule, mailbox, &mut takes);
         }
-        if in_force && rule.deny.has(self.request.verb) {
-            takes.denies = rule.mailboxes.is_none() || self.mailboxes.iter().any(|at| rule.covers(&at.names));
+        if rule.in_force && rule.deny.has(self.request.verb) {
+            let of_session = rule.mailboxes.is_none() && self.mailboxes.is_empty();
+            takes.denies = of_session || self.mailboxes.iter().any(|at| rule.covers(&at.names));
         }
-        if in_force && !self.is_renamed_alike(rule) {
+        if rule.in_force && !self.is_renamed_alike(rule) {
             takes.denies |= !rule.deny.is_empty();
             takes.rights |= !rule.taken().is_empty();
             takes.refuses |= takes.rights;
@@ -161,7 +165,7 @@ impl<'j> Judge<'j> {
         takes
     }
 
-    fn takes_of(&self, rule: &Rule, in_force: bool, mailbox: &Mailbox<'_>, takes: &mut Takes) {
+    fn takes_of(&self, rule: Standing<'_>, mailbox: &Mailbox<'_>, takes: &mut Takes) {
         if rule.hiding().is_some() {
             if mailbox.is_new() {
                 // Whether or not it is hidden at this hour: what is made now must not be found hidden then.
@@ -169,14 +173,14 @@ impl<'j> Judge<'j> {
                     || mailbox.above.as_ref().is_some_and(|above| rule.hides(above))
                     || (mailbox.role == Role::RenameTo && rule.may_hide_below(&mailbox.names));
             } else {
-                takes.hides |= in_force && rule.hides(&mailbox.names);
+                takes.hides |= rule.in_force && rule.hides(&mailbox.names);
                 takes.withholds |= mailbox.loses_what_is_below() && rule.may_hide_below(&mailbox.names);
             }
         }
-        if !in_force {
+        if !rule.in_force {
             return;
         }
-        let (taken, soft) = (rule.taken(), mailbox.soft_under(rule));
+        let (taken, soft) = (rule.taken(), mailbox.soft_under(&rule));
         if taken.intersects(mailbox.must | soft) && rule.covers(&mailbox.names) {
             takes.rights = true;
             takes.refuses |= taken.intersects(mailbox.must);
@@ -195,7 +199,7 @@ impl<'j> Judge<'j> {
 
     /// "organise" and "tidy": may messages be moved out although they may not be deleted? Only to where they are safe
     /// whenever this rule is in force.
-    fn may_move_under(&self, rule: &Rule) -> bool {
+    fn may_move_under(&self, rule: Standing<'_>) -> bool {
         let Some(to) = self.mailboxes.iter().find(|mailbox| mailbox.role == Role::MoveTo) else { return false };
         let emptied = to.names.special_use().intersects(SpecialUse::TRASH | SpecialUse::JUNK);
         match rule.may_move() {
@@ -209,20 +213,21 @@ impl<'j> Judge<'j> {
     }
 
     /// What is left of the rights on a mailbox whenever this rule is in force.
-    fn kept_with(&self, rule: &Rule, mailbox: &Mailbox<'_>) -> Rights {
-        let lasting = |other: &&Rule| {
-            (other.is_enforced() || other.id == rule.id) && [0, rule.conditions].contains(&other.conditions)
+    fn kept_with(&self, rule: Standing<'_>, mailbox: &Mailbox<'_>) -> Rights {
+        let lasting = |other: &Standing<'_>| {
+            (other.is_enforced() || other.id == rule.id)
+                && [0, rule.conditions].contains(&other.conditions)
+                && other.outlasts(&rule, &mailbox.names)
         };
         let covering = self.bound.in_force(self.at).filter(lasting).filter(|other| other.covers(&mailbox.names));
         covering.fold(Rights::ALL, |left, other| left & other.kept())
     }
 
     /// Is the rule about everything that RENAME moves in the same way where it is moved to?
-    fn is_renamed_alike(&self, rule: &Rule) -> bool {
-        let Some(mailboxes) = &rule.mailboxes else { return true };
+    fn is_renamed_alike(&self, rule: Standing<'_>) -> bool {
         let of = |role| self.mailboxes.iter().find(|mailbox| mailbox.role == role);
         let (Some(from), Some(to)) = (of(Role::RenameFrom), of(Role::RenameTo)) else { return true };
-        mailboxes.cover_alike(&from.names, &to.names)
+        rule.covers_alike(&from.names, &to.names)
     }
 
     /// STORE is refused when none of its flags may be set (RFC 4314 §4).

@@ -21,7 +21,7 @@ use self::words::{denied, has, hides_below, left_out, spaced, written};
 use super::bound::Bound;
 use super::condition::Facts;
 use super::decide::{kept_where_moved, rights_taken};
-use super::mailboxes::Names;
+use super::mailboxes::{Mailboxes, Names};
 use super::request::{Request, Role, SpecialUse, Subject, Target};
 use super::rule::{Moving, Rule, RuleSet};
 use super::verdict::{Effect, Hiding, Hits, LoginVerdict, Narrowing, RefusalKind, Verdict};
@@ -180,7 +180,7 @@ impl<'a> Explainer<'a> {
             set,
             bound: set.bind(asked.subject),
             asked,
-            facts: Facts::of(asked.subject),
+            facts: set.facts(asked.subject),
             mailboxes: targets.map(|target| (target, Names::new(&target))).collect(),
         }
     }
@@ -260,7 +260,8 @@ impl<'a> Explainer<'a> {
     fn tell_all(&self, told: &mut Explanation) {
         for rule in self.bound.in_force(self.asked.at) {
             let effects = [Effect::Hide, Effect::Rights, Effect::DenyCommands];
-            let shares = effects.into_iter().filter(|effect| has(rule, *effect)).map(|effect| self.share(rule, effect));
+            let shares =
+                effects.into_iter().filter(|effect| has(&rule, *effect)).map(|effect| self.share(&rule, effect));
             if rule.is_enforced() { told.took.extend(shares) } else { told.shadow.extend(shares) }
         }
         let by_id = |a: &Share, b: &Share| a.rule.cmp(&b.rule);
@@ -328,7 +329,7 @@ impl<'a> Explainer<'a> {
         let took = |rule: &Rule| told.took.iter().chain(&told.shadow).any(|share| share.rule == rule.id);
         // Where the login is denied, rules that apply are not asked any more.
         let asked = |rule: &Rule| !told.login.is_denied() || !self.unmet(rule).is_empty();
-        let named = |rule: &Rule| self.names(rule) || self.nearly_names(rule);
+        let named = |rule: &Rule| self.names(rule) || self.nearly_names(rule) || self.relaxed(rule, None).is_some();
         let rules = self.set.each_rule().filter(|rule| !took(rule) && named(rule) && asked(rule));
         let passed = rules.map(|rule| Passed {
             rule: Arc::clone(&rule.id),
@@ -359,22 +360,34 @@ impl<'a> Explainer<'a> {
     }
 
     fn unmet(&self, rule: &Rule) -> Vec<String> {
-        conditions::unmet(rule, self.asked.subject, &self.facts, self.asked.at)
+        let unmet = conditions::unmet(self.set, rule, self.asked.subject, &self.facts, self.asked.at);
+        unmet.into_iter().chain(self.relaxed(rule, None)).collect()
+    }
+
+    /// The exception that holds for that mailbox, or for all there is.
+    fn relaxed(&self, rule: &Rule, names: Option<&Names<'_>>) -> Option<String> {
+        conditions::relaxed(rule, &self.facts, names, self.asked.at)
     }
 
     /// It is about other mailboxes.
     fn elsewhere(&self, rule: &Rule) -> Option<String> {
-        let mailboxes = rule.mailboxes.as_ref()?;
-        let covers = |(_, names): &(Target<'_>, Names<'_>)| mailboxes.cover(names);
+        let covers =
+            |(_, names): &(Target<'_>, Names<'_>)| rule.covers(names) && self.relaxed(rule, Some(names)).is_none();
         if self.mailboxes.is_empty() || self.mailboxes.iter().any(covers) {
             return None;
         }
         let says = self.mailboxes.iter().map(|(target, names)| {
             let name = target.name.as_str();
             let patterns = |patterns: &[Box<str>]| listed(patterns.iter().map(ToString::to_string));
-            match &mailboxes.takes {
-                Some(takes) if !mailboxes.take(names) => format!("{name} is not in {}", patterns(&takes.written)),
-                _ => format!("`except_mailbox` spares {name}: {}", patterns(&mailboxes.spares.written)),
+            match (&rule.mailboxes, self.relaxed(rule, Some(names))) {
+                (Some(Mailboxes { takes: Some(takes), .. }), _) if !rule.takes(names) => {
+                    format!("{name} is not in {}", patterns(&takes.written))
+                }
+                (_, Some(relaxed)) if rule.covers(names) => format!("{name}: {relaxed}"),
+                (Some(mailboxes), _) => {
+                    format!("`except_mailbox` spares {name}: {}", patterns(&mailboxes.spares.written))
+                }
+                (None, _) => format!("it is not about {name}"),
             }
         });
         let mut says: Vec<String> = says.collect();
@@ -403,8 +416,8 @@ impl<'a> Explainer<'a> {
 
 /// For the test that conditions are told as they are judged.
 #[cfg(test)]
-pub(super) fn unmet(rule: &Rule, subject: &Subject, at: Timestamp) -> Vec<String> {
-    conditions::unmet(rule, subject, &Facts::of(subject), at)
+pub(super) fn unmet(set: &Arc<RuleSet>, rule: &Rule, subject: &Subject, at: Timestamp) -> Vec<String> {
+    Explainer::new(set, &Asked { subject, at, mailbox: None, request: None }).unmet(rule)
 }
 
 #[cfg(test)]

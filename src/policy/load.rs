@@ -1,8 +1,8 @@
 //! TOML rule files → [`RuleSet`], and everything that is wrong in them at once.
 //!
 //! ```text
-//!   files ─▶ document: tables with places ─▶ rule: keys ─▶ condition, mailboxes, effect ─▶ Rule
-//!                                              └──▶ Problem: file, place, what, mend      └─▶ warning: what is odd in it
+//!   files ─▶ document: tables with places ─▶ rule: keys ─▶ condition, mailboxes, life, effect ─▶ Rule ◀─ exception
+//!                                              └──▶ Problem: file, place, what, mend            └─▶ warning: what is odd in it
 //! ```
 //!
 //! Every key of contract.md is either read here or refused as not supported yet; no key is skipped.
@@ -10,7 +10,10 @@
 mod condition;
 pub(super) mod document;
 mod effect;
+mod exception;
+mod groups;
 mod hours;
+mod life;
 mod mailboxes;
 mod rule;
 mod warning;
@@ -19,9 +22,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use self::document::Document;
+use self::exception::Exceptions;
+use self::groups::Known;
 use self::rule::Draft;
 use super::rule::{Rule, RuleSet};
 use crate::diagnostic::Problem;
@@ -44,6 +50,22 @@ pub struct LoadContext {
     pub upstreams: Vec<Box<str>>,
     /// The domain of logins without "@".
     pub default_domain: Option<Box<str>>,
+    /// Who belongs to which group.
+    pub groups: GroupsFile,
+    /// The time by which a rule or an exception has ended.
+    pub now: Timestamp,
+}
+
+/// Where groups are named.
+#[derive(Debug, Clone, Default)]
+pub enum GroupsFile {
+    /// Nowhere.
+    #[default]
+    None,
+    /// In this file.
+    Read(RuleFile),
+    /// In a file that cannot be read, which has been said.
+    Unreadable,
 }
 
 impl RuleSet {
@@ -51,28 +73,39 @@ impl RuleSet {
     #[must_use]
     pub fn load(files: &[RuleFile], context: &LoadContext) -> (Option<Self>, Vec<Problem>) {
         let mut problems = Vec::new();
-        let drafts: Vec<Draft> = files.iter().flat_map(|file| read_file(file, context, &mut problems)).collect();
+        let mut known = Known::read(context, &mut problems);
+        let (mut drafts, mut exceptions) = (Vec::new(), Exceptions::default());
+        for file in files {
+            read_file(file, &mut known, &mut drafts, &mut exceptions, &mut problems);
+        }
         find_doubles(&drafts, &mut problems);
+        exceptions.relax(&mut drafts, &mut problems);
         let drafts = with_conditions_numbered(drafts);
         warning::about_all(&drafts, &mut problems);
         let fine = !problems.iter().any(Problem::is_error);
         let rules: Box<[Rule]> = drafts.into_iter().filter_map(|draft| draft.rule).collect();
-        (fine.then(|| Self::new(revision(files), rules)), problems)
+        (fine.then(|| Self::new(revision(files, &context.groups), rules, known.groups)), problems)
     }
 }
 
-fn read_file(file: &RuleFile, context: &LoadContext, problems: &mut Vec<Problem>) -> Vec<Draft> {
+fn read_file(
+    file: &RuleFile,
+    known: &mut Known<'_>,
+    drafts: &mut Vec<Draft>,
+    exceptions: &mut Exceptions,
+    problems: &mut Vec<Problem>,
+) {
     let mut document = Document::new(&file.path, &file.text, problems);
-    match document.parse() {
-        Some(root) => rule::read_all(&mut document, &root, context),
-        None => Vec::new(),
+    if let Some(root) = document.parse() {
+        rule::read_all(&mut document, &root, known, drafts, exceptions);
     }
 }
 
 /// First 8 hex digits of SHA-256 over all files.
-fn revision(files: &[RuleFile]) -> Arc<str> {
+fn revision(files: &[RuleFile], groups: &GroupsFile) -> Arc<str> {
+    let groups = if let GroupsFile::Read(file) = groups { Some(file) } else { None };
     let mut hash = Sha256::new();
-    files.iter().for_each(|file| hash.update(file.text.as_bytes()));
+    files.iter().chain(groups).for_each(|file| hash.update(file.text.as_bytes()));
     hash.finalize().iter().take(4).map(|octet| format!("{octet:02x}")).collect::<String>().into()
 }
 

@@ -156,8 +156,28 @@ pub(super) struct Patterns {
     pub(super) written: Box<[Box<str>]>,
 }
 
+impl Patterns {
+    /// As what spares: exactly.
+    pub(super) fn spare(&self, names: &Names<'_>) -> bool {
+        let [whole, bare] = names.exact();
+        self.globs.iter().any(|glob| glob.matches(whole) || (bare.len() != whole.len() && glob.matches(bare)))
+            || (!self.uses.is_empty() && self.uses.intersects(names.exact_special_use()))
+    }
+
+    /// Is every name below this one spared?
+    pub(super) fn spare_all_below(&self, names: &Names<'_>) -> bool {
+        self.globs.iter().any(|glob| names.exact_reach(glob).takes_all(glob))
+    }
+
+    /// What is spared below `to` must be spared below `from`.
+    fn spare_below_alike(&self, from: &Names<'_>, to: &Names<'_>) -> bool {
+        !to.may_be_above(self.uses)
+            && self.globs.iter().all(|glob| to.exact_reach(glob).is_within(&from.exact_reach(glob)))
+    }
+}
+
 /// The mailboxes of a rule with `mailbox`, `except_mailbox` or both.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Mailboxes {
     /// `mailbox`; `None`: every one.
     pub(super) takes: Option<Patterns>,
@@ -168,7 +188,7 @@ pub(super) struct Mailboxes {
 impl Mailboxes {
     /// Is the rule about this mailbox?
     pub(super) fn cover(&self, names: &Names<'_>) -> bool {
-        self.take(names) && !self.spare(names)
+        self.take(names) && !self.spares.spare(names)
     }
 
     /// Does `mailbox` name it?
@@ -179,16 +199,9 @@ impl Mailboxes {
             || (!takes.uses.is_empty() && takes.uses.intersects(names.special_use()))
     }
 
-    /// Does `except_mailbox`?
-    pub(super) fn spare(&self, names: &Names<'_>) -> bool {
-        let [whole, bare] = names.exact();
-        self.spares.globs.iter().any(|glob| glob.matches(whole) || (bare.len() != whole.len() && glob.matches(bare)))
-            || (!self.spares.uses.is_empty() && self.spares.uses.intersects(names.exact_special_use()))
-    }
-
     /// Could the rule be about a name below this one?
     pub(super) fn may_cover_below(&self, names: &Names<'_>) -> bool {
-        if names.is_prefix() || self.spares.globs.iter().any(|glob| names.exact_reach(glob).takes_all(glob)) {
+        if names.is_prefix() || self.spares.spare_all_below(names) {
             return false;
         }
         self.takes.as_ref().is_none_or(|takes| {
@@ -197,12 +210,17 @@ impl Mailboxes {
     }
 
     /// Is the rule about `to`, and each name that could lie below it, where it is about `from`, and the same name below
-    /// that one? Says no where it cannot be told.
-    pub(super) fn cover_alike(&self, from: &Names<'_>, to: &Names<'_>) -> bool {
-        if self.cover(from) && !self.cover(to) {
+    /// that one? `also` is spared, too. Says no where it cannot be told.
+    pub(super) fn cover_alike(&self, from: &Names<'_>, to: &Names<'_>, also: &[&Patterns]) -> bool {
+        let covers = |names| self.cover(names) && !also.iter().any(|spares| spares.spare(names));
+        if covers(from) && !covers(to) {
             return false;
         }
-        !self.may_cover_below(from) || (self.take_below_alike(from, to) && self.spare_below_alike(from, to))
+        if !self.may_cover_below(from) || also.iter().any(|spares| spares.spare_all_below(from)) {
+            return true;
+        }
+        let mut spares = also.iter().copied().chain([&self.spares]);
+        self.take_below_alike(from, to) && spares.all(|spares| spares.spare_below_alike(from, to))
     }
 
     fn take_below_alike(&self, from: &Names<'_>, to: &Names<'_>) -> bool {
@@ -213,12 +231,6 @@ impl Mailboxes {
                 && takes.globs.iter().all(|glob| from.folded_reach(glob).is_within(&to.folded_reach(glob)))
         };
         all || alike()
-    }
-
-    /// What is spared there must be spared here.
-    fn spare_below_alike(&self, from: &Names<'_>, to: &Names<'_>) -> bool {
-        !to.may_be_above(self.spares.uses)
-            && self.spares.globs.iter().all(|glob| to.exact_reach(glob).is_within(&from.exact_reach(glob)))
     }
 }
 
@@ -349,7 +361,7 @@ mod tests {
         ];
         for (name, takes, spares, from, to, want) in rows {
             let (from, to) = (MailboxName::new(from), MailboxName::new(to));
-            assert_eq!(mailboxes(takes, spares).cover_alike(&names(&from, ""), &names(&to, "")), want, "{name}");
+            assert_eq!(mailboxes(takes, spares).cover_alike(&names(&from, ""), &names(&to, ""), &[]), want, "{name}");
         }
     }
 
@@ -366,7 +378,7 @@ mod tests {
             let rule = mailboxes(&takes.iter().map(String::as_str).collect::<Vec<_>>(), &spares.iter().map(String::as_str).collect::<Vec<_>>());
             let [from, to, from_below, to_below] =
                 [from.clone(), to.clone(), from + &below, to + &below].map(|name| MailboxName::new(&name));
-            if rule.cover_alike(&names(&from, ""), &names(&to, "")) && rule.cover(&names(&from_below, "")) {
+            if rule.cover_alike(&names(&from, ""), &names(&to, ""), &[]) && rule.cover(&names(&from_below, "")) {
                 proptest::prop_assert!(rule.cover(&names(&to_below, "")));
             }
             if !below.is_empty() && rule.cover(&names(&from_below, "")) {

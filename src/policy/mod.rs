@@ -3,9 +3,12 @@
 mod bound;
 mod condition;
 mod decide;
+mod exception;
 mod explain;
+mod groups;
 mod hours;
 mod identity;
+mod life;
 mod load;
 mod mailboxes;
 mod pattern;
@@ -17,12 +20,14 @@ mod rule_test;
 #[cfg(test)]
 mod sample;
 mod special_use;
+mod standing;
 mod verdict;
 
 pub use bound::{Bound, Scope};
+pub use exception::ExceptionInfo;
 pub use explain::{Asked, Explanation, Outcome, Passed, Share};
 pub use identity::complete_login;
-pub use load::{LoadContext, RuleFile};
+pub use load::{GroupsFile, LoadContext, RuleFile};
 pub use request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target, TlsLevel};
 pub use rule::{Mode, RuleInfo, RuleSet};
 pub use rule_test::{Expect, Given, Placed, RuleTest, check_ids, read_tests};

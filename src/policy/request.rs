@@ -26,6 +26,8 @@ pub struct Subject {
     pub user: Arc<str>,
     /// Who proved an identity, completed likewise. `delegated` is true where it differs from `user`.
     pub actor: Arc<str>,
+    /// Groups that are told of, beside those whose members the groups file names.
+    pub groups: Arc<[Arc<str>]>,
     /// Name of the listener.
     pub listener: Arc<str>,
     /// Name of the upstream that serves the user.

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::bound::{Bound, BoundRule, judge_login};
+use super::bound::{Bound, judge_login};
 use super::condition::{Condition, Facts};
+use super::exception::Exception;
+use super::groups::{GroupId, Groups};
+use super::life::Life;
 use super::mailboxes::{Mailboxes, Names};
 use super::pattern::TextPattern;
 use super::request::Subject;
+use super::standing::BoundRule;
 use super::verdict::{Effect, LoginVerdict};
 use crate::imap::rights::{Right, Rights};
 use crate::imap::verb::Verb;
@@ -97,6 +101,10 @@ pub(super) struct Rule {
     pub(super) when: Condition,
     /// Any of them spares.
     pub(super) unless: Box<[Condition]>,
+    /// `from` and `until`
+    pub(super) life: Life,
+    /// Where any of them holds, it takes nothing.
+    pub(super) exceptions: Vec<Exception>,
     /// The same number for rules with the same conditions; 0 for those without any.
     pub(super) conditions: usize,
     /// `None`: it is about the whole session.
@@ -142,6 +150,11 @@ impl Rule {
         self.mailboxes.as_ref().is_none_or(|mailboxes| mailboxes.cover(names))
     }
 
+    /// Does `mailbox` name it, if there is one?
+    pub(super) fn takes(&self, names: &Names<'_>) -> bool {
+        self.mailboxes.as_ref().is_none_or(|mailboxes| mailboxes.take(names))
+    }
+
     /// Could it be about a name below?
     pub(super) fn may_cover_below(&self, names: &Names<'_>) -> bool {
         self.mailboxes.as_ref().is_none_or(|mailboxes| mailboxes.may_cover_below(names))
@@ -160,7 +173,10 @@ impl Rule {
 
     /// Must names be resolved for it? To move things one must know which mailbox is `\Trash`.
     pub(super) fn names_mailboxes(&self) -> bool {
-        self.mailboxes.is_some() || self.hiding().is_some() || self.may_move() != Moving::Never
+        self.mailboxes.is_some()
+            || self.hiding().is_some()
+            || self.may_move() != Moving::Never
+            || self.exceptions.iter().any(|exception| exception.mailboxes.is_some())
     }
 }
 
@@ -169,6 +185,7 @@ impl Rule {
 pub struct RuleSet {
     rev: Arc<str>,
     rules: Box<[Rule]>,
+    groups: Groups,
     index: Index,
 }
 
@@ -177,14 +194,14 @@ impl RuleSet {
     #[must_use]
     pub fn empty() -> Self {
         // The beginning of SHA-256 over nothing.
-        Self::new("e3b0c442".into(), Box::default())
+        Self::new("e3b0c442".into(), Box::default(), Groups::default())
     }
 
-    pub(super) fn new(rev: Arc<str>, rules: Box<[Rule]>) -> Self {
-        Self { rev, index: Index::of(&rules), rules }
+    pub(super) fn new(rev: Arc<str>, rules: Box<[Rule]>, groups: Groups) -> Self {
+        Self { rev, index: Index::of(&rules), rules, groups }
     }
 
-    /// First 8 hex digits of SHA-256 over all rule files.
+    /// First 8 hex digits of SHA-256 over all rule files, and the groups file.
     #[must_use]
     pub const fn rev(&self) -> &Arc<str> {
         &self.rev
@@ -226,11 +243,40 @@ impl RuleSet {
         Bound::new(Arc::clone(self), self.bound_rules(subject))
     }
 
+    /// The groups in which rules see this subject.
+    #[must_use]
+    pub fn groups_of(&self, subject: &Subject) -> Vec<Arc<str>> {
+        if self.groups.is_empty() {
+            return Vec::new();
+        }
+        self.groups.told(&self.facts(subject).groups)
+    }
+
+    /// Names of the groups that rules know.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.groups.names()
+    }
+
+    /// Can rules ask for a group of that name?
+    #[must_use]
+    pub fn knows_group(&self, name: &str) -> bool {
+        self.groups.find(name).is_some()
+    }
+
+    pub(super) fn facts(&self, subject: &Subject) -> Facts {
+        Facts::of(subject, &self.groups)
+    }
+
+    /// Names of these groups.
+    pub(super) fn group_names(&self, groups: &[GroupId]) -> Vec<Arc<str>> {
+        self.groups.written(groups)
+    }
+
     fn bound_rules(&self, subject: &Subject) -> Vec<BoundRule> {
         if self.rules.is_empty() {
             return Vec::new();
         }
-        let facts = Facts::of(subject);
+        let facts = self.facts(subject);
         let candidates = self.index.candidates(&facts, self.rules.len());
         candidates.into_iter().filter_map(|at| BoundRule::of(at, self.rule(at)?, &facts)).collect()
     }
@@ -243,6 +289,8 @@ struct Index {
     users: HashMap<Box<str>, Vec<u32>>,
     /// Rules about all users of a domain.
     domains: HashMap<Box<str>, Vec<u32>>,
+    /// Rules about groups.
+    groups: HashMap<GroupId, Vec<u32>>,
     /// All others.
     rest: Vec<u32>,
 }
@@ -253,7 +301,10 @@ impl Index {
         for (at, rule) in (0u32..).zip(rules) {
             let users = rule.when.user.as_deref().unwrap_or_default();
             if users.is_empty() || !users.iter().all(is_indexed) {
-                index.rest.push(at);
+                match rule.when.group.as_deref() {
+                    Some(groups) => groups.iter().for_each(|id| index.groups.entry(*id).or_default().push(at)),
+                    None => index.rest.push(at),
+                }
                 continue;
             }
             for pattern in users {
@@ -269,7 +320,7 @@ impl Index {
 
     /// In the order of the rules, each once.
     fn candidates(&self, facts: &Facts, all: usize) -> Vec<u32> {
-        if facts.user.is_anybody() {
+        if facts.user.is_anybody() || facts.groups.is_anybody() {
             return (0u32..).take(all).collect();
         }
         let mut found = self.rest.clone();
@@ -278,6 +329,7 @@ impl Index {
             let domain = user.rsplit_once('@').map(|(_, domain)| domain);
             found.extend(domain.and_then(|domain| self.domains.get(domain)).into_iter().flatten());
         }
+        found.extend(facts.groups.all().filter_map(|group| self.groups.get(&group)).flatten());
         let mut seen = HashSet::new();
         found.retain(|at| seen.insert(*at));
         found.sort_unstable();

@@ -26,9 +26,10 @@ use crate::diagnostic::Problem;
 
 pub(super) const KEYS: [&str; 5] = ["name", "given", "mailbox", "command", "expect"];
 
-pub(super) const GIVEN: [&str; 8] = ["user", "actor", "client_ip", "client_id", "listener", "upstream", "tls", "at"];
+pub(super) const GIVEN: [&str; 9] =
+    ["user", "actor", "group", "client_ip", "client_id", "listener", "upstream", "tls", "at"];
 
-const LATER: [&str; 2] = ["group", "credential"];
+const LATER: [&str; 1] = ["credential"];
 
 pub(super) const EXPECT: [&str; 4] = ["login", "visible", "allowed", "by"];
 
@@ -64,6 +65,8 @@ pub struct Given {
     pub user: Option<Box<str>>,
     /// Who proved an identity, where it is somebody else.
     pub actor: Option<Box<str>>,
+    /// Groups, beside those whose members the groups file names.
+    pub groups: Vec<(Box<str>, Span)>,
     /// The client's address.
     pub client_ip: Option<IpAddr>,
     /// `name/version` of its ID.
@@ -123,13 +126,19 @@ pub fn read_tests(file: &RuleFile, context: &LoadContext, problems: &mut Vec<Pro
     tests
 }
 
-/// Tests can only expect something of rules that there are.
+/// Tests can only expect something of rules that there are, and somebody to be in groups that there are.
 pub fn check_ids(tests: &[RuleTest], set: &RuleSet, problems: &mut Vec<Problem>) {
     let unknown = tests.iter().flat_map(|test| test.expect.by.iter().map(move |by| (test, by)));
     let unknown = unknown.filter(|(_, (id, _))| !set.rules().any(|rule| **rule.id == **id));
     problems.extend(unknown.map(|(test, (id, span))| {
         let problem = Problem::error(&test.file, span.clone(), format!("no rule is called `{id}`"));
         problem.did_you_mean(id, set.rules().map(|rule| &**rule.id))
+    }));
+    let groups = tests.iter().flat_map(|test| test.given.groups.iter().map(move |group| (test, group)));
+    let unknown = groups.filter(|(_, (group, _))| !set.knows_group(group));
+    problems.extend(unknown.map(|(test, (group, span))| {
+        let problem = Problem::error(&test.file, span.clone(), format!("unknown group `{group}`"));
+        problem.label("no rule can ask for it").did_you_mean(group, set.groups())
     }));
 }
 
@@ -237,6 +246,10 @@ impl Reader<'_> {
         match name {
             "user" => given.user = self.word(name, value),
             "actor" => given.actor = self.word(name, value),
+            "group" => {
+                let groups = self.document.strings(name, value).unwrap_or_default();
+                given.groups = groups.into_iter().map(|group| (group.text.into(), group.span)).collect();
+            }
             "client_id" => given.client_id = self.word(name, value),
             "listener" => given.listener = self.name(name, value, |context| &context.listeners),
             "upstream" => given.upstream = self.name(name, value, |context| &context.upstreams),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::load::{LoadContext, RuleFile};
+use super::load::{GroupsFile, LoadContext, RuleFile};
 use super::request::{Subject, TlsLevel};
 use super::rule::RuleSet;
 use super::verdict::{Hits, Narrowing, RefusalKind, Verdict};
@@ -21,6 +21,7 @@ pub(super) fn ann() -> Subject {
     Subject {
         user: "ann@example.org".into(),
         actor: "ann@example.org".into(),
+        groups: [].into(),
         listener: "imaps".into(),
         upstream: "main".into(),
         client_ip: "203.0.113.5".parse().unwrap(),
@@ -29,14 +30,29 @@ pub(super) fn ann() -> Subject {
     }
 }
 
+/// Who belongs to which group.
+const GROUPS: &str = "finance = [\"ann@example.org\", \"*@finance.example\"]\nboard = \"bob@example.org\"\n";
+
+pub(super) fn groups_file(text: &str) -> GroupsFile {
+    GroupsFile::Read(RuleFile { path: Path::new("groups.toml").into(), text: text.to_owned() })
+}
+
 /// Rules from the bodies of their tables; a body that does not begin with an id gets one.
 pub(super) fn rules(bodies: &[&str]) -> Arc<RuleSet> {
     let numbered = bodies.iter().enumerate().map(|(n, body)| {
+        if body.starts_with("[[exception]]") {
+            return format!("{body}\n");
+        }
         let id = if body.starts_with("id = ") { String::new() } else { format!("id = \"r{n}\"\n") };
         format!("[[rule]]\n{id}{body}\n")
     });
     let text: String = numbered.collect();
-    let context = LoadContext { listeners: vec!["imaps".into()], upstreams: vec!["main".into()], default_domain: None };
+    let context = LoadContext {
+        listeners: vec!["imaps".into()],
+        upstreams: vec!["main".into()],
+        groups: groups_file(GROUPS),
+        ..LoadContext::default()
+    };
     let (set, problems) = RuleSet::load(&[RuleFile { path: Path::new("test.toml").into(), text }], &context);
     Arc::new(set.unwrap_or_else(|| panic!("{problems:?}")))
 }

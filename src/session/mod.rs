@@ -269,6 +269,7 @@ impl Session {
         let subject = Subject {
             user: Arc::from(""),
             actor: Arc::from(""),
+            groups: Arc::default(),
             listener: Arc::clone(&start.listener),
             upstream: Arc::from(""),
             client_ip: start.client_ip,
@@ -353,6 +354,7 @@ impl Session {
         Subject {
             user,
             actor,
+            groups: Arc::clone(&self.subject.groups),
             listener: Arc::clone(&self.start.listener),
             upstream,
             client_ip: self.start.client_ip,

@@ -82,7 +82,7 @@ impl Session {
         let mech = mechanism(login.mechanism);
         let mut event = self.event(EventKind::AuthSuccess {
             mech,
-            groups: Vec::new(),
+            groups: self.shared.rules.groups_of(&self.subject),
             upstream,
             ms: u64::try_from(ms).unwrap_or(u64::MAX),
         });

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use imapwarden::audit::chain::Position;
 use imapwarden::audit::record::{self, LogName};
-use imapwarden::policy::{LoadContext, RuleFile, RuleSet};
+use imapwarden::policy::{GroupsFile, LoadContext, RuleFile, RuleSet};
 use imapwarden::session::{ClientTls, Clock, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
 
 /// The session under test and everything it has said.
@@ -56,11 +56,18 @@ impl Default for Setting {
 
 /// The rules of a text, which must be without fault.
 pub fn rules(text: &str, default_domain: Option<&str>) -> Arc<RuleSet> {
+    rules_and_groups(text, GroupsFile::None, default_domain)
+}
+
+/// The same, and who belongs to which group.
+pub fn rules_and_groups(text: &str, groups: GroupsFile, default_domain: Option<&str>) -> Arc<RuleSet> {
     let file = RuleFile { path: Arc::from(Path::new("transcript.toml")), text: text.to_owned() };
     let context = LoadContext {
         listeners: vec!["imap".into()],
         upstreams: vec!["main".into()],
         default_domain: default_domain.map(Into::into),
+        groups,
+        ..LoadContext::default()
     };
     let (rules, problems) = RuleSet::load(&[file], &context);
     Arc::new(rules.unwrap_or_else(|| panic!("rules of a transcript: {problems:#?}\n{text}")))

@@ -3,6 +3,8 @@
 //! ```text
 //! # Why this behaviour matters.
 //! rules: hide = true, mailbox = ["Finance/**"]        a rule (id "r1", "r2" … by line), or several lines
+//! exception: rule = "r1"; mailbox = "Finance/Q3"       an exception, likewise
+//! groups: finance = ["ann@example.org"]                the groups file
 //! upstream: IMAP4rev1 UIDPLUS MOVE                     what the upstream offers; the default has the usual
 //! selected: INBOX                                      how far the session has come: `login: no`, logged in, or selected
 //!
@@ -24,9 +26,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use imapwarden::imap::verb::Verb;
+use imapwarden::policy::{GroupsFile, RuleFile};
 use imapwarden::session::ListenerTls;
 
-use crate::driver::{Driver, Setting, rules};
+use crate::driver::{Driver, Setting, rules_and_groups};
 
 const UPSTREAM: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS UNSELECT CHILDREN SPECIAL-USE \
                         LIST-EXTENDED LIST-STATUS MOVE ESEARCH SEARCHRES CONDSTORE BINARY MULTIAPPEND";
@@ -66,6 +69,8 @@ enum Side {
 #[derive(Debug, Default)]
 struct Script {
     rules: Vec<String>,
+    exceptions: Vec<String>,
+    groups: String,
     upstream: Option<String>,
     login: Option<String>,
     selected: Option<String>,
@@ -156,6 +161,14 @@ fn read(name: &str, text: &str) -> Script {
                 script.rules.push(rest.to_owned());
                 continue;
             }
+            "exception:" => {
+                script.exceptions.push(rest.to_owned());
+                continue;
+            }
+            "groups:" => {
+                writeln!(script.groups, "{rest}").expect("to a string");
+                continue;
+            }
             "upstream:" => {
                 script.upstream = Some(rest.to_owned());
                 continue;
@@ -234,18 +247,22 @@ fn octets(text: &str) -> Vec<u8> {
     out
 }
 
-fn rule_text(rules: &[String]) -> String {
+fn rule_text(script: &Script) -> String {
     let mut text = String::new();
-    for (at, rule) in rules.iter().enumerate() {
-        // Keys are parted by "; ", so that a line can hold a whole rule.
+    // Keys are parted by "; ", so that a line can hold a whole rule.
+    for (at, rule) in script.rules.iter().enumerate() {
         writeln!(text, "[[rule]]\nid = \"r{}\"\n{}", at + 1, rule.replace("; ", "\n")).expect("to a string");
+    }
+    for exception in &script.exceptions {
+        writeln!(text, "[[exception]]\n{}", exception.replace("; ", "\n")).expect("to a string");
     }
     text
 }
 
 fn begin(script: &Script) -> (Driver, u32) {
-    let text = rule_text(&script.rules);
+    let text = rule_text(script);
     let domain = script.default_domain.as_deref();
+    let groups = RuleFile { path: Path::new("groups.toml").into(), text: script.groups.clone() };
     let setting = Setting {
         tls: match script.tls.as_deref() {
             Some("implicit") => ListenerTls::Implicit,
@@ -256,7 +273,7 @@ fn begin(script: &Script) -> (Driver, u32) {
         rules: if script.rules.is_empty() {
             std::sync::Arc::new(imapwarden::policy::RuleSet::empty())
         } else {
-            rules(&text, domain)
+            rules_and_groups(&text, GroupsFile::Read(groups), domain)
         },
         default_domain: domain.map(Into::into),
         starttls_upstream: script.starttls_upstream,

@@ -200,6 +200,7 @@ impl Ground {
         let subject = Subject {
             actor: given.actor.as_deref().map_or_else(|| Arc::clone(&user), complete),
             user,
+            groups: given.groups.iter().map(|(group, _)| Arc::from(&**group)).collect(),
             listener: text(&given.listener, listener.map(|(name, _)| &**name)),
             upstream: text(&given.upstream, upstream.map(|upstream| &*upstream.name)),
             client_ip: given.client_ip.unwrap_or(NOBODYS),

@@ -48,6 +48,18 @@ fn when_a_rule_applies() {
         ("spared at these hours", "unless.time = { days = \"Fri\" }", false),
         ("spared at other hours", "unless.time = { days = \"Sat,Sun\" }", true),
         ("spared, but not now", "unless = { user = \"ann@*\", time = { days = \"Sat\" } }", true),
+        ("a group", "when.group = \"finance\"", true),
+        ("another group", "when.group = [\"board\"]", false),
+        ("one of several groups", "when.group = [\"bo*\", \"FINANCE\"]", true),
+        ("spared by a group", "unless.group = \"finance\"", false),
+        ("it lives", "from = 2027-01-01\nuntil = 2027-01-31", true),
+        ("its first day", "from = 2027-01-15", true),
+        ("its last day", "until = 2027-01-15", true),
+        ("it begins tomorrow", "from = 2027-01-16", false),
+        ("it ended yesterday", "until = 2027-01-14", false),
+        ("it ends now", "until = 2027-01-15T10:00:00+01:00", false),
+        ("it ends in a second", "until = 2027-01-15T09:00:01Z", true),
+        ("it begins now", "from = 2027-01-15T09:00:00Z", true),
         ("spared with this ID", "unless.client_id = \"\"", false),
     ];
     for (name, body, want) in rows {
@@ -68,6 +80,10 @@ fn doubt_has_one_answer() {
         ("a blank at its end", "ann@example.org ", "when.user = \"ann@example.org\"", true),
         ("width", "ａnn@example.org", "unless.user = \"ann@example.org\"", false),
         ("too many readings: when", "a*b*c*d*e*f*g*h*i*j", "when.user = \"ann\"", true),
+        ("group: when", "eve*bob@example.org", "when.group = \"board\"", true),
+        ("group: unless", "ann+x@example.org", "unless.group = \"finance\"", true),
+        ("group: unless, each reading in one", "eve+x@finance.example", "unless.group = \"finance\"", false),
+        ("too many readings: when a group", "a*b*c*d*e*f*g*h*i*j", "when.group = \"board\"", true),
         ("too many readings: unless", "a*b*c*d*e*f*g*h*i*j", "unless.user = \"*\"", true),
     ];
     for (name, login, body, want) in rows {
@@ -148,8 +164,8 @@ fn what_is_hidden() {
         assert_eq!(bound.is_hidden(&target, at(FRIDAY)), by_day, "{name} by day");
         assert_eq!(bound.is_hidden(&target, at(NIGHT)), by_night, "{name} at night");
         assert_eq!(bound.hiding(&target, at(NIGHT)).is_hidden(), by_night, "{name} at night, by whom");
-        assert_eq!(bound.is_reserved(&target), reserved, "{name} is reserved");
-        assert_eq!(bound.hides_below(&target), above, "{name} is above");
+        assert_eq!(bound.is_reserved(&target, at(FRIDAY)), reserved, "{name} is reserved");
+        assert_eq!(bound.hides_below(&target, at(FRIDAY)), above, "{name} is above");
     }
     let finance = MailboxName::new("Finance");
     let hiding = bound.hiding(&Target::new(&finance), at(NIGHT));

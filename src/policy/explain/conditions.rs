@@ -3,10 +3,14 @@
 use jiff::Timestamp;
 
 use crate::policy::condition::{Condition, Facts, matches};
+use crate::policy::exception::Exception;
+use crate::policy::groups::GroupId;
 use crate::policy::hours::Hours;
+use crate::policy::life::Life;
+use crate::policy::mailboxes::Names;
 use crate::policy::pattern::TextPattern;
 use crate::policy::request::{Subject, TlsLevel};
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Rule, RuleSet};
 
 /// More values of a key than this are only counted.
 const SHOWN: usize = 4;
@@ -18,9 +22,9 @@ enum Clause {
     Unless,
 }
 
-/// Why the rule does not apply to this subject now; empty where it does.
-pub(super) fn unmet(rule: &Rule, subject: &Subject, facts: &Facts, at: Timestamp) -> Vec<String> {
-    let asked = Asking { subject, facts, at };
+/// Why the rule does not apply to this subject now, exceptions apart; empty where it does.
+pub(super) fn unmet(set: &RuleSet, rule: &Rule, subject: &Subject, facts: &Facts, at: Timestamp) -> Vec<String> {
+    let asked = Asking { set, subject, facts, at };
     let when = asked.keys(&rule.when, Clause::When);
     let missing = when.into_iter().filter(|key| !key.holds).map(|key| key.says);
     let spares = rule.unless.iter().map(|table| asked.keys(table, Clause::Unless));
@@ -28,7 +32,31 @@ pub(super) fn unmet(rule: &Rule, subject: &Subject, facts: &Facts, at: Timestamp
         let keys: Vec<String> = keys.into_iter().map(|key| key.says).collect();
         format!("`unless` spares: {}", keys.join(" and "))
     });
-    missing.chain(spares).collect()
+    dead(rule, at).into_iter().chain(missing).chain(spares).collect()
+}
+
+/// Is it not alive now?
+fn dead(rule: &Rule, at: Timestamp) -> Option<String> {
+    let Life { from, until } = rule.life;
+    match (from.filter(|from| at < *from), until.filter(|until| *until <= at)) {
+        (Some(from), _) => Some(format!("it begins at {from}")),
+        (_, Some(until)) => Some(format!("it ended at {until}")),
+        (None, None) => None,
+    }
+}
+
+/// Which exception holds for that mailbox, or, without one, for all there is?
+pub(super) fn relaxed(rule: &Rule, facts: &Facts, names: Option<&Names<'_>>, at: Timestamp) -> Option<String> {
+    let holds = |exception: &&Exception| {
+        let about = match (&exception.mailboxes, names) {
+            (None, _) => true,
+            (Some(spares), Some(names)) => spares.spare(names),
+            (Some(_), None) => false,
+        };
+        about && exception.holds(at) && exception.condition.must_hold(facts) && exception.condition.id_holds(facts)
+    };
+    let exception = rule.exceptions.iter().find(holds)?;
+    Some(format!("an exception spares until {}: {}", exception.until, exception.reason))
 }
 
 /// Is the rule about single users or actors, this one among them?
@@ -46,6 +74,7 @@ struct Key {
 }
 
 struct Asking<'a> {
+    set: &'a RuleSet,
     subject: &'a Subject,
     facts: &'a Facts,
     at: Timestamp,
@@ -71,6 +100,9 @@ impl Asking<'_> {
         }
         if let Some(wanted) = table.delegated {
             keys.push(self.delegated(wanted, clause));
+        }
+        if let Some(groups) = &table.group {
+            keys.push(self.group(groups, clause));
         }
         if let Some(patterns) = &table.listener {
             keys.push(text("listener", &subject.listener, patterns, matches(patterns, &facts.listener)));
@@ -112,6 +144,17 @@ impl Asking<'_> {
         let is = if differ.can { "may be somebody else" } else { "is the same" };
         let is = if differ.must { "is somebody else" } else { is };
         Key { holds, says: format!("delegated = {wanted}: the actor {} {is}", shown(&self.subject.actor)) }
+    }
+
+    fn group(&self, groups: &[GroupId], clause: Clause) -> Key {
+        let holds = match clause {
+            Clause::When => self.facts.groups.any_in(groups),
+            Clause::Unless => self.facts.groups.all_in(groups),
+        };
+        let own = self.set.groups_of(self.subject);
+        let own = if own.is_empty() { "\"\"".to_owned() } else { own.join(", ") };
+        let names = self.set.group_names(groups);
+        Key { holds, says: format!("group {own} {}", compared(holds, names.iter().map(AsRef::as_ref))) }
     }
 
     fn time(&self, windows: &[Hours], holds: bool) -> Key {

@@ -28,7 +28,7 @@ fn about_mailbox(bodies: &[&str], name: &str) -> String {
 
 #[test]
 fn mailboxes() {
-    let rows: [(&str, &[&str], &str, &str); 13] = [
+    let rows: [(&str, &[&str], &str, &str); 19] = [
         ("no rule", &[], "INBOX", "allowed"),
         (
             "hidden",
@@ -97,6 +97,45 @@ fn mailboxes() {
             "Finance/Q3/May",
             "allowed; passed r0: Finance/Q3/May is not in Finance/*; \
              mend \"Finance/*\" in r0 ends above it: \"Finance/**\" covers what is below, too",
+        ),
+        (
+            "another group",
+            &["when = { user = 'ann@*', group = ['board'] }\nrights = 'lr'"],
+            "INBOX",
+            "allowed; passed r0: group finance is not board",
+        ),
+        (
+            "spared by a group",
+            &["when = { user = 'ann@*' }\nunless = { group = ['board', 'finance'] }\nrights = 'lr'"],
+            "INBOX",
+            "allowed; passed r0: `unless` spares: group finance is one of finance, board",
+        ),
+        (
+            "not yet",
+            &["mailbox = 'INBOX'\nhide = true\nfrom = 2027-02-01"],
+            "INBOX",
+            "allowed; passed r0: it begins at 2027-02-01T00:00:00Z",
+        ),
+        (
+            "no longer",
+            &["mailbox = 'INBOX'\nhide = true\nuntil = 2027-01-14"],
+            "INBOX",
+            "allowed; passed r0: it ended at 2027-01-15T00:00:00Z",
+        ),
+        (
+            "relaxed",
+            &["rights = 'lr'", "[[exception]]\nrule = 'r0'\nuser = 'ann@*'\nuntil = 2027-01-15\nreason = 'IR-204'"],
+            "INBOX",
+            "allowed; passed r0: an exception spares until 2027-01-16T00:00:00Z: IR-204",
+        ),
+        (
+            "relaxed for a mailbox",
+            &[
+                "mailbox = '**'\nrights = 'lr'",
+                "[[exception]]\nrule = 'r0'\nmailbox = 'INBOX'\nuntil = 2027-01-15\nreason = 'IR-204'",
+            ],
+            "INBOX",
+            "allowed; passed r0: INBOX: an exception spares until 2027-01-16T00:00:00Z: IR-204",
         ),
         ("rules about others are not told", &["when = { user = 'bob@*' }\nmailbox = 'A'\nhide = true"], "B", "allowed"),
     ];

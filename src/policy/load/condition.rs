@@ -5,39 +5,56 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 use toml::de::DeTable;
 
-use super::LoadContext;
-use super::document::{Document, Key, Text, Value, by_place};
+use super::document::{Document, Key, Span, Text, Value, by_place};
+use super::groups::{Known, Source};
 use super::hours;
 use super::warning::{self, Clause};
 use crate::policy::condition::Condition;
+use crate::policy::groups::GroupId;
 use crate::policy::hours::Hours;
 use crate::policy::pattern::TextPattern;
 use crate::policy::request::TlsLevel;
 
-pub(super) const KEYS: [&str; 9] =
-    ["user", "actor", "delegated", "listener", "upstream", "client_ip", "client_id", "tls", "time"];
+pub(super) const KEYS: [&str; 10] =
+    ["user", "actor", "delegated", "group", "listener", "upstream", "client_ip", "client_id", "tls", "time"];
 
-const LATER: [&str; 2] = ["group", "credential"];
+pub(super) const LATER: [&str; 1] = ["credential"];
 
-/// Both keys, and one spelling of them to compare them by, empty where there are no conditions.
+/// Both keys, and one spelling of them to compare them by.
 #[derive(Default)]
 pub(super) struct Conditions {
     pub(super) when: Condition,
     pub(super) unless: Vec<Condition>,
-    pub(super) spelled: String,
+    when_spelled: Vec<String>,
+    unless_spelled: Vec<(Vec<String>, Span)>,
+}
+
+impl Conditions {
+    /// Empty where there are none.
+    pub(super) fn spelled(&self) -> String {
+        let mut unless: Vec<String> = self.unless_spelled.iter().map(|(table, _)| table.join("; ")).collect();
+        unless.sort();
+        let when = (!self.when_spelled.is_empty()).then(|| format!("when {}\n", self.when_spelled.join("; ")));
+        when.into_iter().chain(unless.iter().map(|table| format!("unless {table}\n"))).collect()
+    }
+
+    /// A table of `unless` that spares everybody whom `when` is about: its keys say what those of `when` say, or nothing.
+    pub(super) fn sparing_all(&self) -> Option<&Span> {
+        let says_nothing = |key: &str| key.ends_with(" = [\"*\"]");
+        let spares = |table: &[String]| table.iter().all(|key| says_nothing(key) || self.when_spelled.contains(key));
+        self.unless_spelled.iter().find(|(table, _)| spares(table)).map(|(_, span)| span)
+    }
 }
 
 pub(super) fn read_when(
     document: &mut Document<'_>,
     value: &Value<'_>,
-    context: &LoadContext,
+    known: &mut Known<'_>,
     conditions: &mut Conditions,
 ) -> bool {
     let Some(table) = document.table("when", value) else { return false };
-    let (condition, spelled) = read_table(document, table, context, Clause::When);
-    if !spelled.is_empty() {
-        conditions.spelled.push_str(&format!("when {spelled}\n"));
-    }
+    let (condition, spelled) = read_table(document, table, known, Clause::When);
+    conditions.when_spelled = spelled;
     let fine = condition.is_some();
     conditions.when = condition.unwrap_or_default();
     fine
@@ -47,11 +64,10 @@ pub(super) fn read_when(
 pub(super) fn read_unless(
     document: &mut Document<'_>,
     value: &Value<'_>,
-    context: &LoadContext,
+    known: &mut Known<'_>,
     conditions: &mut Conditions,
 ) -> bool {
     let Some(tables) = document.tables("unless", value) else { return false };
-    let mut spellings = Vec::new();
     let mut fine = true;
     for value in tables {
         let Some(table) = document.table("unless", value) else { return false };
@@ -61,13 +77,11 @@ pub(super) fn read_unless(
             fine = false;
             continue;
         }
-        let (condition, spelled) = read_table(document, table, context, Clause::Unless);
+        let (condition, spelled) = read_table(document, table, known, Clause::Unless);
         fine &= condition.is_some();
         conditions.unless.extend(condition);
-        spellings.push(spelled);
+        conditions.unless_spelled.push((spelled, value.span()));
     }
-    spellings.sort();
-    conditions.spelled.extend(spellings.iter().map(|spelled| format!("unless {spelled}\n")));
     fine
 }
 
@@ -75,28 +89,38 @@ pub(super) fn read_unless(
 fn read_table(
     document: &mut Document<'_>,
     table: &DeTable<'_>,
-    context: &LoadContext,
+    known: &mut Known<'_>,
     clause: Clause,
-) -> (Option<Condition>, String) {
-    let mut reader = Reader { document, context, clause, condition: Condition::default(), spelled: Vec::new() };
+) -> (Option<Condition>, Vec<String>) {
+    read_keys(document, &by_place(table), known, clause)
+}
+
+/// Some keys of one table, likewise.
+pub(super) fn read_keys(
+    document: &mut Document<'_>,
+    keys: &[(&Key<'_>, &Value<'_>)],
+    known: &mut Known<'_>,
+    clause: Clause,
+) -> (Option<Condition>, Vec<String>) {
+    let mut reader = Reader { document, known, clause, condition: Condition::default(), spelled: Vec::new() };
     let mut fine = true;
-    for (key, value) in by_place(table) {
+    for (key, value) in keys {
         fine &= reader.key(key, value).is_some();
     }
     reader.spelled.sort();
-    (fine.then_some(reader.condition), reader.spelled.join("; "))
+    (fine.then_some(reader.condition), reader.spelled)
 }
 
-struct Reader<'r, 'd> {
+struct Reader<'r, 'd, 'c> {
     document: &'r mut Document<'d>,
-    context: &'r LoadContext,
+    known: &'r mut Known<'c>,
     clause: Clause,
     condition: Condition,
     /// Each key with its values in order.
     spelled: Vec<String>,
 }
 
-impl Reader<'_, '_> {
+impl Reader<'_, '_, '_> {
     fn key(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<()> {
         let name = &**key.get_ref();
         match name {
@@ -108,11 +132,12 @@ impl Reader<'_, '_> {
                 self.spell(name, [delegated.to_string()]);
                 self.condition.delegated = Some(delegated);
             }
-            "listener" => self.condition.listener = Some(self.names(name, value, &self.context.listeners)?),
-            "upstream" => self.condition.upstream = Some(self.names(name, value, &self.context.upstreams)?),
+            "group" => self.condition.group = Some(self.groups(name, value)?),
+            "listener" => self.condition.listener = Some(self.names(name, value, &self.known.context.listeners)?),
+            "upstream" => self.condition.upstream = Some(self.names(name, value, &self.known.context.upstreams)?),
             "client_ip" => self.condition.client_ip = Some(self.networks(name, value)?),
             "client_id" => {
-                if self.clause == Clause::Unless {
+                if self.clause.spares() {
                     warning::client_id_spares(self.document, key.span());
                 }
                 self.condition.client_id = Some(self.patterns(name, value)?.1);
@@ -149,12 +174,40 @@ impl Reader<'_, '_> {
 
     fn users(&mut self, key: &str, value: &Value<'_>) -> Option<Box<[TextPattern]>> {
         let (texts, patterns) = self.patterns(key, value)?;
-        if let Some(domain) = &self.context.default_domain {
+        if let Some(domain) = &self.known.context.default_domain {
             for (text, _) in texts.iter().zip(&patterns).filter(|(_, pattern)| pattern.as_literal().is_some()) {
                 warning::user_without_domain(self.document, text, domain);
             }
         }
         Some(patterns)
+    }
+
+    fn groups(&mut self, key: &str, value: &Value<'_>) -> Option<Box<[GroupId]>> {
+        let (texts, patterns) = self.patterns(key, value)?;
+        let groups: Vec<_> = texts.iter().zip(&patterns).map(|(text, pattern)| self.group(text, pattern)).collect();
+        let mut groups: Vec<GroupId> = groups.into_iter().collect::<Option<Vec<_>>>()?.concat();
+        groups.sort_unstable();
+        groups.dedup();
+        Some(groups.into())
+    }
+
+    fn group(&mut self, text: &Text<'_>, pattern: &TextPattern) -> Option<Box<[GroupId]>> {
+        let found = self.known.groups.matching(pattern);
+        if !found.is_empty() {
+            return Some(found);
+        }
+        match self.known.source() {
+            Source::Unreadable => return None, // which has been said
+            Source::None => warning::group_without_source(self.document, text),
+            Source::File(file) => {
+                let problem = self.document.error(text.span.clone(), format!("unknown group `{}`", text.text));
+                let problem = problem.label(format!("{file} does not name it"));
+                self.document.push(problem.did_you_mean(text.text, self.known.groups.names()));
+                return None;
+            }
+        }
+        // Whoever tells of groups, as `explain` does, may still name it.
+        Some(pattern.as_literal().map(|_| self.known.groups.named(text.text)).into_iter().collect())
     }
 
     fn names(&mut self, key: &str, value: &Value<'_>, known: &[Box<str>]) -> Option<Box<[TextPattern]>> {

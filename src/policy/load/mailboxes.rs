@@ -31,6 +31,12 @@ pub(super) fn read_spares(document: &mut Document<'_>, value: &Value<'_>) -> Opt
     read(document, &texts, Glob::exact)
 }
 
+/// `mailbox` of an exception.
+pub(super) fn read_excepted(document: &mut Document<'_>, value: &Value<'_>) -> Option<Chosen> {
+    let texts = document.strings("mailbox", value)?;
+    read(document, &texts, Glob::exact)
+}
+
 fn read(
     document: &mut Document<'_>,
     texts: &[Text<'_>],

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::LoadContext;
 use super::condition::{self, Conditions};
 use super::document::{Document, Key, Span, Text, Value, by_place};
 use super::effect;
+use super::exception::Exceptions;
+use super::groups::Known;
+use super::life::{End, Lived};
 use super::mailboxes::{self, Chosen};
 use super::warning;
+use crate::imap::glob::Glob;
 use crate::imap::rights::Right;
 use crate::policy::rule::{Mode, Rule};
 
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 14] = [
     "id",
     "description",
     "mode",
@@ -27,9 +30,11 @@ pub(super) const KEYS: [&str; 12] = [
     "rights",
     "deny_commands",
     "deny_login",
+    "from",
+    "until",
 ];
 
-const LATER: [&str; 8] = ["hide_messages", "except_messages", "judge", "limit", "audit", "alert", "from", "until"];
+const LATER: [&str; 6] = ["hide_messages", "except_messages", "judge", "limit", "audit", "alert"];
 
 /// A rule as far as it could be read.
 pub(super) struct Draft {
@@ -46,26 +51,32 @@ pub(super) struct Draft {
     pub(super) denies_expunge: Option<Span>,
 }
 
-/// All rules of a file.
-pub(super) fn read_all(document: &mut Document<'_>, root: &DeTable<'_>, context: &LoadContext) -> Vec<Draft> {
-    let mut drafts = Vec::new();
+/// All rules and exceptions of a file.
+pub(super) fn read_all(
+    document: &mut Document<'_>,
+    root: &DeTable<'_>,
+    known: &mut Known<'_>,
+    drafts: &mut Vec<Draft>,
+    exceptions: &mut Exceptions,
+) {
     for (key, value) in by_place(root) {
         match (&**key.get_ref(), value.get_ref()) {
-            ("rule", DeValue::Array(rules)) => {
-                for rule in rules.iter() {
-                    if let Some(table) = document.table("rule", rule) {
-                        drafts.push(read(document, table, rule.span(), context));
+            (name @ ("rule" | "exception"), DeValue::Array(tables)) => {
+                for value in tables.iter() {
+                    match document.table(name, value) {
+                        Some(table) if name == "rule" => drafts.push(read(document, table, value.span(), known)),
+                        Some(table) => exceptions.read(document, table, value.span(), known),
+                        None => {}
                     }
                 }
             }
-            ("rule", _) => {
-                let problem = document.error(key.span(), "`rule` must be a list of tables");
-                document.push(problem.help("begin each rule with [[rule]]"));
+            (name @ ("rule" | "exception"), _) => {
+                let problem = document.error(key.span(), format!("`{name}` must be a list of tables"));
+                document.push(problem.help(format!("begin each {name} with [[{name}]]")));
             }
-            _ => document.unknown_key(key, "a rule file", &["rule"], &["exception"]),
+            _ => document.unknown_key(key, "a rule file", &["rule", "exception"], &[]),
         }
     }
-    drafts
 }
 
 /// What is read of one rule; the places of what is there tell whether it goes together.
@@ -81,6 +92,7 @@ struct Read {
     spares_at: Option<Span>,
     hide: Option<Span>,
     aggregates: Option<Span>,
+    lived: Lived,
     effects: effect::Effects,
     /// Keys that are effects, wrong or not supported ones, too.
     has_effect: bool,
@@ -88,10 +100,10 @@ struct Read {
     wrong: bool,
 }
 
-fn read(document: &mut Document<'_>, table: &DeTable<'_>, span: Span, context: &LoadContext) -> Draft {
+fn read(document: &mut Document<'_>, table: &DeTable<'_>, span: Span, known: &mut Known<'_>) -> Draft {
     let mut read = Read::default();
     for (key, value) in by_place(table) {
-        read.key(document, key, value, context);
+        read.key(document, key, value, known);
     }
     if !table.contains_key("id") {
         read.wrong = true;
@@ -99,12 +111,14 @@ fn read(document: &mut Document<'_>, table: &DeTable<'_>, span: Span, context: &
         document.push(problem.help("add id = \"…\": it names the rule in audit events, metrics and explanations"));
     }
     read.check(document, &span);
+    read.lived.check(document, "rule", known.context.now);
+    read.check_sparing(document);
     let line = document.line(span.start);
     Draft {
         id: read.id.clone(),
         file: Arc::clone(document.path),
         line,
-        conditions: std::mem::take(&mut read.conditions.spelled),
+        conditions: read.conditions.spelled(),
         rights: read.effects.rights_at.clone(),
         denies_expunge: read.effects.expunge_at.clone(),
         rule: read.into_rule(document.path, line),
@@ -112,7 +126,7 @@ fn read(document: &mut Document<'_>, table: &DeTable<'_>, span: Span, context: &
 }
 
 impl Read {
-    fn key(&mut self, document: &mut Document<'_>, key: &Key<'_>, value: &Value<'_>, context: &LoadContext) {
+    fn key(&mut self, document: &mut Document<'_>, key: &Key<'_>, value: &Value<'_>, known: &mut Known<'_>) {
         let name = &**key.get_ref();
         let fine = match name {
             "id" => {
@@ -125,8 +139,8 @@ impl Read {
                 self.mode = mode.unwrap_or_default();
                 mode.is_some()
             }
-            "when" => condition::read_when(document, value, context, &mut self.conditions),
-            "unless" => condition::read_unless(document, value, context, &mut self.conditions),
+            "when" => condition::read_when(document, value, known, &mut self.conditions),
+            "unless" => condition::read_unless(document, value, known, &mut self.conditions),
             "mailbox" => {
                 self.takes_at = Some(key.span());
                 self.takes = mailboxes::read_takes(document, value);
@@ -152,6 +166,8 @@ impl Read {
                 self.has_effect = true;
                 effect::read(document, name, key.span(), value, &mut self.effects)
             }
+            "from" => self.lived.read(document, End::From, name, value),
+            "until" => self.lived.read(document, End::Until, name, value),
             _ => {
                 unknown_key(document, key);
                 self.has_effect |= LATER.contains(&name);
@@ -192,6 +208,23 @@ impl Read {
         }
     }
 
+    /// A rule that spares all that it takes.
+    fn check_sparing(&self, document: &mut Document<'_>) {
+        if let Some(unless) = self.conditions.sparing_all() {
+            warning::spares_everybody(document, unless.clone());
+        }
+        let Some(spares) = &self.spares else { return };
+        let uses = self.takes.as_ref().is_some_and(|takes| !takes.patterns.uses.is_empty());
+        let every = |text: &str| spares.patterns.written.iter().any(|spared| spares_all(spared, text));
+        let all = match &self.takes {
+            Some(takes) => takes.patterns.written.iter().all(|text| every(text)),
+            None => every("**"),
+        };
+        if let (true, false, Some(at)) = (all, uses, &self.spares_at) {
+            warning::spares_every_mailbox(document, at.clone());
+        }
+    }
+
     /// Hiding goes by name (contract §5): which mailbox has a special use is told by what exists.
     fn check_hiding(&mut self, document: &mut Document<'_>) {
         for span in [&self.takes, &self.spares].into_iter().flatten().flat_map(|chosen| &chosen.selectors) {
@@ -217,6 +250,8 @@ impl Read {
             line,
             when: self.conditions.when,
             unless: self.conditions.unless.into(),
+            life: self.lived.life,
+            exceptions: Vec::new(),
             conditions: 0,
             mailboxes: mailboxes::both(self.takes, self.spares),
             hide: self.hide.is_some(),
@@ -226,6 +261,16 @@ impl Read {
             deny_login: self.effects.deny_login,
         })
     }
+}
+
+/// Does the first pattern, which spares, match whatever the second does?
+fn spares_all(spared: &str, taken: &str) -> bool {
+    let is_within =
+        |above: &str| taken.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    spared == taken
+        || spared == "**"
+        || spared.strip_suffix("/**").is_some_and(|above| !above.contains(['*', '?']) && is_within(above))
+        || (!taken.contains(['*', '?']) && Glob::exact(spared).is_ok_and(|glob| glob.matches(taken)))
 }
 
 fn unknown_key(document: &mut Document<'_>, key: &Key<'_>) {

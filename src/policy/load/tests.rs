@@ -8,6 +8,8 @@ fn context() -> LoadContext {
         listeners: vec!["imaps".into(), "office".into()],
         upstreams: vec!["main".into()],
         default_domain: Some("example.org".into()),
+        groups: crate::policy::sample::groups_file("finance = [\"ann@example.org\"]\nboard = [\"bob@example.org\"]\n"),
+        now: "2027-01-15T09:00:00Z".parse().unwrap(),
     }
 }
 
@@ -22,6 +24,14 @@ fn load(texts: &[(&str, &str)]) -> (Option<RuleSet>, Vec<Problem>, String) {
     (set, problems, text)
 }
 
+/// `BLESS=1` writes what is said into the files; the difference is then for people to judge.
+fn bless(name: &str, text: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        let file = format!("{}/src/policy/load/tests/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        std::fs::write(file, text).unwrap();
+    }
+}
+
 macro_rules! snapshots {
     ($( $name:ident, $loads:literal; )*) => {
         $( #[test]
@@ -29,6 +39,7 @@ macro_rules! snapshots {
             let toml = include_str!(concat!("tests/", stringify!($name), ".toml"));
             let path = concat!("rules/", stringify!($name), ".toml");
             let (set, problems, text) = load(&[(path, toml)]);
+            bless(stringify!($name), &text);
             assert_eq!(text, include_str!(concat!("tests/", stringify!($name), ".txt")));
             assert_eq!(set.is_some(), $loads);
             assert_eq!(problems.iter().any(Problem::is_error), !$loads);
@@ -44,6 +55,50 @@ snapshots! {
     conditions, false;
     effects, false;
     warnings, true;
+    lives, false;
+    exceptions, false;
+    ended, true;
+}
+
+#[test]
+fn groups() {
+    let text = include_str!("tests/groups.toml");
+    let mut sources = Sources::default();
+    let path = sources.insert("groups.toml", text);
+    let groups = GroupsFile::Read(RuleFile { path, text: text.to_owned() });
+    let rule = "[[rule]]\nid = \"a\"\ndeny_login = \"No\"\nwhen.group = [\"finanse\", \"b*\", \"x*\"]\n";
+    let path = sources.insert("rules/a.toml", rule);
+    let files = [RuleFile { path, text: rule.to_owned() }];
+    let (set, problems) = RuleSet::load(&files, &LoadContext { groups, ..context() });
+    let text = render(&problems, &sources, false);
+    bless("groups", &text);
+    assert_eq!(text, include_str!("tests/groups.txt"));
+    assert!(set.is_none());
+}
+
+#[test]
+fn groups_are_a_part_of_the_revision() {
+    let rev = |groups| RuleSet::load(&[], &LoadContext { groups, ..context() }).0.unwrap().rev().clone();
+    let file = crate::policy::sample::groups_file;
+    let [none, empty, one, other] =
+        [GroupsFile::None, file(""), file("a = \"ann@x.org\""), file("a = \"bob@x.org\"")].map(rev);
+    assert_eq!(none, empty);
+    assert!(none != one && one != other);
+}
+
+#[test]
+fn without_a_source_of_groups() {
+    let rule = "[[rule]]\nid = \"a\"\ndeny_login = \"No\"\nwhen.group = \"finance\"\n";
+    let files = [RuleFile { path: Path::new("a.toml").into(), text: rule.to_owned() }];
+    let said = |groups| {
+        let (set, problems) = RuleSet::load(&files, &LoadContext { groups, ..context() });
+        (set.is_some(), problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(said(GroupsFile::None), (true, vec!["there are no groups".to_owned()]));
+    // What is wrong with the file has been said.
+    assert_eq!(said(GroupsFile::Unreadable).1, Vec::<String>::new());
+    let broken = said(crate::policy::sample::groups_file("a = "));
+    assert!(!broken.0 && broken.1.len() == 1, "{broken:?}");
 }
 
 #[test]
@@ -76,7 +131,7 @@ fn what_is_told_of_rules() {
 
 #[test]
 fn no_files_are_no_rules() {
-    let (set, problems, _) = load(&[]);
+    let (set, problems) = RuleSet::load(&[], &LoadContext::default());
     let set = set.unwrap();
     assert_eq!((set.len(), set.rev(), problems.len()), (0, RuleSet::empty().rev(), 0));
 }
@@ -103,8 +158,10 @@ fn editors_know_every_key_that_is_read_and_no_other() {
     use crate::policy::rule_test;
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../../schema/imapwarden.schema.json")).unwrap();
-    let rows: [(&str, &[&str]); 7] = [
-        ("rules", &["rule"]),
+    let exception: Vec<&str> = exception::KEYS.iter().chain(&condition::KEYS).copied().collect();
+    let rows: [(&str, &[&str]); 8] = [
+        ("rules", &["rule", "exception"]),
+        ("exception", &exception),
         ("rule", &rule::KEYS),
         ("condition", &condition::KEYS),
         ("time", &hours::KEYS),

@@ -3,19 +3,26 @@
 use std::collections::HashMap;
 
 use super::document::{Document, Span, Text};
+use super::exception::{Written, users};
 use super::mailboxes::Chosen;
 use super::rule::Draft;
 use crate::diagnostic::{Problem, suggest};
-use crate::imap::mailbox::fold_text;
+use crate::imap::glob::Glob;
+use crate::imap::mailbox::{MailboxName, fold_text};
 use crate::imap::rights::{Right, Rights};
+use crate::policy::exception::Exception;
+use crate::policy::identity::Readings;
+use crate::policy::mailboxes::Names;
 use crate::policy::pattern::TextPattern;
+use crate::policy::request::Target;
 use crate::policy::rule::{Moving, Rule};
 
-/// In which of the two a condition stands.
+/// Where a condition stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clause {
     When,
     Unless,
+    Exception,
 }
 
 impl Clause {
@@ -23,8 +30,50 @@ impl Clause {
         match self {
             Self::When => "when",
             Self::Unless => "unless",
+            Self::Exception => "exception",
         }
     }
+
+    /// Whoever it is about is spared.
+    pub(super) fn spares(self) -> bool {
+        self != Self::When
+    }
+}
+
+/// `what` is a rule or an exception, whose `until` stands at `until`.
+pub(super) fn has_ended(document: &mut Document<'_>, what: &str, until: Span) {
+    let problem = document.warning(until, format!("the {what} has ended"));
+    document.push(problem.label("before now").help(format!("take the {what} out, or give it another `until`")));
+}
+
+pub(super) fn never_lives(document: &mut Document<'_>, what: &str, until: Span) {
+    let problem = document.warning(until, format!("the {what} is never in force")).label("not later than `from`");
+    document.push(problem.help("`until` must be later than `from`"));
+}
+
+pub(super) fn spares_everybody(document: &mut Document<'_>, unless: Span) {
+    let problem = document.warning(unless, "the rule spares everybody whom it is about").label("takes nothing");
+    document.push(problem.help("`unless` says no more than `when`: name only those who are to be spared"));
+}
+
+pub(super) fn spares_every_mailbox(document: &mut Document<'_>, except_mailbox: Span) {
+    let problem = document.warning(except_mailbox, "every mailbox of the rule is spared").label("takes nothing");
+    document.push(problem.help("name in `except_mailbox` only what is to be spared of `mailbox`"));
+}
+
+pub(super) fn group_without_source(document: &mut Document<'_>, text: &Text<'_>) {
+    let problem = document.warning(text.span.clone(), "there are no groups").label("never matches");
+    document.push(problem.help("name a file that has them: groups = \"groups.toml\" in [policy]"));
+}
+
+pub(super) fn group_is_empty(document: &mut Document<'_>, name: &str, span: Span) {
+    let problem = document.warning(span, format!("nobody is in the group `{name}`")).label("without members");
+    document.push(problem.help("conditions on it never match"));
+}
+
+pub(super) fn member_twice(document: &mut Document<'_>, group: &str, member: &Text<'_>) {
+    let problem = document.warning(member.span.clone(), format!("`{}` stands in `{group}` twice", member.text));
+    document.push(problem.help("take one of them away"));
 }
 
 pub(super) fn client_id_spares(document: &mut Document<'_>, key: Span) {
@@ -97,6 +146,49 @@ pub(super) fn inbox_hidden(document: &mut Document<'_>, span: Span, spares: Opti
         let problem = document.warning(span, "INBOX is hidden").label("covers INBOX");
         document.push(problem.help("mail programs rely on it; except_mailbox = [\"INBOX\"] keeps it"));
     }
+}
+
+/// An exception from what the rule does not take.
+pub(super) fn never_matches(written: &Written, exception: &Exception, rule: &Rule, problems: &mut Vec<Problem>) {
+    let mut warn = |span: &Span, message: String, help: String| {
+        let problem = Problem::warning(&written.file, span.clone(), message);
+        problems.push(problem.label("the exception never matches").help(help));
+    };
+    if let (Some(at), true) = (&written.mailbox_at, takes_only_logins(rule)) {
+        let message = format!("`{}` is about no mailbox", rule.id);
+        return warn(at, message, "leave `mailbox` out: the other keys say who may log in".to_owned());
+    }
+    let globs = exception.mailboxes.iter().flat_map(|mailboxes| &mailboxes.globs);
+    for (_, span) in globs.zip(&written.places).filter(|(glob, _)| takes_nothing_from(rule, glob)) {
+        let message = format!("`{}` takes nothing there", rule.id);
+        warn(span, message, format!("name what the rule covers: it stands in {}:{}", rule.file.display(), rule.line));
+    }
+    let about = rule.when.user.as_deref().unwrap_or_default();
+    for (pattern, span) in users(written, exception).filter(|_| !about.is_empty()) {
+        let Some(user) = pattern.as_literal() else { continue };
+        if !Readings::of(user).any(|name| about.iter().any(|pattern| pattern.matches(name))) {
+            let message = format!("`{}` is not about `{user}`", rule.id);
+            warn(span, message, "name somebody whom the rule is about".to_owned());
+        }
+    }
+}
+
+fn takes_only_logins(rule: &Rule) -> bool {
+    rule.deny_login.is_some() && rule.hiding().is_none() && rule.taken().is_empty() && rule.deny.is_empty()
+}
+
+/// Can it be told from the pattern that the rule covers nothing of it?
+fn takes_nothing_from(rule: &Rule, glob: &Glob) -> bool {
+    let Some(name) = glob.as_literal().or_else(|| glob.as_subtree()) else { return false };
+    let by_use = rule.mailboxes.as_ref().and_then(|mailboxes| mailboxes.takes.as_ref());
+    if by_use.is_some_and(|takes| !takes.uses.is_empty()) {
+        return false; // the server says which mailbox that is
+    }
+    let mailbox = MailboxName::new(name);
+    let prefix = name.starts_with("INBOX/").then_some("INBOX/");
+    let names = Names::new(&Target { prefix, ..Target::new(&mailbox) });
+    let below = glob.as_literal().is_none() && (rule.may_cover_below(&names) || rule.may_hide_below(&names));
+    !(rule.covers(&names) || rule.hides(&names) || below)
 }
 
 /// What can be seen only with all rules at hand.

@@ -6,7 +6,12 @@ use crate::diagnostic::{Sources, render};
 fn read(text: &str) -> (Vec<RuleTest>, String) {
     let mut sources = Sources::default();
     let file = RuleFile { path: sources.insert("rules/a.test.toml", text), text: text.to_owned() };
-    let context = LoadContext { listeners: vec!["imaps".into()], upstreams: vec!["main".into()], default_domain: None };
+    let context = LoadContext {
+        listeners: vec!["imaps".into()],
+        upstreams: vec!["main".into()],
+        groups: crate::policy::sample::groups_file("board = \"bob@example.org\""),
+        ..LoadContext::default()
+    };
     let mut problems = Vec::new();
     let tests = read_tests(&file, &context, &mut problems);
     let ids = "[[rule]]\nid = \"contractors-read-only\"\nrights = \"lr\"\n".to_owned();
@@ -20,7 +25,7 @@ fn every_key_is_read() {
     let text = r#"
 [[test]]
 name = "first"
-given = { user = "eve@contractor.example", actor = "admin", client_ip = "203.0.113.5", client_id = "x/1", listener = "imaps", upstream = "main", tls = "none", at = 2027-01-15T09:30:00+01:00 }
+given = { user = "eve@contractor.example", actor = "admin", group = "board", client_ip = "203.0.113.5", client_id = "x/1", listener = "imaps", upstream = "main", tls = "none", at = 2027-01-15T09:30:00+01:00 }
 mailbox = "Projects"
 command = "UID STORE 1 +FLAGS (\\Deleted)"
 expect = { login = true, visible = true, allowed = false, by = ["contractors-read-only"] }
@@ -38,6 +43,7 @@ expect = { allowed = true }
     let given = Given {
         user: Some("eve@contractor.example".into()),
         actor: Some("admin".into()),
+        groups: first.given.groups.clone(),
         client_ip: Some("203.0.113.5".parse().unwrap()),
         client_id: Some("x/1".into()),
         listener: Some("imaps".into()),
@@ -46,6 +52,7 @@ expect = { allowed = true }
         at: Some("2027-01-15T08:30:00Z".parse().unwrap()),
     };
     assert_eq!((&first.given, second.given.at), (&given, given.at));
+    assert_eq!(first.given.groups.iter().map(|(group, _)| &**group).collect::<Vec<_>>(), ["board"]);
     assert_eq!(first.expect.login.zip(first.expect.visible).zip(first.expect.allowed), Some(((true, true), false)));
     assert_eq!(first.expect.by.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["contractors-read-only"]);
     // A part is found where the text is written as it is.

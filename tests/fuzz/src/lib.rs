@@ -51,7 +51,8 @@ pub fn response(data: &[u8]) {
 pub fn rules(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let file = RuleFile { path: Arc::from(Path::new("f.toml")), text: text.to_owned() };
-    let context = LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], default_domain: None };
+    let context =
+        LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], ..LoadContext::default() };
     let (_, problems) = RuleSet::load(&[file], &context);
     for span in problems.iter().filter_map(|problem| problem.span.clone()) {
         assert!(span.end <= text.len());
