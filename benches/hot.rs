@@ -17,7 +17,7 @@ use imapwarden::imap::mailbox::MailboxName;
 use imapwarden::imap::verb::Verb;
 use imapwarden::policy::{LoadContext, Request, Role, RuleFile, RuleSet, Subject, Target, TlsLevel};
 use imapwarden::session::event::{Event, EventContext, EventKind, MailboxRef, ReadClass, Stage};
-use imapwarden::session::{Clock, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
+use imapwarden::session::{Clock, InMemory, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
 use imapwarden::wire::command::{Command, Utf8Mode};
 use imapwarden::wire::frame::CommandFramer;
 use imapwarden::wire::response;
@@ -130,6 +130,7 @@ fn session() -> Session {
         default_domain: None,
         upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
         limits: Limits::default(),
+        budgets: Arc::new(InMemory::new(now)),
         clock: Arc::new(Clock::new(now, jiff::Timestamp::UNIX_EPOCH)),
         stopwatch: Instant::now,
     };

@@ -10,7 +10,7 @@ use crate::imap::glob::{Glob, GlobError};
 use crate::imap::mailbox::fold_text;
 use crate::metrics::Metrics;
 use crate::net::Connector;
-use crate::session::{Clock, Limits, Shared, UpstreamInfo, UserTest};
+use crate::session::{Budgets, Clock, InMemory, Limits, Shared, UpstreamInfo, UserTest};
 
 /// The rules, limits and upstreams in force. Of an upstream that is as it was before, what has been learnt stays known.
 pub(super) fn shared(prepared: &Prepared, clock: Arc<Clock>, before: Option<(&Config, &Shared)>) -> Shared {
@@ -33,9 +33,15 @@ pub(super) fn shared(prepared: &Prepared, clock: Arc<Clock>, before: Option<(&Co
             max_line: config.limits.max_line,
             max_literal: config.limits.max_literal,
         },
+        budgets: before.map_or_else(budgets, |(_, shared)| Arc::clone(&shared.budgets)),
         clock,
         stopwatch: Instant::now,
     }
+}
+
+/// Those of one process: full at its start.
+fn budgets() -> Arc<dyn Budgets> {
+    Arc::new(InMemory::new(Instant::now()))
 }
 
 /// The ways to the upstreams.

@@ -13,9 +13,10 @@ use jiff::Timestamp;
 
 use super::decide;
 use super::exception::ExceptionInfo;
+use super::limit::Limits;
 use super::mailboxes::Names;
-use super::request::{Request, Target};
-use super::rule::{Rule, RuleSet};
+use super::request::{Request, Role, Target};
+use super::rule::{Mode, Rule, RuleSet};
 use super::standing::{BoundRule, Standing};
 use super::verdict::{Effect, Hiding, Hits, Kept, LoginVerdict, Verdict};
 use crate::imap::rights::{Right, Rights};
@@ -38,15 +39,31 @@ pub struct Bound {
     scope: Scope,
     restricts: bool,
     names_mailboxes: bool,
+    /// Which of the rules have limits.
+    limiting: Box<[usize]>,
+}
+
+/// A rule whose limits hold for a request.
+#[derive(Debug, Clone)]
+pub struct Limiting {
+    /// Its id.
+    pub rule: Arc<str>,
+    /// Is it applied, or only evaluated?
+    pub mode: Mode,
+    /// What it limits.
+    pub limits: Limits,
 }
 
 impl Bound {
     pub(super) fn new(set: Arc<RuleSet>, rules: Vec<BoundRule>) -> Self {
-        let mut bound =
-            Self { set, rules: rules.into(), scope: Scope::Plain, restricts: false, names_mailboxes: false };
+        let limits = |bound: &BoundRule| set.rule(bound.at).is_some_and(|rule| rule.limits.is_some());
+        let limiting = rules.iter().enumerate().filter(|(_, bound)| limits(bound)).map(|(at, _)| at).collect();
+        let scope = Scope::Plain;
+        let mut bound = Self { set, rules: rules.into(), scope, restricts: false, names_mailboxes: false, limiting };
         let enforced = || bound.could_apply().filter(|rule| rule.is_enforced());
         let hides = enforced().any(|rule| rule.hiding().is_some());
-        let restricts = enforced().any(|rule| !rule.taken().is_empty() || !rule.deny.is_empty());
+        let takes = |rule: &Rule| !rule.taken().is_empty() || !rule.deny.is_empty() || rule.limits.is_some();
+        let restricts = enforced().any(takes);
         let names_mailboxes = bound.could_apply().any(Rule::names_mailboxes);
         (bound.restricts, bound.names_mailboxes) = (restricts, names_mailboxes);
         bound.scope = if hides { Scope::Filtered } else { Scope::Plain };
@@ -77,7 +94,7 @@ impl Bound {
         self.names_mailboxes
     }
 
-    /// Can an enforced rule take rights or commands? Then fewer capabilities are offered.
+    /// Can an enforced rule take rights or commands, or limit something? Then fewer capabilities are offered.
     #[must_use]
     pub fn restricts(&self) -> bool {
         self.restricts
@@ -163,6 +180,37 @@ impl Bound {
         if self.rules.is_empty() { decide::allowed() } else { decide::decide(self, request, at) }
     }
 
+    /// Can a rule limit something, in force or in shadow?
+    #[must_use]
+    pub fn limits(&self) -> bool {
+        !self.limiting.is_empty()
+    }
+
+    /// The rules whose limits hold now for a request about these mailboxes, or about none.
+    pub fn limiting(&self, targets: &[(Role, Target<'_>)], at: Timestamp) -> Vec<Limiting> {
+        if !self.limits() {
+            return Vec::new();
+        }
+        let names: Vec<Names<'_>> = targets.iter().map(|(_, target)| Names::new(target)).collect();
+        let is_about = |rule: &Standing<'_>| match names.as_slice() {
+            [] => rule.mailboxes.is_none(),
+            names => names.iter().any(|names| rule.covers(names)),
+        };
+        let holding = self.each_limiting(at).filter(|rule| rule.in_force && is_about(rule));
+        holding.filter_map(|rule| Limiting::of(&rule)).collect()
+    }
+
+    /// The rules that limit how many sessions there are at the same time, and whether each is in force now.
+    pub fn limiting_sessions(&self, at: Timestamp) -> Vec<(Limiting, bool)> {
+        let limiting = self.each_limiting(at).filter_map(|rule| Some((Limiting::of(&rule)?, rule.in_force)));
+        limiting.filter(|(limiting, _)| limiting.limits.sessions.is_some()).collect()
+    }
+
+    fn each_limiting(&self, at: Timestamp) -> impl Iterator<Item = Standing<'_>> {
+        let rules = self.limiting.iter().filter_map(|number| self.rules.get(*number));
+        rules.filter_map(move |bound| bound.standing(self.set.rule(bound.at)?, at))
+    }
+
     /// The exceptions that hold now for that mailbox, or for everything.
     #[must_use]
     pub fn exceptions(&self, target: Option<&Target<'_>>, at: Timestamp) -> Vec<ExceptionInfo<'_>> {
@@ -185,6 +233,12 @@ impl Bound {
     /// Rules that could apply, and how they stand now. What is over never will again.
     pub(super) fn each(&self, at: Timestamp) -> impl Iterator<Item = Standing<'_>> {
         self.rules.iter().filter_map(move |bound| bound.standing(self.set.rule(bound.at)?, at))
+    }
+}
+
+impl Limiting {
+    fn of(rule: &Rule) -> Option<Self> {
+        Some(Self { rule: Arc::clone(&rule.id), mode: rule.mode, limits: rule.limits? })
     }
 }
 

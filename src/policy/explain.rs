@@ -259,7 +259,7 @@ impl<'a> Explainer<'a> {
     /// Every rule that is in force.
     fn tell_all(&self, told: &mut Explanation) {
         for rule in self.bound.in_force(self.asked.at) {
-            let effects = [Effect::Hide, Effect::Rights, Effect::DenyCommands];
+            let effects = [Effect::Hide, Effect::Rights, Effect::DenyCommands, Effect::Limit];
             let shares =
                 effects.into_iter().filter(|effect| has(&rule, *effect)).map(|effect| self.share(&rule, effect));
             if rule.is_enforced() { told.took.extend(shares) } else { told.shadow.extend(shares) }
@@ -402,12 +402,13 @@ impl<'a> Explainer<'a> {
             (None, Some(_)) => "the mailbox",
             (None, None) => "this",
         };
-        let effects = [Effect::Hide, Effect::Rights, Effect::DenyCommands, Effect::DenyLogin];
+        let effects = [Effect::Hide, Effect::Rights, Effect::DenyCommands, Effect::DenyLogin, Effect::Limit];
         let says = effects.into_iter().filter(|effect| has(rule, *effect)).map(|effect| match effect {
             Effect::Hide => format!("hides mailboxes, and {asked_for} is about none of them"),
             Effect::Rights => format!("takes {}, which {asked_for} does not need", spaced(rule.taken())),
             Effect::DenyCommands => format!("denies {}, not {asked_for}", listed(denied(rule))),
             Effect::DenyLogin => "denies logins, and this one was denied by another rule".to_owned(),
+            Effect::Limit => format!("has {}, of which it cannot be told here what is left", written(rule, effect)),
         });
         let says = says.collect::<Vec<_>>();
         if says.is_empty() { "takes nothing: all rights are kept".to_owned() } else { says.join("; ") }

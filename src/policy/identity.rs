@@ -22,6 +22,19 @@ pub fn complete_login<'a>(name: &'a str, default_domain: Option<&str>) -> Cow<'a
     }
 }
 
+/// The name under which somebody's budgets are kept: the same however it is written, and without `+detail`, which many
+/// servers leave out of account.
+#[must_use]
+pub fn budget_owner(login: &str) -> String {
+    let name = fold_text(login).trim().to_owned();
+    let (local, domain) = name.rsplit_once('@').map_or((&*name, None), |(local, domain)| (local, Some(domain)));
+    match (local.split_once('+'), domain) {
+        (Some((user, _)), Some(domain)) if !user.is_empty() => format!("{user}@{domain}"),
+        (Some((user, _)), None) if !user.is_empty() => user.to_owned(),
+        _ => name,
+    }
+}
+
 /// Servers part the user from a master user, a domain or a program's name with these.
 const SEPARATORS: [char; 4] = ['*', '\\', '/', '%'];
 
@@ -171,6 +184,20 @@ mod tests {
         ];
         for (name, user, actor, can, must) in rows {
             assert_eq!(Readings::of(user).differ(&Readings::of(actor)), Differ { can, must }, "{name}");
+        }
+    }
+
+    #[test]
+    fn owners_of_budgets() {
+        let rows = [
+            ("as it is", "ann@example.org", "ann@example.org"),
+            ("case and blanks", " Ann@Example.ORG ", "ann@example.org"),
+            ("detail", "ann+x+y@example.org", "ann@example.org"),
+            ("detail without a domain", "ann+x", "ann"),
+            ("nothing but detail", "+x@example.org", "+x@example.org"),
+        ];
+        for (name, login, want) in rows {
+            assert_eq!(budget_owner(login), want, "{name}");
         }
     }
 

@@ -14,6 +14,7 @@ mod exception;
 mod groups;
 mod hours;
 mod life;
+mod limit;
 mod mailboxes;
 mod rule;
 mod warning;

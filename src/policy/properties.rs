@@ -42,6 +42,7 @@ fn effect() -> impl Strategy<Value = String> {
         3 => (mailboxes(), prop_oneof![rights, preset, deny]).prop_map(|(chosen, effect)| chosen + &effect),
         1 => hide,
         1 => Just("deny_login = \"No\"\n".to_owned()),
+        1 => mailboxes().prop_map(|chosen| chosen + "limit = { commands = \"50/s\" }\n"),
     ]
 }
 

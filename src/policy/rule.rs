@@ -11,6 +11,7 @@ use super::condition::{Condition, Facts};
 use super::exception::Exception;
 use super::groups::{GroupId, Groups};
 use super::life::Life;
+use super::limit::Limits;
 use super::mailboxes::{Mailboxes, Names};
 use super::pattern::TextPattern;
 use super::request::Subject;
@@ -115,6 +116,7 @@ pub(super) struct Rule {
     pub(super) keep: Option<Keep>,
     pub(super) deny: Verbs,
     pub(super) deny_login: Option<Arc<str>>,
+    pub(super) limits: Option<Limits>,
 }
 
 impl Rule {

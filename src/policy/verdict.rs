@@ -15,6 +15,8 @@ pub enum Effect {
     DenyCommands,
     /// `deny_login`
     DenyLogin,
+    /// `limit`
+    Limit,
 }
 
 impl Effect {
@@ -26,6 +28,7 @@ impl Effect {
             Self::Rights => "rights",
             Self::DenyCommands => "deny_commands",
             Self::DenyLogin => "deny_login",
+            Self::Limit => "limit",
         }
     }
 }
@@ -66,7 +69,21 @@ impl Hits {
         ids
     }
 
-    pub(super) fn add(&mut self, rule: &Arc<str>, effect: Effect) {
+    /// Those of both.
+    pub fn join(&mut self, other: &Self) {
+        other.iter().for_each(|hit| self.add(&hit.rule, hit.effect));
+    }
+
+    /// The same with those of another, too.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.join(other);
+        both
+    }
+
+    /// One more.
+    pub fn add(&mut self, rule: &Arc<str>, effect: Effect) {
         let place = self.0.binary_search_by(|hit| hit.rule.cmp(rule).then(hit.effect.cmp(&effect)));
         if let Err(at) = place {
             self.0.insert(at, Hit { rule: Arc::clone(rule), effect });

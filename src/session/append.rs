@@ -45,6 +45,8 @@ pub(super) struct Stream {
     pub several: bool,
     /// What is left out of their flags.
     pub later: Narrowing,
+    /// How large each may be.
+    pub largest: u64,
     /// The upstream has refused: the octets go nowhere, and this is said when they are over.
     pub refused: bool,
 }
@@ -176,7 +178,9 @@ impl Session {
             return self.refuse_literal(tag, &Answer::Unavailable, *literal, more, now);
         }
         let Some(resolved) = self.resolve(&append.mailbox) else {
-            return self.refuse_literal(tag, &Answer::TryCreate, *literal, more, now);
+            let over = self.take_command(&self.bound.limiting(&[], self.wall), now).over;
+            let answer = over.map_or(Answer::TryCreate, |over| over.answer(self.reference()));
+            return self.refuse_literal(tag, &answer, *literal, more, now);
         };
         let mut targets = SmallVec::<[_; 2]>::new();
         targets.push((Role::AppendTo, self.target(&resolved)));
@@ -188,6 +192,9 @@ impl Session {
         let begun = self.begin_timing();
         let verdict = self.bound.decide(&request, self.wall);
         let took = self.timed(begun);
+        let limits = self.bound.limiting(&targets, self.wall);
+        let demand = self.take_command(&limits, now);
+        let size = Self::over_size(&limits, literal.size);
         drop(targets);
         let flags = append.messages.iter().filter_map(|head| head.flags.as_ref());
         let flags = flags.flat_map(|list| list.flags.iter().map(|arg| arg.flag.clone())).collect();
@@ -211,6 +218,15 @@ impl Session {
             wait_quiet: false,
             ready: now,
         };
+        let shadow = demand.shadow.joined(&size.shadow);
+        // What is hidden is answered as what is not there, however large the message.
+        let takes_it = matches!(verdict, Verdict::Allowed(_)) && self.exists(&resolved);
+        if let Some(over) = demand.over.or(size.over.filter(|_| takes_it)) {
+            let answer = self.note_limited(&mut held, &over, shadow);
+            self.record_refused(&held, &answer);
+            return self.refuse_literal(tag, &answer, *literal, more, now);
+        }
+        held.judged.shadow = shadow;
         let permit = match verdict {
             Verdict::Allowed(permit) if self.exists(&resolved) => permit,
             Verdict::Allowed(_) => {
@@ -221,11 +237,8 @@ impl Session {
             }
             Verdict::Refused(refusal) => {
                 let hidden = refusal.kind == crate::policy::RefusalKind::Hidden;
-                let answer = if hidden {
-                    Answer::TryCreate
-                } else {
-                    Answer::NotPermitted { reference: format!("{}-{}", self.start.sid, self.commands) }
-                };
+                let answer =
+                    if hidden { Answer::TryCreate } else { Answer::NotPermitted { reference: self.reference() } };
                 let verdict = if hidden { VerdictKind::Hidden } else { VerdictKind::Refused };
                 held.judged = Judged { verdict: Some(verdict), by: refusal.by, shadow: refusal.shadow };
                 self.note_verdict(&held.judged, took);
@@ -235,7 +248,9 @@ impl Session {
         };
         let form = append.messages.last().map_or(MessageForm::Plain, |head| head.form);
         let later = if several { self.narrowing_of_later(append.verb, &resolved) } else { Narrowing::default() };
-        let stream = Stream { serial: 0, left: literal.size, sync: literal.sync, form, several, later, refused: false };
+        let largest = Self::largest_message(&limits).unwrap_or(u64::MAX).min(self.shared.limits.max_literal);
+        let (left, sync) = (literal.size, literal.sync);
+        let stream = Stream { serial: 0, left, sync, form, several, later, largest, refused: false };
         self.send_append(frame, append, permit, resolved.octets, held, stream, now);
     }
 
@@ -262,7 +277,8 @@ impl Session {
             flags.retain(|flag| !drops(narrowing, flag));
         }
         let verdict = if narrowing.is_none() { VerdictKind::Allowed } else { VerdictKind::Narrowed };
-        held.judged = Judged { verdict: Some(verdict), by: permit.by().clone(), shadow: permit.shadow().clone() };
+        let shadow = permit.shadow().joined(&held.judged.shadow);
+        held.judged = Judged { verdict: Some(verdict), by: permit.by().clone(), shadow };
         self.note_verdict(&held.judged, None);
         let from = append.tag.span.end.saturating_add(1);
         held.line = patch.to_vec().get(from..).unwrap_or_default().to_vec();
@@ -344,7 +360,7 @@ impl Session {
     fn on_continued(&mut self, line: &[u8], stream: Stream, more: bool, now: Instant) -> Option<bool> {
         match parse_append_continuation(line, stream.form, stream.several, self.utf8_mode()) {
             Ok(AppendContinuation { then: AppendNext::Message(form, literal), messages, .. })
-                if literal.size <= self.shared.limits.max_literal
+                if literal.size <= stream.largest
                     && self.takes_form(form)
                     && messages.iter().all(|head| self.takes_form(head.form)) =>
             {

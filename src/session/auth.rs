@@ -493,8 +493,13 @@ impl Session {
     }
 
     fn logged_in(&mut self, login: &Login, rest: &[u8], now: Instant) {
-        self.state = State::Authenticated;
         self.bind_rules(now);
+        if let Some(answer) = self.take_seats(login, now) {
+            self.rules_change = None;
+            self.drop_upstream();
+            return self.answer(&login.tag, &answer);
+        }
+        self.state = State::Authenticated;
         self.record_auth_success(login, now);
         let text = response::tagged_status(rest).map(|(_, text)| text).unwrap_or_default();
         let code = response::code(text).filter(|code| code.is("CAPABILITY"));

@@ -6,7 +6,7 @@ use crate::imap::verb::Verb;
 use crate::rewrite::status_data::filter_words;
 use crate::wire::command::Command;
 use crate::wire::command::append::MessageForm;
-use crate::wire::response::{Code, code, tagged_status};
+use crate::wire::response::{Code, code, number, tagged_status};
 
 use super::Session;
 
@@ -32,6 +32,9 @@ impl Session {
         let at = self.wall;
         let mut out = Vec::with_capacity(list.len());
         filter_words(list, |token| self.offers(token, at), &mut out);
+        if let Some(largest) = Self::largest_message(&self.bound.limiting(&[], at)) {
+            lower_append_limit(&mut out, largest);
+        }
         out
     }
 
@@ -78,5 +81,18 @@ impl Session {
     pub(super) fn may_enable(&self, token: &str) -> bool {
         const KNOWN: [&str; 5] = ["CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "IMAP4rev2", "UIDONLY"];
         KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token)) && self.offers(token.as_bytes(), self.wall)
+    }
+}
+
+/// `APPENDLIMIT=35651584` (RFC 7889) says no more than the rules let through.
+fn lower_append_limit(list: &mut Vec<u8>, largest: u64) {
+    const NAME: &[u8] = b"APPENDLIMIT=";
+    let found = list.windows(NAME.len()).position(|word| word.eq_ignore_ascii_case(NAME));
+    let Some(begin) = found.map(|at| at.saturating_add(NAME.len())) else { return };
+    let digits = list.iter().skip(begin).take_while(|byte| byte.is_ascii_digit()).count();
+    let end = begin.saturating_add(digits);
+    let announced = list.get(begin..end).and_then(number);
+    if announced.is_none_or(|announced| announced > largest) {
+        list.splice(begin..end, largest.to_string().into_bytes());
     }
 }

@@ -120,6 +120,7 @@ impl Session {
             Verb::StartTls => self.on_starttls(tag, more, now),
             Verb::Login => self.on_login(command, frame, now),
             Verb::Authenticate => self.on_authenticate(command, now),
+            Verb::Id if !self.admits_local(command, now) => {}
             Verb::Id => self.on_id(command, now),
             Verb::Compress => self.bad_command(frame, &Answer::UnknownCommand, FaultReason::UnknownCommand, now),
             _ => self.on_judged_command(command, now),
@@ -220,6 +221,9 @@ impl Session {
                 Some(resolved) => names.push((role, arg, resolved)),
                 None => {
                     // A name that cannot be read where rules name mailboxes is absent, and never goes up.
+                    if !self.admits_local(command, now) {
+                        return;
+                    }
                     let mut held = self.held_of(command, Effect::Plain, now);
                     held.judged.verdict = Some(VerdictKind::Hidden);
                     self.note_verdict(&held.judged, None);
@@ -240,6 +244,8 @@ impl Session {
         let begun = self.begin_timing();
         let verdict = self.bound.decide(&request, self.wall);
         let took = self.timed(begun);
+        let limits = self.bound.limiting(&targets, self.wall);
+        let demand = self.take_command(&limits, now);
         drop(targets);
         let absent = names.iter().find(|(role, _, resolved)| must_exist(*role) && !self.exists(resolved));
         let absent = absent.map(|(role, _, _)| absent_answer(*role));
@@ -248,6 +254,10 @@ impl Session {
             && names.iter().any(|(_, _, resolved)| !self.is_subscribed(resolved) && !self.exists(resolved));
         let effect = self.effect_of(command, names.iter().map(|(_, arg, resolved)| (*arg, resolved)));
         let mut held = self.held_of(command, effect, now);
+        if let Some(over) = &demand.over {
+            // Commands are counted as they come: what is hidden or forbidden plays no part.
+            return self.refuse_limited(held, over, demand.shadow);
+        }
         match verdict {
             _ if unsubscribed => {
                 // As for a name that was never subscribed to.
@@ -268,17 +278,21 @@ impl Session {
             Verdict::Refused(Refusal { by, shadow, .. }) => {
                 held.judged = Judged { verdict: Some(VerdictKind::Refused), by, shadow };
                 self.note_verdict(&held.judged, took);
-                let reference = format!("{}-{}", self.start.sid, self.commands);
+                let reference = self.reference();
                 self.refuse_held(held, &Answer::NotPermitted { reference });
             }
             Verdict::Allowed(permit) => {
+                if let Some(over) = self.budget_fetch(command, limits, &mut held.effect, now) {
+                    return self.refuse_limited(held, &over, permit.shadow().joined(&demand.shadow));
+                }
+                held.judged.shadow = demand.shadow;
                 let octets = names.iter().map(|(_, arg, resolved)| (*arg, resolved.octets.clone())).collect::<Vec<_>>();
                 self.forward(command, permit, held, &octets, took, now);
             }
         }
     }
 
-    fn held_of(&self, command: &Command<'_>, effect: Effect, now: Instant) -> Held {
+    pub(super) fn held_of(&self, command: &Command<'_>, effect: Effect, now: Instant) -> Held {
         let content = matches!(&command.args, Args::Fetch(fetch) if fetch.is_content());
         Held {
             tag: Tag::from_slice(command.tag.text.as_bytes()),
@@ -294,6 +308,11 @@ impl Session {
             wait_quiet: false,
             ready: now,
         }
+    }
+
+    /// Leads from the text of a refusal to its record: session id and ordinal of the command.
+    pub(super) fn reference(&self) -> String {
+        format!("{}-{}", self.start.sid, self.commands)
     }
 
     /// Records a refusal and answers it. A SELECT that is refused leaves nothing selected (RFC 9051 §6.3.2).
@@ -320,7 +339,7 @@ impl Session {
         self.answer_in_turn(line);
     }
 
-    fn local_answer(&self, tag: &[u8], answer: &Answer) -> Vec<u8> {
+    pub(super) fn local_answer(&self, tag: &[u8], answer: &Answer) -> Vec<u8> {
         let mut line = Vec::new();
         answer.write(tag, &mut line);
         line

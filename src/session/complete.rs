@@ -37,13 +37,19 @@ impl Session {
         let ok = status == Some(Status::Ok);
         let mut entry = entry;
         self.note(Note::UpstreamResponse { after: now.saturating_duration_since(entry.sent) });
+        let limited = self.finish_budget(&mut entry).filter(|_| status != Some(Status::Bad));
         // What passes as it came is written behind its record, without a copy of its own.
-        let passes = self.passes_answer(&entry, code.as_ref()).then(|| entry.tag.clone());
-        let answer = match passes {
-            Some(_) => Vec::new(),
-            None => self.answer_of(&mut entry, status, rest, code.as_ref()),
+        let passes = limited.is_none() && self.passes_answer(&entry, code.as_ref());
+        let passes = passes.then(|| entry.tag.clone());
+        let answer = match (&passes, &limited) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(answer)) => self.local_answer(&entry.tag, answer),
+            (None, None) => self.answer_of(&mut entry, status, rest, code.as_ref()),
         };
         self.move_state(&mut entry, status, code.as_ref());
+        let status = if limited.is_some() { Some(Status::No) } else { status };
+        let said = limited.as_ref().and_then(|answer| answer.result().1);
+        let code = said.map(|name| Code { name: name.as_bytes(), args: b"", len: 0 }).or(code);
         let (result, note) = result_status(status);
         let (verb, kind, serial, overhead) = (entry.verb, entry.kind, entry.serial, entry.overhead);
         let duration = (verb != Verb::Idle).then(|| now.saturating_duration_since(entry.since));
@@ -177,11 +183,13 @@ impl Session {
             }
             Own::Name(name) => self.name_answered(name),
             Own::Uses if !failed => self.uses_answered(),
-            Own::Uids | Own::Deleted => {
+            Own::Uids | Own::Deleted | Own::Sizes => {
                 if let Some(held) = self.held.take() {
                     if failed {
                         // The client's own command would fail the same way: nothing of it goes up.
                         self.refuse_held(*held, &Answer::Refused { text: "[CANNOT] the messages could not be found" });
+                    } else if matches!(own, Own::Sizes) {
+                        self.cap_sizes(*held, now);
                     } else {
                         self.record_intent(*held, now);
                     }

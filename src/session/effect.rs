@@ -82,6 +82,8 @@ pub(super) enum Own {
     Subscriptions,
     /// `FETCH set (UID)`: which UIDs the client's numbers stand for.
     Uids,
+    /// `FETCH set (UID RFC822.SIZE)`: which messages are too large to be read.
+    Sizes,
     /// `UID SEARCH DELETED`: what an EXPUNGE is going to remove.
     Deleted,
     /// UNSELECT, so that nothing stays open behind a SELECT that was refused here.

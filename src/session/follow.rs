@@ -159,17 +159,26 @@ impl Session {
 
     /// Is this FETCH response the answer to our `FETCH set (UID)`, and nothing else?
     pub(super) fn answers_own_fetch(&mut self, seq: u64, text: &[u8]) -> bool {
-        if !self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(Own::Uids))) {
+        let Some(sizes) = self.in_flight.iter().find_map(|entry| match entry.effect {
+            Effect::Own(Own::Uids) => Some(false),
+            Effect::Own(Own::Sizes) => Some(true),
+            _ => None,
+        }) else {
             return false;
-        }
+        };
         let inner = text.trim_ascii().strip_prefix(b"(").and_then(|text| text.strip_suffix(b")"));
         let words = inner.map(|inner| inner.split(|byte| *byte == b' ').collect::<Vec<_>>()).unwrap_or_default();
         let uid_at = words.iter().position(|word| word.eq_ignore_ascii_case(b"UID")).map(|at| at.saturating_add(1));
         let uid = uid_at.and_then(|at| words.get(at).copied()).and_then(number);
         let uid = uid.and_then(|uid| u32::try_from(uid).ok()).and_then(Uid::new);
+        let size_at = words.iter().position(|word| word.eq_ignore_ascii_case(b"RFC822.SIZE"));
+        let size = size_at.and_then(|at| number(words.get(at.saturating_add(1))?)).filter(|_| sizes);
         if let (Some(uid), Ok(seq), Some(held)) = (uid, u32::try_from(seq), &mut self.held) {
             match &mut held.effect {
                 Effect::Fetching(reads) => {
+                    if let (Some(size), Some(cap)) = (size, &mut reads.cap) {
+                        cap.sizes.push((seq, uid, size));
+                    }
                     reads.uids.insert(seq, uid);
                     reads.asked.get_or_insert_default().insert(uid);
                 }
@@ -180,7 +189,7 @@ impl Session {
             }
         }
         // What the upstream tells beside it is for the client.
-        words.len() == 2 && uid.is_some()
+        uid.is_some() && words.len() == if sizes { 4 } else { 2 } && size.is_some() == sizes
     }
 
     pub(super) fn reads_of(&mut self, serial: u32) -> Option<&mut Reads> {

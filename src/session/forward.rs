@@ -33,7 +33,7 @@ impl Session {
         held.judged = Judged {
             verdict: Some(if narrowed { VerdictKind::Narrowed } else { VerdictKind::Allowed }),
             by: permit.by().clone(),
-            shadow: permit.shadow().clone(),
+            shadow: permit.shadow().joined(&held.judged.shadow),
         };
         self.note_verdict(&held.judged, took);
         if self.audit_failing && self.is_recorded(&held) {
@@ -158,6 +158,9 @@ impl Session {
     /// Asks first for the UIDs that the record needs, where the command does not name them.
     pub(super) fn prepare(&mut self, mut held: Held, now: Instant) {
         let own = match &held.effect {
+            Effect::Fetching(reads) if reads.cap.is_some() => {
+                reads.cap.as_ref().map(|cap| (fetch_sizes(&cap.set, held.verb), Own::Sizes))
+            }
             Effect::Fetching(reads) if reads.ask.is_some() => {
                 reads.ask.clone().map(|set| (fetch_uids(&set, held.verb), Own::Uids))
             }
@@ -268,6 +271,14 @@ fn peek(patch: &mut Patch<'_>, frame: &[u8], item: &crate::wire::command::FetchI
 }
 
 fn fetch_uids(set: &[u8], verb: Verb) -> Vec<u8> {
+    fetch(set, verb, b" (UID)")
+}
+
+fn fetch_sizes(set: &[u8], verb: Verb) -> Vec<u8> {
+    fetch(set, verb, b" (UID RFC822.SIZE)")
+}
+
+fn fetch(set: &[u8], verb: Verb, items: &[u8]) -> Vec<u8> {
     let form: &[u8] = if verb.is_uid_form() { b"UID FETCH " } else { b"FETCH " };
-    [form, set, b" (UID)"].concat()
+    [form, set, items].concat()
 }

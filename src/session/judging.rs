@@ -15,6 +15,7 @@ impl Session {
     pub(super) fn bind_rules(&mut self, now: Instant) {
         self.rev = Arc::clone(self.shared.rules.rev());
         self.bound = self.shared.rules.bind(&self.subject);
+        self.name_owners();
         self.await_change(now);
     }
 
@@ -57,6 +58,7 @@ impl Session {
         let was_filtered = self.filtered();
         let knew_names = self.bound.names_mailboxes();
         self.bind_rules(now);
+        self.move_seats(now);
         let under_way = !self.in_flight.is_empty() || self.held.is_some() || self.appending.is_some();
         if self.filtered() && !was_filtered && (under_way || self.switched_on) {
             // What is under way or was switched on under looser rules cannot be taken back: the client begins anew.

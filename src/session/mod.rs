@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 mod append;
 pub mod asks;
 mod auth;
+pub mod budgets;
 mod by_the_thousand;
 mod capability;
 mod client_input;
@@ -27,6 +28,7 @@ mod forward;
 mod idle;
 mod in_flight;
 mod judging;
+mod limiting;
 mod names;
 mod outbox;
 mod reads;
@@ -38,6 +40,7 @@ mod shared;
 mod state;
 mod upstream;
 
+pub use budgets::{Budgets, InMemory};
 pub use shared::{Clock, Limits, Shared, UpstreamInfo, UserTest};
 
 use crate::policy::{Bound, Hits, Subject, TlsLevel};
@@ -208,6 +211,10 @@ pub struct Session {
     bound: Bound,
     /// When hours next change what the rules say.
     rules_change: Option<Instant>,
+    /// Under which names budgets are drawn on.
+    owners: limiting::Owners,
+    /// Where this session counts.
+    seats: Vec<budgets::Seat>,
     names: Names,
     coverage: Coverage,
 
@@ -311,6 +318,8 @@ impl Session {
             subject,
             bound,
             rules_change: None,
+            owners: limiting::Owners::default(),
+            seats: Vec::new(),
             names: Names::default(),
             coverage: Coverage::default(),
             out: Outbox::default(),
@@ -633,6 +642,7 @@ impl Session {
         }
         self.closing = true;
         self.mode = ClientMode::Over;
+        self.seats.clear();
         let cut: Vec<_> = self.in_flight.drain().collect();
         for mut entry in cut {
             if let effect::Effect::Fetching(reads) = &mut entry.effect {

@@ -15,6 +15,7 @@ use crate::wire::fetch_line::FetchLine;
 
 use super::by_the_thousand::uid_of;
 use super::event::{ReadClass, ReadMessage, ReadSet};
+use super::limiting::{FetchBudget, SizeCap};
 use super::seq_uids::SeqUids;
 
 /// Most messages in one record; a FETCH that read more is recorded in several.
@@ -41,6 +42,10 @@ pub(super) struct Reads {
     pub slice: Option<u64>,
     /// UIDs behind sequence numbers, where the proxy asked for them.
     pub uids: SeqUids,
+    /// What limits leave of it.
+    pub budget: Option<Box<FetchBudget>>,
+    /// Its messages must be small enough: their sizes are asked for first.
+    pub cap: Option<Box<SizeCap>>,
     pub(super) listed: Class,
     pub(super) envelope: Class,
     pub(super) messages: Vec<ReadMessage>,
@@ -148,6 +153,28 @@ impl Reads {
             now.on(event);
         });
         now.scan = scan;
+    }
+
+    /// The class that the response under way has reached, or will with the literal that it announces.
+    pub fn now_reaches(&self) -> ReadClass {
+        let announced = self.now.literal.map_or(ReadClass::Listed, |literal| class_of(literal.item));
+        self.now.class.unwrap_or(ReadClass::Listed).max(announced)
+    }
+
+    /// The number that the response under way begins with.
+    pub fn now_number(&self) -> u64 {
+        self.now.seq
+    }
+
+    /// Nobody gets the response under way.
+    pub fn forget_response(&mut self) {
+        self.now = Current::default();
+        self.edits.clear();
+    }
+
+    /// Nobody gets the literal that is announced.
+    pub fn forget_literal(&mut self) {
+        self.now.literal = None;
     }
 
     /// What must be put in the place of what, in the fragment just read.
@@ -265,6 +292,17 @@ fn rename(
         let ends = matches!(text.get(span.end), Some(b' ' | b')'));
         (ends && text.get(span.clone())?.eq_ignore_ascii_case(from.as_bytes())).then_some((span, *to))
     })
+}
+
+/// The class that an item's value is of.
+fn class_of(item: Item) -> ReadClass {
+    match item.kind {
+        ItemKind::Uid | ItemKind::Flags | ItemKind::Size | ItemKind::Listed => ReadClass::Listed,
+        ItemKind::Structure | ItemKind::Header => ReadClass::Envelope,
+        ItemKind::Preview => ReadClass::Preview,
+        ItemKind::Text | ItemKind::Part => ReadClass::Part,
+        ItemKind::Whole | ItemKind::Unknown => ReadClass::Full,
+    }
 }
 
 impl Class {

@@ -10,11 +10,12 @@ use crate::wire::response::Code;
 use super::auth::Login;
 use super::effect::{Effect, Held, Judged};
 use super::event::{
-    AuthFailureReason, CloseReason, ClosedBy, CommandResult, Event, EventContext, EventKind, FaultReason, LoginResult,
-    Mechanism, Note, NoteStatus, PolicyOutcome, ReadClass, ReadCounts, ReadMessage, ResultStatus, RuleEffect, RuleMode,
-    Side, Stage, TlsFacts, UpstreamError, VerdictKind,
+    AuthFailureReason, CloseReason, ClosedBy, CommandResult, Event, EventContext, EventKind, FaultReason, LimitAction,
+    LimitName, LoginResult, Mechanism, Note, NoteStatus, PolicyOutcome, ReadClass, ReadCounts, ReadMessage,
+    ResultStatus, RuleEffect, RuleMode, Side, Stage, TlsFacts, UpstreamError, VerdictKind,
 };
 use super::in_flight::Entry;
+use super::limiting::Over;
 use super::reads::Reads;
 use super::refusal::Answer;
 use super::{Output, Session};
@@ -135,6 +136,42 @@ impl Session {
         self.note(Note::LoginDone { mech, result: LoginResult::Refused, duration });
     }
 
+    /// A login that is one too many; the password was right.
+    pub(super) fn record_login_limited(&mut self, login: &Login, by: Hits, shadow: Hits, now: Instant) {
+        let mech = mechanism(login.mechanism);
+        let judged = Judged { verdict: Some(VerdictKind::Limited), by, shadow };
+        self.note_verdict(&judged, None);
+        let mut event = self.event(EventKind::AuthRefused { mech });
+        event.cmd = Some(login.cmd);
+        event.verb = Some(login.verb);
+        event.policy = Some(self.outcome(&judged));
+        event.result = Some(CommandResult { status: ResultStatus::No, code: Some(Arc::from("LIMIT")) });
+        self.out.record(event);
+        let duration = now.saturating_duration_since(login.since);
+        self.note(Note::LoginDone { mech, result: LoginResult::Refused, duration });
+    }
+
+    /// A budget is used up.
+    pub(super) fn record_limit_hit(
+        &mut self,
+        over: &Over,
+        command: Option<(u32, crate::imap::verb::Verb)>,
+        action: LimitAction,
+    ) {
+        let mut event = self.event(EventKind::LimitHit {
+            limit: LimitName::Rule(Arc::clone(over.rule())),
+            kind: over.kind,
+            per: over.per,
+            used: over.used,
+            max: over.max,
+            window_s: over.window.map(|window| window.as_secs()),
+            action,
+        });
+        event.cmd = command.map(|(cmd, _)| cmd);
+        event.verb = command.map(|(_, verb)| verb);
+        self.out.record(event);
+    }
+
     pub(super) fn record_client_id(
         &mut self,
         name: Option<Box<str>>,
@@ -188,13 +225,18 @@ impl Session {
     pub(super) fn note_verdict(&mut self, judged: &Judged, took: Option<Duration>) {
         let verdict = judged.verdict.unwrap_or(VerdictKind::Allowed);
         self.note(Note::Decided { verdict, took });
-        for (hits, mode) in [(&judged.by, RuleMode::Enforce), (&judged.shadow, RuleMode::Shadow)] {
+        self.note_hits(&judged.by, &judged.shadow);
+    }
+
+    pub(super) fn note_hits(&mut self, by: &Hits, shadow: &Hits) {
+        for (hits, mode) in [(by, RuleMode::Enforce), (shadow, RuleMode::Shadow)] {
             for hit in hits.iter() {
                 let effect = match hit.effect {
                     crate::policy::Effect::Hide => RuleEffect::Hide,
                     crate::policy::Effect::Rights => RuleEffect::Rights,
                     crate::policy::Effect::DenyCommands => RuleEffect::DenyCommands,
                     crate::policy::Effect::DenyLogin => RuleEffect::DenyLogin,
+                    crate::policy::Effect::Limit => RuleEffect::Limit,
                 };
                 self.out.push(Output::Note(Note::RuleHit { rule: Arc::clone(&hit.rule), effect, mode }));
             }

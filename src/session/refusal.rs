@@ -26,6 +26,16 @@ pub(super) enum Answer {
         /// Session id and ordinal.
         reference: String,
     },
+    /// A budget is used up; the reference leads to its record.
+    Limited {
+        /// Session id and ordinal.
+        reference: String,
+    },
+    /// A message is larger than a rule lets it be.
+    TooBig {
+        /// Session id and ordinal.
+        reference: String,
+    },
     /// The mailbox is open read-only, and this writes.
     Refused {
         /// What the answer says.
@@ -65,6 +75,8 @@ impl Answer {
             Self::Absent => put(out, &["NO [NONEXISTENT] mailbox does not exist"]),
             Self::TryCreate => put(out, &["NO [TRYCREATE] mailbox does not exist"]),
             Self::NotPermitted { reference } => put(out, &["NO [NOPERM] not permitted (ref ", reference, ")"]),
+            Self::Limited { reference } => put(out, &["NO [LIMIT] limit reached (ref ", reference, ")"]),
+            Self::TooBig { reference } => put(out, &["NO [TOOBIG] message too large (ref ", reference, ")"]),
             Self::Refused { text } => put(out, &["NO ", text]),
             Self::Unavailable => put(out, &["NO [UNAVAILABLE] temporarily unavailable"]),
             Self::AuthenticationFailed => put(out, &["NO [AUTHENTICATIONFAILED] authentication failed"]),
@@ -84,6 +96,8 @@ impl Answer {
             Self::Absent => ("NO", Some("NONEXISTENT")),
             Self::TryCreate => ("NO", Some("TRYCREATE")),
             Self::NotPermitted { .. } => ("NO", Some("NOPERM")),
+            Self::Limited { .. } => ("NO", Some("LIMIT")),
+            Self::TooBig { .. } => ("NO", Some("TOOBIG")),
             Self::Refused { .. } => ("NO", None),
             Self::Unavailable => ("NO", Some("UNAVAILABLE")),
             Self::AuthenticationFailed => ("NO", Some("AUTHENTICATIONFAILED")),

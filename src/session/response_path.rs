@@ -58,6 +58,8 @@ pub(super) struct Reading {
     collected: Vec<u8>,
     /// The FETCH whose response this is, by its serial.
     fetch: Option<u32>,
+    /// The client has been given NIL instead of the literal under way.
+    skips: bool,
     /// What is put in the place of what in the line under way.
     edits: Vec<(std::ops::Range<usize>, &'static str)>,
 }
@@ -151,6 +153,9 @@ impl Session {
     /// A line that has grown long without an end passes in pieces where nothing in it needs to be seen whole.
     fn pass_piece(&mut self, piece: &[u8], now: Instant) -> bool {
         if self.reading.long {
+            if let Some(serial) = self.reading.fetch {
+                self.charge_piece(serial, piece.len());
+            }
             self.pass(piece);
             return true;
         }
@@ -192,6 +197,10 @@ impl Session {
         let count = octets.len() as u64;
         self.reading.literal = self.reading.literal.saturating_sub(count);
         let done = self.reading.literal == 0;
+        if self.reading.skips {
+            self.reading.skips = !done;
+            return;
+        }
         if let Some(serial) = self.reading.fetch
             && let Some(reads) = self.reads_of(serial)
         {
@@ -262,6 +271,12 @@ impl Session {
         {
             reads.fragment(line, literal);
             self.reading.edits = reads.take_edits();
+            if !self.admits_fragment(serial, line.len(), literal) {
+                let brace = memchr::memrchr(b'{', line).unwrap_or(line.len());
+                let begin = brace.saturating_sub(usize::from(line.get(..brace).is_some_and(|b| b.ends_with(b"~"))));
+                self.reading.edits.push((begin..line.len(), "NIL"));
+                self.reading.skips = true;
+            }
         }
         self.pass_edited(line);
     }
@@ -455,6 +470,13 @@ impl Session {
                     let edits = reads.take_edits().into_iter();
                     self.reading.edits =
                         edits.map(|(span, name)| (span.start + offset..span.end + offset, name)).collect();
+                }
+                if let Some(serial) = self.reading.fetch
+                    && !self.admits_response(serial, line_len, literal)
+                {
+                    self.reading.fetch = None;
+                    self.reading.edits.clear();
+                    return Flow::Drop;
                 }
                 Flow::Pass
             }

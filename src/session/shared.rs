@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use super::budgets::Budgets;
 use crate::policy::RuleSet;
 use crate::wire::sasl::Mechanism;
 
@@ -19,6 +20,8 @@ pub struct Shared {
     pub upstreams: Vec<Arc<UpstreamInfo>>,
     /// What a session may take.
     pub limits: Limits,
+    /// What all sessions draw on together. A reload hands it on.
+    pub budgets: Arc<dyn Budgets>,
     /// Tells wall time.
     pub clock: Arc<Clock>,
     /// Tells how long deciding took; a session reads no clock of its own.

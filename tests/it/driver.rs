@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 use imapwarden::audit::chain::Position;
 use imapwarden::audit::record::{self, LogName};
 use imapwarden::policy::{GroupsFile, LoadContext, RuleFile, RuleSet};
-use imapwarden::session::{ClientTls, Clock, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
+use imapwarden::session::{
+    ClientTls, Clock, InMemory, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo,
+};
 
 /// The session under test and everything it has said.
 pub struct Driver {
     pub session: Session,
+    start: SessionStart,
+    shared: Arc<Shared>,
     pub now: Instant,
     /// What the client has heard and nobody has looked at.
     pub client: Vec<u8>,
@@ -80,6 +84,7 @@ pub fn shared(setting: Setting, now: Instant) -> Arc<Shared> {
         default_domain: setting.default_domain,
         upstreams: vec![Arc::new(upstream)],
         limits: setting.limits,
+        budgets: Arc::new(InMemory::new(now)),
         clock: Arc::new(Clock::new(now, "2027-01-13T10:00:00Z".parse().expect("a time"))),
         stopwatch: Instant::now,
     })
@@ -97,8 +102,21 @@ impl Driver {
             allow_plaintext_login: setting.allow_plaintext_login,
             tag_prefix: Arc::from(setting.tag_prefix),
         };
+        Self::begin(start, shared(setting, now), now)
+    }
+
+    /// One more session of the same proxy, with this id.
+    pub fn another(&self, sid: &str, client_ip: [u8; 4]) -> Self {
+        let client_ip = IpAddr::V4(Ipv4Addr::from(client_ip));
+        let start = SessionStart { sid: Arc::from(sid), client_ip, ..self.start.clone() };
+        Self::begin(start, Arc::clone(&self.shared), self.now)
+    }
+
+    fn begin(start: SessionStart, shared: Arc<Shared>, now: Instant) -> Self {
         let mut driver = Self {
-            session: Session::new(start, shared(setting, now), now),
+            session: Session::new(start.clone(), Arc::clone(&shared), now),
+            start,
+            shared,
             now,
             client: Vec::new(),
             upstream: Vec::new(),
@@ -122,6 +140,23 @@ impl Driver {
     /// Bytes of the upstream's, as one segment.
     pub fn upstream_says(&mut self, bytes: &[u8]) {
         self.session.handle_upstream_bytes(bytes, self.now);
+        self.perform();
+    }
+
+    /// The rules are loaded anew.
+    pub fn reload(&mut self, rules: Arc<RuleSet>) {
+        let old = &self.shared;
+        let shared = Shared {
+            rules,
+            default_domain: old.default_domain.clone(),
+            upstreams: old.upstreams.clone(),
+            limits: old.limits.clone(),
+            budgets: Arc::clone(&old.budgets),
+            clock: Arc::clone(&old.clock),
+            stopwatch: old.stopwatch,
+        };
+        self.shared = Arc::new(shared);
+        self.session.handle_shared(Arc::clone(&self.shared), self.now);
         self.perform();
     }
 

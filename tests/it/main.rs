@@ -17,6 +17,8 @@ mod documents;
 mod driver;
 /// What the fuzz targets check, over random bytes and every crash that was found.
 mod fuzz;
+/// Budgets that sessions share, and that outlive them.
+mod limits;
 /// Accounts that differ only in what rules hide, and random sessions that must not tell them apart.
 mod pair;
 /// `test` and `explain`: consoles that show every word.

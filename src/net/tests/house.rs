@@ -167,6 +167,7 @@ fn shared(plan: &Plan) -> Arc<Shared> {
         default_domain: None,
         upstreams: vec![Arc::new(UpstreamInfo::new("main".into(), starttls, None))],
         limits: plan.limits.clone(),
+        budgets: Arc::new(crate::session::InMemory::new(Instant::now())),
         clock: Arc::new(Clock::new(Instant::now(), Timestamp::now())),
         stopwatch: Instant::now,
     })

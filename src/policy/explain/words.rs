@@ -13,6 +13,7 @@ pub(super) fn has(rule: &Rule, effect: Effect) -> bool {
         Effect::Rights => !rule.taken().is_empty(),
         Effect::DenyCommands => !rule.deny.is_empty(),
         Effect::DenyLogin => rule.deny_login.is_some(),
+        Effect::Limit => rule.limits.is_some(),
     }
 }
 
@@ -26,6 +27,7 @@ pub(super) fn written(rule: &Rule, effect: Effect) -> String {
         }
         Effect::DenyCommands => format!("deny_commands = {:?}", denied(rule).collect::<Vec<_>>()),
         Effect::DenyLogin => format!("deny_login = {:?}", rule.deny_login.as_deref().unwrap_or_default()),
+        Effect::Limit => format!("limit = {{ {} }}", rule.limits.map(|limits| limits.to_string()).unwrap_or_default()),
     }
 }
 

@@ -11,13 +11,14 @@ use super::effect;
 use super::exception::Exceptions;
 use super::groups::Known;
 use super::life::{End, Lived};
+use super::limit;
 use super::mailboxes::{self, Chosen};
 use super::warning;
 use crate::imap::glob::Glob;
 use crate::imap::rights::Right;
 use crate::policy::rule::{Mode, Rule};
 
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "id",
     "description",
     "mode",
@@ -30,11 +31,12 @@ pub(super) const KEYS: [&str; 14] = [
     "rights",
     "deny_commands",
     "deny_login",
+    "limit",
     "from",
     "until",
 ];
 
-const LATER: [&str; 6] = ["hide_messages", "except_messages", "judge", "limit", "audit", "alert"];
+const LATER: [&str; 5] = ["hide_messages", "except_messages", "judge", "audit", "alert"];
 
 /// A rule as far as it could be read.
 pub(super) struct Draft {
@@ -93,6 +95,7 @@ struct Read {
     hide: Option<Span>,
     aggregates: Option<Span>,
     lived: Lived,
+    limit: Option<limit::Read>,
     effects: effect::Effects,
     /// Keys that are effects, wrong or not supported ones, too.
     has_effect: bool,
@@ -166,6 +169,11 @@ impl Read {
                 self.has_effect = true;
                 effect::read(document, name, key.span(), value, &mut self.effects)
             }
+            "limit" => {
+                self.has_effect = true;
+                self.limit = limit::read(document, name, value);
+                self.limit.is_some()
+            }
             "from" => self.lived.read(document, End::From, name, value),
             "until" => self.lived.read(document, End::Until, name, value),
             _ => {
@@ -183,7 +191,7 @@ impl Read {
         if !self.has_effect && !self.wrong {
             self.wrong = true;
             let problem = document.error(place.clone(), "the rule takes nothing").label("without an effect");
-            document.push(problem.help("add one of hide, rights, deny_commands, deny_login"));
+            document.push(problem.help("add one of hide, rights, deny_commands, deny_login, limit"));
         }
         if let (Some(hide), None) = (&self.hide, &self.takes_at) {
             self.wrong = true;
@@ -196,6 +204,12 @@ impl Read {
                 let problem = document.error(key.clone(), "`deny_login` is about no mailbox").label("of no use to it");
                 document.push(problem.help("put what is about mailboxes into a rule of its own"));
             }
+        }
+        let sessions = self.limit.as_ref().and_then(|limit| limit.sessions_at.clone());
+        if let (Some(sessions), Some(_)) = (sessions, self.takes_at.as_ref().or(self.spares_at.as_ref())) {
+            self.wrong = true;
+            let problem = document.error(sessions, "`sessions` is about no mailbox").label("of the whole session");
+            document.push(problem.help("put what is about mailboxes into a rule of its own"));
         }
         let hides = self.hide.is_some() || self.effects.taken().contains(Right::Lookup);
         if let (Some(aggregates), false) = (&self.aggregates, hides || self.wrong) {
@@ -259,6 +273,7 @@ impl Read {
             keep: self.effects.keep,
             deny: self.effects.deny,
             deny_login: self.effects.deny_login,
+            limits: self.limit.map(|limit| limit.limits),
         })
     }
 }

@@ -58,6 +58,7 @@ snapshots! {
     lives, false;
     exceptions, false;
     ended, true;
+    limits, false;
 }
 
 #[test]
@@ -159,7 +160,8 @@ fn editors_know_every_key_that_is_read_and_no_other() {
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../../schema/imapwarden.schema.json")).unwrap();
     let exception: Vec<&str> = exception::KEYS.iter().chain(&condition::KEYS).copied().collect();
-    let rows: [(&str, &[&str]); 8] = [
+    let rows: [(&str, &[&str]); 9] = [
+        ("limit", &limit::KEYS),
         ("rules", &["rule", "exception"]),
         ("exception", &exception),
         ("rule", &rule::KEYS),

@@ -61,6 +61,11 @@ pub(super) fn spares_every_mailbox(document: &mut Document<'_>, except_mailbox: 
     document.push(problem.help("name in `except_mailbox` only what is to be spared of `mailbox`"));
 }
 
+pub(super) fn sessions_of_a_session(document: &mut Document<'_>, sessions: Span) {
+    let problem = document.warning(sessions, "`sessions` is never reached").label("a session is one session");
+    document.push(problem.help("count them per = \"user\" or per = \"client_ip\""));
+}
+
 pub(super) fn group_without_source(document: &mut Document<'_>, text: &Text<'_>) {
     let problem = document.warning(text.span.clone(), "there are no groups").label("never matches");
     document.push(problem.help("name a file that has them: groups = \"groups.toml\" in [policy]"));
@@ -174,7 +179,11 @@ pub(super) fn never_matches(written: &Written, exception: &Exception, rule: &Rul
 }
 
 fn takes_only_logins(rule: &Rule) -> bool {
-    rule.deny_login.is_some() && rule.hiding().is_none() && rule.taken().is_empty() && rule.deny.is_empty()
+    rule.deny_login.is_some()
+        && rule.hiding().is_none()
+        && rule.taken().is_empty()
+        && rule.deny.is_empty()
+        && rule.limits.is_none()
 }
 
 /// Can it be told from the pattern that the rule covers nothing of it?

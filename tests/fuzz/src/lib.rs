@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use imapwarden::policy::{LoadContext, RuleFile, RuleSet};
-use imapwarden::session::{Clock, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
+use imapwarden::session::{Clock, InMemory, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
 use imapwarden::wire::command::{Command, Utf8Mode};
 use imapwarden::wire::frame::{CommandFramer, Framed};
 
@@ -95,6 +95,7 @@ impl Play {
             default_domain: None,
             upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
             limits,
+            budgets: Arc::new(InMemory::new(now)),
             clock: Arc::new(Clock::new(now, jiff::Timestamp::UNIX_EPOCH)),
             stopwatch: Instant::now,
         };

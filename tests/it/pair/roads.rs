@@ -171,6 +171,7 @@ pub fn shared(rules: &str, now: Instant) -> Arc<Shared> {
         default_domain: None,
         upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
         limits: imapwarden::session::Limits::default(),
+        budgets: Arc::new(imapwarden::session::InMemory::new(now)),
         clock: Arc::new(Clock::new(now, jiff::Timestamp::now())),
         stopwatch: Instant::now,
     })
