@@ -20,6 +20,7 @@ use crate::real::proxy::{Proxy, Settings};
 /// are on: what gets through does something.
 const DOVECOT: &str = "\
 mail_fsync = never
+info_log_path = /dev/null
 passdb {
   driver = static
   args = password=canary-%u

@@ -303,7 +303,11 @@ impl World {
         let (name, _) = self.hidden[nth % self.hidden.len()];
         match what {
             Meanwhile::Delivered => deliver(&folder(maildir, name), nth),
-            Meanwhile::Created => fill(maildir, &format!("{}/Later{nth}", self.deep()), 1),
+            Meanwhile::Created => {
+                let name = format!("{}/Later{nth}", self.deep());
+                fill(maildir, &name, 1);
+                give_home(&folder(maildir, &name));
+            }
             Meanwhile::Removed if name != "INBOX" => {
                 let _ = fs::remove_dir_all(folder(maildir, name));
             }
@@ -316,9 +320,6 @@ impl World {
                 give(&new);
                 fs::rename(new, path).expect("a file");
             }
-        }
-        if what != Meanwhile::Removed && what != Meanwhile::Subscribed {
-            give_all(maildir);
         }
     }
 
@@ -366,8 +367,11 @@ pub fn subscribe(maildir: &Path, names: &[&str]) {
 }
 
 fn deliver(folder: &Path, nth: usize) {
-    if folder.join("new").exists() {
-        write(&folder.join("new").join(format!("1700100000.N{nth}.sample")), message("Later", nth).as_bytes());
+    let new = folder.join("new");
+    if new.exists() {
+        let file = new.join(format!("1700100000.N{nth}.sample"));
+        write(&file, message("Later", nth).as_bytes());
+        give(&file);
     }
 }
 
@@ -413,7 +417,7 @@ fn give(path: &Path) {
     }
 }
 
-/// Gives a new home to whom the folder of all homes belongs.
+/// Gives a folder, a home or a mailbox, to whom the one above it belongs.
 pub fn give_home(home: &Path) {
     give(home);
     give_all(home);
