@@ -19,7 +19,7 @@ use super::world::{fill, subscribe};
 use crate::real::dovecot::Names;
 
 /// Sets of rules; a session is under one of them.
-const SETS: u64 = 64;
+const SETS: u64 = 96;
 
 const MAILBOXES: &[(&str, usize)] = &[
     ("INBOX", 4),
@@ -46,7 +46,25 @@ const COVERED: &[(&[&str], &[&str])] = &[
     (&["**"], &["INBOX"]),
     (&["**"], &["Archive/**", "Trash"]),
     (&["Archive/**", "Mine/**", "Other"], &["Archive/2024"]),
+    (&["\\Trash", "\\Junk"], &[]),
+    (&["**"], &["\\Sent"]),
     (&[], &[]),
+];
+
+/// Commands that a rule may deny. SEARCH is none of them: the proxy searches itself, for its record.
+const DENIED: &[&str] = &[
+    "MOVE",
+    "EXPUNGE",
+    "STORE",
+    "APPEND",
+    "CREATE",
+    "DELETE",
+    "RENAME",
+    "COPY",
+    "STATUS",
+    "SUBSCRIBE",
+    "FETCH",
+    "CLOSE",
 ];
 
 const ALL: &str = "lrswipkxtea";
@@ -57,6 +75,8 @@ struct Rule {
     spares: &'static [&'static str],
     /// Letters, or the name of a preset.
     rights: String,
+    /// Commands that it denies, everywhere.
+    denied: Vec<&'static str>,
 }
 
 struct Rules(Vec<Rule>);
@@ -80,6 +100,10 @@ impl Rules {
                 writeln!(text, "except_mailbox = {:?}", rule.spares).expect("a string");
             }
             writeln!(text, "rights = \"{}\"\n", rule.rights).expect("a string");
+            if !rule.denied.is_empty() {
+                let user = format!("[[rule]]\nid = \"r{set}-{at}-deny\"\nwhen = {{ user = [\"r{set:02}-*\"] }}\n");
+                writeln!(text, "{user}deny_commands = {:?}\n", rule.denied).expect("a string");
+            }
         }
         text
     }
@@ -99,7 +123,7 @@ impl Rules {
 impl Rule {
     fn random(r: &mut Random) -> Self {
         let (covers, spares) = COVERED[r.below(COVERED.len())];
-        let rights = match r.below(10) {
+        let mut rights: String = match r.below(10) {
             0 => "read-only".to_owned(),
             1 => "organise".to_owned(),
             2 => "tidy".to_owned(),
@@ -111,15 +135,17 @@ impl Rule {
                 ALL.chars().filter(|right| !missing.contains(&Some(*right))).collect()
             }
         };
-        Self { covers, spares, rights: if rights.is_empty() { "l".to_owned() } else { rights } }
+        // What is hidden is told by name.
+        let by_use = covers.iter().chain(spares).any(|pattern| pattern.starts_with('\\'));
+        if rights.is_empty() || (by_use && !letters(&rights).contains('l')) {
+            rights.insert(0, 'l');
+        }
+        let denied = if r.chance(25) { r.some(DENIED, 2) } else { Vec::new() };
+        Self { covers, spares, rights, denied }
     }
 
     fn letters(&self) -> &str {
-        match &*self.rights {
-            "read-only" => "lr",
-            "organise" | "tidy" => "lrswi",
-            letters => letters,
-        }
+        letters(&self.rights)
     }
 
     fn covers(&self, name: &str) -> bool {
@@ -128,9 +154,21 @@ impl Rule {
     }
 }
 
+/// The letters of a preset, or those that stand there.
+fn letters(rights: &str) -> &str {
+    match rights {
+        "read-only" => "lr",
+        "organise" | "tidy" => "lrswi",
+        letters => letters,
+    }
+}
+
 /// What takes is compared without case, what spares exactly; INBOX always without.
 fn matches(pattern: &str, name: &str, fold: bool) -> bool {
     let folded = |text: &str| if fold { text.to_ascii_lowercase() } else { text.to_owned() };
+    if let Some(special_use) = pattern.strip_prefix('\\') {
+        return name == special_use; // as Dovecot is told
+    }
     let (pattern, name) = (folded(pattern), folded(name));
     match (pattern.strip_suffix("/**"), pattern.strip_suffix("/*")) {
         _ if pattern == "**" => true,
@@ -151,9 +189,10 @@ struct Message {
 
 type Mailbox = BTreeMap<String, Message>;
 
-/// Everything that a client can change: mailboxes, messages and flags.
+/// Everything that a client can change: mailboxes, messages and flags, subscriptions.
 struct Mail {
     mailboxes: BTreeMap<String, Mailbox>,
+    subscribed: BTreeSet<String>,
 }
 
 impl Mail {
@@ -166,7 +205,9 @@ impl Mail {
                 mailboxes.insert(levels.replace('.', "/"), mailbox(&entry.path()));
             }
         }
-        Self { mailboxes }
+        let subscribed = fs::read_to_string(maildir.join("subscriptions")).unwrap_or_default();
+        let subscribed = subscribed.lines().skip(2).map(|line| line.replace('\t', "/")).collect();
+        Self { mailboxes, subscribed }
     }
 
     fn has_content(&self, content: &[u8]) -> bool {
@@ -241,6 +282,11 @@ fn violations(rules: &Rules, before: &Mail, after: &Mail, heard: &str) -> Vec<St
             found.push(format!("{name} is listed without l"));
         }
     }
+    for name in before.subscribed.symmetric_difference(&after.subscribed) {
+        if !rules.kept(name).contains('l') {
+            found.push(format!("the subscription of {name} is changed without l"));
+        }
+    }
     for name in after.mailboxes.keys().filter(|name| !before.mailboxes.contains_key(*name)) {
         let above = name.rsplit_once('/').map(|(above, _)| above);
         // Below a mailbox that was renamed, names come with it.
@@ -298,6 +344,21 @@ fn appended_flags(rules: &Rules, after: &Mail, found: &mut Vec<String>) {
     }
 }
 
+/// Commands that went up although they are denied. Own tags are a `t` and a number.
+fn denied_commands(rules: &Rules, up: &[u8], found: &mut Vec<String>) {
+    for line in String::from_utf8_lossy(up).lines() {
+        let mut words = line.split(' ');
+        let tag = words.next().and_then(|tag| tag.strip_prefix('t')).is_some_and(|n| n.parse::<u32>().is_ok());
+        let verb = words.next().map(str::to_ascii_uppercase).unwrap_or_default();
+        let verb = if verb == "UID" { words.next().map(str::to_ascii_uppercase).unwrap_or_default() } else { verb };
+        // The proxy asks for UIDs itself, for its record.
+        let own = verb == "FETCH" && line.ends_with(" (UID)");
+        if tag && !own && rules.0.iter().any(|rule| rule.denied.contains(&&*verb)) {
+            found.push(format!("`{line}` went up"));
+        }
+    }
+}
+
 struct Trial {
     ground: Ground,
     rules: Vec<Rules>,
@@ -340,6 +401,7 @@ impl Trial {
         let heard = String::from_utf8_lossy(&transcript.heard.concat()).into_owned();
         let mut found = violations(rules, &before, &after, &heard);
         appended_flags(rules, &after, &mut found);
+        denied_commands(rules, &up.borrow(), &mut found);
         if transcript.silent {
             found.push("an answer never came".to_owned());
         }

@@ -202,8 +202,11 @@ impl Generator<'_> {
             "@ LIST (X) \"\" *",
             "@ LIST \"\" * RETURN (X)",
             "@ LIST \"\" (* %",
+            "@ STATUS ~~ (MESSAGES)",
+            "@ LIST \"\" (~~ @n ~~)",
+            "@ NOOP ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~",
         ];
-        let line = self.r.pick(lines).replace("@n", &name).replace('@', &tag);
+        let line = self.r.pick(lines).replace("@n", &name).replace('@', &tag).replace('~', &"x%".repeat(700));
         let end = self.tag();
         let parts = vec![format!("{line}\r\n{end} NOOP\r\n").into_bytes()];
         self.steps.push(Step::Say { who, said: Said { parts, tags: vec![end] } });

@@ -29,7 +29,7 @@ pub struct World {
     /// Subscriptions, also of mailboxes that are not there.
     pub subscribed: &'static [&'static str],
     pub subscribed_hidden: &'static [&'static str],
-    /// What the rules cover: names, `X/**` for X and all below, and `!` before what is spared.
+    /// What the rules cover: names, `X/**` for X and all below, `X/*` for all below X, and `!` before what is spared.
     pub covered: &'static [&'static str],
     /// Names that neither has, and that may be made.
     pub absent: &'static [&'static str],
@@ -187,6 +187,50 @@ hide = true
         covered: &["**", "!INBOX", "!Open/**", "!Sent"],
         absent: &["Open/New", "Open/New/Deep", "Mine", "Other"],
     },
+    // What may not be looked up is hidden, too; patterns and names in every script.
+    World {
+        tag: "p5",
+        rules: r#"
+[[rule]]
+id = "@-lookup"
+when = { user = ["?@-*"] }
+mailbox = ["Finance/*", "Vertraulich*", "секрет/**"]
+rights = "rswipkxtea"
+
+[[rule]]
+id = "@-hide"
+when = { user = ["?@-*"] }
+mailbox = ["Team/?ell"]
+hide = true
+
+[[rule]]
+id = "@-keep"
+when = { user = ["?@-*"] }
+rights = "lrswi"
+"#,
+        names: Names::Slash,
+        common: &[
+            ("INBOX", 3),
+            ("Finance", 2),
+            ("Team", 1),
+            ("Team/Open", 1),
+            ("Archive", 2),
+            ("Sent", 1),
+            ("Trash", 1),
+        ],
+        hidden: &[
+            ("Finance/Q3", 2),
+            ("Vertraulich", 1),
+            ("Vertraulich&APw-", 1),
+            ("&BEEENQQ6BEAENQRC-", 1),
+            ("&BEEENQQ6BEAENQRC-/x", 1),
+            ("Team/Cell", 1),
+        ],
+        subscribed: &["Finance", "Team", "INBOX"],
+        subscribed_hidden: &["Finance/Q3", "Vertraulich", "&BEEENQQ6BEAENQRC-"],
+        covered: &["Finance/*", "Vertraulich", "Vertraulich&APw-", "&BEEENQQ6BEAENQRC-/**", "Team/Cell"],
+        absent: &["Mine", "Mine/Deep", "Finance/New", "Team/bell", "Other"],
+    },
     World {
         tag: "p4",
         rules: FINANCE,
@@ -254,7 +298,10 @@ impl World {
         let matches = |pattern: &str| match pattern.strip_suffix("/**") {
             _ if pattern == "**" => true,
             Some(above) => name == above || name.strip_prefix(above).is_some_and(|rest| rest.starts_with('/')),
-            None => name == pattern,
+            None => match pattern.strip_suffix("/*") {
+                Some(above) => name.strip_prefix(above).is_some_and(|rest| rest.starts_with('/')),
+                None => name == pattern,
+            },
         };
         let spared = self.covered.iter().filter_map(|pattern| pattern.strip_prefix('!')).any(matches);
         !spared && self.covered.iter().any(|pattern| matches(pattern))
