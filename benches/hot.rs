@@ -29,9 +29,13 @@ const BENCHES: &[Bench] = &[
     ("framer", framer),
     ("command-parse", command_parse),
     ("response-head", response_head),
-    ("decide-no-rules", |n| decide(n, 0)),
-    ("decide-100-rules", |n| decide(n, 100)),
-    ("decide-10000-rules", |n| decide(n, 10_000)),
+    ("decide-no-rules", |n| decide(n, &rules(0))),
+    ("decide-100-rules", |n| decide(n, &rules(100))),
+    ("decide-10000-rules", |n| decide(n, &rules(10_000))),
+    ("decide-10-for-all", |n| decide(n, &rules_for_all(10))),
+    ("decide-100-for-all", |n| decide(n, &rules_for_all(100))),
+    ("decide-10000-for-all", |n| decide(n, &rules_for_all(10_000))),
+    ("decide-100-wild", |n| decide(n, &wild_rules(100))),
     ("command-round-trip", command_round_trip),
     ("flags-line", flags_line),
     ("envelope-line", envelope_line),
@@ -94,6 +98,31 @@ fn rules(count: usize) -> Arc<RuleSet> {
     if count == 0 {
         return Arc::new(RuleSet::empty());
     }
+    load(text)
+}
+
+/// Each is about this subject, too, and about mailboxes of its own; two name what is asked for.
+fn rules_for_all(count: usize) -> Arc<RuleSet> {
+    let mut text = String::new();
+    for at in 0..count {
+        let pattern = if at < 2 { "Archive/*".to_owned() } else { format!("Team-{at}/**") };
+        text.push_str(&format!(
+            "[[rule]]\nid = \"r-{at}\"\nmailbox = [\"{pattern}\", \"Finance/{at}/Q?/**\"]\nrights = \"read-only\"\n"
+        ));
+    }
+    load(text)
+}
+
+/// Patterns that no level can be told from.
+fn wild_rules(count: usize) -> Arc<RuleSet> {
+    let rule = |at| {
+        let patterns = format!("[\"**/Secret-{at}\", \"*-{at}/Finance/**\"]");
+        format!("[[rule]]\nid = \"r-{at}\"\nmailbox = {patterns}\nhide = true\n")
+    };
+    load((0..count).map(rule).collect())
+}
+
+fn load(text: String) -> Arc<RuleSet> {
     let file = RuleFile { path: Arc::from(Path::new("bench.toml")), text };
     let context =
         LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], ..LoadContext::default() };
@@ -101,8 +130,7 @@ fn rules(count: usize) -> Arc<RuleSet> {
     Arc::new(rules.unwrap_or_else(|| panic!("{problems:?}")))
 }
 
-fn decide(n: u64, count: usize) {
-    let rules = rules(count);
+fn decide(n: u64, rules: &Arc<RuleSet>) {
     let subject = Subject {
         user: Arc::from("ann@example.org"),
         actor: Arc::from("ann@example.org"),

@@ -45,10 +45,32 @@ pub struct Glob {
     literal: Box<str>,
     /// What stands behind the last one: most names are told from a pattern by either.
     ending: Box<str>,
+    /// The longest text without a wildcard behind the first one: a name that matches has it somewhere.
+    within: Box<str>,
+    /// The letters that a name has which matches.
+    letters: Letters,
     /// The whole pattern.
     tokens: Box<[Token]>,
     /// At which token the first wildcard stands.
     wild: usize,
+}
+
+/// Which letters are in a text? Some stand for others, so that it takes but a word: what is missing here is missing there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Letters(u64);
+
+impl Letters {
+    /// Those of a text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(text.bytes().fold(0, |letters, byte| letters | 1 << (byte % 64)))
+    }
+
+    /// Are there none that are not among the others?
+    #[must_use]
+    pub const fn are_among(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
 }
 
 /// Why a text is no pattern.
@@ -137,7 +159,29 @@ impl Glob {
         let wild = literal.chars().count();
         let behind = tokens.get(wild..).unwrap_or_default();
         let ending: Vec<char> = behind.iter().rev().map_while(letter).collect();
-        Self { wild, literal: literal.into(), ending: ending.into_iter().rev().collect(), tokens: tokens.into() }
+        let runs = behind.split(|token| letter(token).is_none());
+        let within: String = runs.max_by_key(|run| run.len()).into_iter().flatten().filter_map(letter).collect();
+        let letters: String = tokens.iter().filter_map(letter).collect();
+        Self {
+            wild,
+            literal: literal.into(),
+            ending: ending.into_iter().rev().collect(),
+            within: within.into(),
+            letters: Letters::of(&letters),
+            tokens: tokens.into(),
+        }
+    }
+
+    /// The letters without which a name does not match.
+    #[must_use]
+    pub const fn letters(&self) -> Letters {
+        self.letters
+    }
+
+    /// What stands before the first wildcard.
+    #[must_use]
+    pub fn literal(&self) -> &str {
+        &self.literal
     }
 
     /// The text that alone it matches.
@@ -168,7 +212,11 @@ impl Glob {
             [Token::Across] => true,
             [Token::Level] => !rest.contains('/'),
             [Token::Below] => rest.is_empty() || rest.starts_with('/'),
-            _ => rest.ends_with(&*self.ending) && self.run(self.wild, rest).accepts(self),
+            _ => {
+                rest.ends_with(&*self.ending)
+                    && memchr::memmem::find(rest.as_bytes(), self.within.as_bytes()).is_some()
+                    && self.run(self.wild, rest).accepts(self)
+            }
         }
     }
 
@@ -422,7 +470,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn letters() {
+        let glob = Glob::folded("Fin*/Q?/**").unwrap();
+        for (name, has_them) in [("finance/q3", true), ("q/nif", true), ("archive/2024", false), ("", false)] {
+            assert_eq!(glob.letters().are_among(Letters::of(name)), has_them, "{name}");
+        }
+        assert!(Glob::folded("**").unwrap().letters().are_among(Letters::of("")));
+    }
+
     proptest::proptest! {
+        #[test]
+        fn a_name_that_matches_has_the_letters(pattern in "[abé/*?]{1,8}", name in "[abé/]{0,8}") {
+            if let Ok(glob) = Glob::exact(&pattern) {
+                proptest::prop_assert!(!glob.matches(&name) || glob.letters().are_among(Letters::of(&name)));
+            }
+        }
+
         #[test]
         fn agrees_with_a_regular_expression(pattern in "[ab/*?]{1,8}", name in "[ab/]{0,8}") {
             if let Ok(glob) = Glob::exact(&pattern) {

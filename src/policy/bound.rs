@@ -7,13 +7,15 @@
 //!
 //! What does not apply is left out once, at login: a command costs what the rules of its own session cost.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
+use smallvec::SmallVec;
 
 use super::decide;
 use super::exception::ExceptionInfo;
 use super::limit::Limits;
+use super::lookup::{Lookup, Shelf};
 use super::mailboxes::Names;
 use super::request::{Request, Role, Target};
 use super::rule::{Mode, Rule, RuleSet};
@@ -41,7 +43,12 @@ pub struct Bound {
     names_mailboxes: bool,
     /// Which of the rules have limits.
     limiting: Box<[usize]>,
+    /// Which can be about a name; made when it is first asked for.
+    lookup: OnceLock<Lookup>,
 }
+
+/// So few are asked sooner than looked up. Tests look all of them up.
+const FEW: usize = if cfg!(test) { 0 } else { 8 };
 
 /// A rule whose limits hold for a request.
 #[derive(Debug, Clone)]
@@ -59,7 +66,15 @@ impl Bound {
         let limits = |bound: &BoundRule| set.rule(bound.at).is_some_and(|rule| rule.limits.is_some());
         let limiting = rules.iter().enumerate().filter(|(_, bound)| limits(bound)).map(|(at, _)| at).collect();
         let scope = Scope::Plain;
-        let mut bound = Self { set, rules: rules.into(), scope, restricts: false, names_mailboxes: false, limiting };
+        let mut bound = Self {
+            set,
+            rules: rules.into(),
+            scope,
+            restricts: false,
+            names_mailboxes: false,
+            limiting,
+            lookup: OnceLock::new(),
+        };
         let enforced = || bound.could_apply().filter(|rule| rule.is_enforced());
         let hides = enforced().any(|rule| rule.hiding().is_some());
         let takes = |rule: &Rule| !rule.taken().is_empty() || !rule.deny.is_empty() || rule.limits.is_some();
@@ -68,6 +83,12 @@ impl Bound {
         (bound.restricts, bound.names_mailboxes) = (restricts, names_mailboxes);
         bound.scope = if hides { Scope::Filtered } else { Scope::Plain };
         bound
+    }
+
+    /// The same, which asks each of its rules.
+    #[cfg(test)]
+    pub(super) fn asking_each(&self) -> Self {
+        Self { lookup: OnceLock::from(Lookup::finding_all(self.rules.len())), ..self.clone() }
     }
 
     /// Of which rules.
@@ -127,7 +148,7 @@ impl Bound {
         let mut hiding = Hiding::default();
         if self.names_mailboxes {
             let names = Names::new(target);
-            for rule in self.in_force(at).filter(|rule| rule.hides(&names)) {
+            for rule in self.about(&names, false, at).filter(|rule| rule.in_force && rule.hides(&names)) {
                 let hits = if rule.is_enforced() { &mut hiding.by } else { &mut hiding.shadow };
                 rule.hiding().into_iter().for_each(|effect| hits.add(&rule.id, effect));
             }
@@ -138,21 +159,26 @@ impl Bound {
     /// Is the mailbox hidden now?
     #[must_use]
     pub fn is_hidden(&self, target: &Target<'_>, at: Timestamp) -> bool {
-        let hides = |names: &Names<'_>| self.in_force(at).any(|rule| rule.is_enforced() && rule.hides(names));
+        let hides = |names: &Names<'_>| {
+            self.about(names, false, at).any(|rule| rule.in_force && rule.is_enforced() && rule.hides(names))
+        };
         self.scope == Scope::Filtered && hides(&Names::new(target))
     }
 
     /// Could the mailbox be hidden at some hour or with some ID? Such names are reserved.
     #[must_use]
     pub fn is_reserved(&self, target: &Target<'_>, at: Timestamp) -> bool {
-        let reserves = |names: &Names<'_>| self.each(at).any(|rule| rule.is_enforced() && rule.hides(names));
+        let reserves =
+            |names: &Names<'_>| self.about(names, false, at).any(|rule| rule.is_enforced() && rule.hides(names));
         self.scope == Scope::Filtered && reserves(&Names::new(target))
     }
 
     /// Could a name below this one be hidden, at some hour or with some ID?
     #[must_use]
     pub fn hides_below(&self, target: &Target<'_>, at: Timestamp) -> bool {
-        let hides = |names: &Names<'_>| self.each(at).any(|rule| rule.is_enforced() && rule.may_hide_below(names));
+        let hides = |names: &Names<'_>| {
+            self.about(names, true, at).any(|rule| rule.is_enforced() && rule.may_hide_below(names))
+        };
         self.scope == Scope::Filtered && hides(&Names::new(target))
     }
 
@@ -164,12 +190,13 @@ impl Bound {
             return kept;
         }
         let names = Names::new(target);
-        let taking = self.in_force(at).filter(|rule| !rule.taken().is_empty() && rule.covers(&names));
-        for rule in taking {
-            kept.take(&rule, rule.taken(), Effect::Rights);
-        }
-        for rule in self.each(at).filter(|rule| rule.may_hide_below(&names)) {
-            rule.hiding().into_iter().for_each(|effect| kept.take(&rule, Right::DeleteMailbox.into(), effect));
+        for rule in self.about(&names, true, at) {
+            if rule.in_force && !rule.taken().is_empty() && rule.covers(&names) {
+                kept.take(&rule, rule.taken(), Effect::Rights);
+            }
+            if rule.may_hide_below(&names) {
+                rule.hiding().into_iter().for_each(|effect| kept.take(&rule, Right::DeleteMailbox.into(), effect));
+            }
         }
         kept
     }
@@ -228,6 +255,26 @@ impl Bound {
     /// Rules that apply now.
     pub(super) fn in_force(&self, at: Timestamp) -> impl Iterator<Item = Standing<'_>> {
         self.each(at).filter(|rule| rule.in_force)
+    }
+
+    /// Those of them that may be about this name, or one below it.
+    fn about(&self, names: &Names<'_>, below: bool, at: Timestamp) -> impl Iterator<Item = Standing<'_>> {
+        self.about_any([(names, below)].into_iter(), at).into_iter()
+    }
+
+    /// Those of them that may be about one of these names, or about none in particular.
+    pub(super) fn about_any<'n, 't: 'n>(
+        &self,
+        names: impl Iterator<Item = (&'n Names<'t>, bool)>,
+        at: Timestamp,
+    ) -> SmallVec<[Standing<'_>; 8]> {
+        if self.rules.len() <= FEW {
+            return self.each(at).collect();
+        }
+        let shelf = Shelf { set: &self.set, rules: &self.rules };
+        let found = self.lookup.get_or_init(|| Lookup::of(shelf)).find(shelf, names);
+        let rules = found.iter().filter_map(|number| self.rules.get(*number as usize));
+        rules.filter_map(|bound| bound.standing(self.set.rule(bound.at)?, at)).collect()
     }
 
     /// Rules that could apply, and how they stand now. What is over never will again.

@@ -94,10 +94,10 @@ struct Takes {
 }
 
 struct Judge<'j> {
-    bound: &'j Bound,
     request: &'j Request<'j>,
-    at: Timestamp,
     mailboxes: SmallVec<[Mailbox<'j>; 2]>,
+    /// The rules that may be about them.
+    rules: SmallVec<[Standing<'j>; 8]>,
 }
 
 impl<'j> Judge<'j> {
@@ -108,21 +108,23 @@ impl<'j> Judge<'j> {
             let names = if ask(*role) { Names::new(target) } else { Names::unread(target) };
             Mailbox::new(*role, names, request)
         });
-        let mut judge = Self { bound, request, at, mailboxes: mailboxes.collect() };
-        for rule in bound.in_force(at).filter(|rule| rule.is_enforced()) {
-            for mailbox in &mut judge.mailboxes {
+        let mut mailboxes: SmallVec<[Mailbox<'j>; 2]> = mailboxes.collect();
+        let rules =
+            bound.about_any(mailboxes.iter().map(|mailbox| (&mailbox.names, mailbox.moves_what_is_below())), at);
+        for rule in rules.iter().filter(|rule| rule.in_force && rule.is_enforced()) {
+            for mailbox in &mut mailboxes {
                 if rule.taken().intersects(mailbox.kept) && rule.covers(&mailbox.names) {
                     mailbox.kept = mailbox.kept & rule.kept();
                 }
             }
         }
-        judge
+        Self { request, mailboxes, rules }
     }
 
     fn verdict(&self) -> Verdict {
         let (mut hidden, mut reserved, mut taken, mut shadow) = (Hits::NONE, Hits::NONE, Hits::NONE, Hits::NONE);
         let mut refused = self.has_no_flag_left();
-        for rule in self.bound.each(self.at) {
+        for &rule in &self.rules {
             let takes = self.takes(rule);
             if rule.is_enforced() {
                 takes.hides.then(|| hidden.add_hiding(&rule));
@@ -219,7 +221,8 @@ impl<'j> Judge<'j> {
                 && [0, rule.conditions].contains(&other.conditions)
                 && other.outlasts(&rule, &mailbox.names)
         };
-        let covering = self.bound.in_force(self.at).filter(lasting).filter(|other| other.covers(&mailbox.names));
+        let in_force = self.rules.iter().filter(|other| other.in_force);
+        let covering = in_force.filter(|other| lasting(other) && other.covers(&mailbox.names));
         covering.fold(Rights::ALL, |left, other| left & other.kept())
     }
 
@@ -264,6 +267,11 @@ impl<'t> Mailbox<'t> {
     /// A name that is not there yet.
     fn is_new(&self) -> bool {
         matches!(self.role, Role::Create | Role::RenameTo)
+    }
+
+    /// Do rules about names below it matter, too?
+    fn moves_what_is_below(&self) -> bool {
+        self.loses_what_is_below() || self.role == Role::RenameTo
     }
 
     fn loses_what_is_below(&self) -> bool {

@@ -8,7 +8,7 @@
 //!
 //! By name only: what exists plays no part (contract: hiding goes by name).
 
-use crate::imap::glob::{Glob, Reach};
+use crate::imap::glob::{Glob, Letters, Reach};
 use crate::imap::mailbox::{FoldKey, fold_onto};
 
 use super::request::{SpecialUse, Target};
@@ -26,6 +26,8 @@ pub(super) struct Names<'t> {
     bare: usize,
     /// Every rule that hides asks.
     aggregate: bool,
+    /// Of `key`: most patterns have others.
+    letters: Letters,
 }
 
 impl<'t> Names<'t> {
@@ -36,14 +38,24 @@ impl<'t> Names<'t> {
     /// Where no rule asks for a name, there is no need to fold it.
     pub(super) fn unread(target: &Target<'t>) -> Self {
         let exact = target.name.as_str();
-        Self { exact, special_use: target.special_use, prefix: "", key: FoldKey::new(), bare: 0, aggregate: false }
+        Self {
+            exact,
+            special_use: target.special_use,
+            prefix: "",
+            key: FoldKey::new(),
+            bare: 0,
+            aggregate: false,
+            letters: Letters::default(),
+        }
     }
 
     fn of(exact: &'t str, special_use: Option<SpecialUse>, prefix: &'t str) -> Self {
         let mut key = FoldKey::new();
         fold_onto(&mut key, exact);
-        let mut names = Self { exact, special_use, prefix, key, bare: 0, aggregate: false };
+        let mut names =
+            Self { exact, special_use, prefix, key, bare: 0, aggregate: false, letters: Letters::default() };
         names.spell_prefix();
+        names.letters = Letters::of(names.whole());
         names.aggregate = match special_use {
             Some(uses) => uses.intersects(SpecialUse::AGGREGATES),
             None => names.folded().into_iter().any(is_aggregate),
@@ -68,10 +80,14 @@ impl<'t> Names<'t> {
         }
     }
 
+    fn whole(&self) -> &str {
+        // A key is written character by character, and "/" parts the prefix from the rest.
+        std::str::from_utf8(&self.key).unwrap_or_default()
+    }
+
     /// The folded name: with the prefix, and without.
     pub(super) fn folded(&self) -> [&str; 2] {
-        // A key is written character by character, and "/" parts the prefix from the rest.
-        let whole = std::str::from_utf8(&self.key).unwrap_or_default();
+        let whole = self.whole();
         [whole, whole.get(self.bare..).unwrap_or(whole)]
     }
 
@@ -195,7 +211,8 @@ impl Mailboxes {
     pub(super) fn take(&self, names: &Names<'_>) -> bool {
         let Some(takes) = &self.takes else { return true };
         let [whole, bare] = names.folded();
-        takes.globs.iter().any(|glob| glob.matches(whole) || (bare.len() != whole.len() && glob.matches(bare)))
+        let matches = |glob: &Glob| glob.matches(whole) || (bare.len() != whole.len() && glob.matches(bare));
+        takes.globs.iter().any(|glob| glob.letters().are_among(names.letters) && matches(glob))
             || (!takes.uses.is_empty() && takes.uses.intersects(names.special_use()))
     }
 

@@ -11,6 +11,7 @@ mod identity;
 mod life;
 mod limit;
 mod load;
+mod lookup;
 mod mailboxes;
 mod pattern;
 #[cfg(test)]

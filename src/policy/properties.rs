@@ -6,6 +6,7 @@ use proptest::sample::{Index, select, subsequence};
 
 use super::bound::{Bound, Scope};
 use super::explain;
+use super::mailboxes::Names;
 use super::request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target};
 use super::sample::{ann, at, by, outcome, rules, shadow};
 use super::verdict::{Narrowing, Verdict};
@@ -251,6 +252,24 @@ proptest! {
             let before = Timestamp::from_second(asked.at.as_second() + seconds as i64).unwrap();
             let later = Asked { at: before, ..asked.clone() };
             prop_assert_eq!(said(&bound, &asked), said(&bound, &later));
+        }
+    }
+
+    #[test]
+    fn what_is_looked_up_misses_no_rule(rules in some_rules(0.2), asked in asked()) {
+        let bound = bind(&rules, &ann());
+        let each = bound.asking_each();
+        prop_assert_eq!(said(&bound, &asked), said(&each, &asked));
+        prop_assert_eq!(shadow(&asked.decide(&bound)), shadow(&asked.decide(&each)));
+        for (at, below) in [(0, false), (0, true), (1, false), (1, true)] {
+            let names = Names::new(&asked.target(at));
+            let found = bound.about_any([(&names, below)].into_iter(), asked.at);
+            for rule in bound.each(asked.at) {
+                let about = rule.covers(&names) || rule.hides(&names);
+                let about_below = below && (rule.may_cover_below(&names) || rule.may_hide_below(&names));
+                let matters = rule.takes_of_commands() && (about || about_below);
+                prop_assert!(!matters || found.iter().any(|one| one.id == rule.id), "{:?} {:?}", rule.id, names);
+            }
         }
     }
 

@@ -143,6 +143,11 @@ impl Rule {
         }
     }
 
+    /// Can it take anything of a command?
+    pub(super) fn takes_of_commands(&self) -> bool {
+        self.hiding().is_some() || !self.taken().is_empty() || !self.deny.is_empty()
+    }
+
     pub(super) fn may_move(&self) -> Moving {
         self.keep.map_or(Moving::Never, |keep| keep.moving)
     }
