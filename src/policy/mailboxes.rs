@@ -209,11 +209,15 @@ impl Mailboxes {
 
     /// Does `mailbox` name it?
     pub(super) fn take(&self, names: &Names<'_>) -> bool {
+        let by_use = |takes: &Patterns| !takes.uses.is_empty() && takes.uses.intersects(names.special_use());
+        self.take_by_name(names) || self.takes.as_ref().is_some_and(by_use)
+    }
+
+    fn take_by_name(&self, names: &Names<'_>) -> bool {
         let Some(takes) = &self.takes else { return true };
         let [whole, bare] = names.folded();
         let matches = |glob: &Glob| glob.matches(whole) || (bare.len() != whole.len() && glob.matches(bare));
         takes.globs.iter().any(|glob| glob.letters().are_among(names.letters) && matches(glob))
-            || (!takes.uses.is_empty() && takes.uses.intersects(names.special_use()))
     }
 
     /// Could the rule be about a name below this one?
@@ -229,8 +233,8 @@ impl Mailboxes {
     /// Is the rule about `to`, and each name that could lie below it, where it is about `from`, and the same name below
     /// that one? `also` is spared, too. Says no where it cannot be told.
     pub(super) fn cover_alike(&self, from: &Names<'_>, to: &Names<'_>, also: &[&Patterns]) -> bool {
-        let covers = |names| self.cover(names) && !also.iter().any(|spares| spares.spare(names));
-        if covers(from) && !covers(to) {
+        let spared = |names| also.iter().any(|spares| spares.spare(names));
+        if self.cover(from) && !spared(from) && (!self.will_cover(from, to) || spared(to)) {
             return false;
         }
         if !self.may_cover_below(from) || also.iter().any(|spares| spares.spare_all_below(from)) {
@@ -238,6 +242,13 @@ impl Mailboxes {
         }
         let mut spares = also.iter().copied().chain([&self.spares]);
         self.take_below_alike(from, to) && spares.all(|spares| spares.spare_below_alike(from, to))
+    }
+
+    /// Will it be about `to` once it is there? A usual name is no promise where the server itself says what a mailbox is for,
+    /// as it did of `from`.
+    fn will_cover(&self, from: &Names<'_>, to: &Names<'_>) -> bool {
+        let promised = from.special_use.is_none() || to.special_use.is_some();
+        (promised || self.take_by_name(to)) && self.cover(to)
     }
 
     fn take_below_alike(&self, from: &Names<'_>, to: &Names<'_>) -> bool {
@@ -353,6 +364,24 @@ mod tests {
         for (name, mailbox, prefix, want) in rows {
             let mailbox = MailboxName::new(mailbox);
             assert_eq!(names(&mailbox, prefix).above().map(|above| above.exact), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn covered_alike_where_the_server_tells_special_uses() {
+        let trash = SpecialUse::TRASH;
+        let rows: [(&str, &[&str], SpecialUse, Option<SpecialUse>, bool); 5] = [
+            ("a usual name is no promise", &["\\Trash"], trash, None, false),
+            ("by name as well", &["\\Trash", "*"], trash, None, true),
+            ("the target is one, too", &["\\Trash"], trash, Some(trash), true),
+            ("it is none", &["\\Trash"], SpecialUse::NONE, None, true),
+            ("the target is said to be none", &["\\Trash"], trash, Some(SpecialUse::NONE), false),
+        ];
+        let (old, new) = (MailboxName::new("Trash"), MailboxName::new("Deleted Items"));
+        for (name, takes, of_old, special_use, want) in rows {
+            let from = Names::new(&Target { name: &old, special_use: Some(of_old), prefix: None });
+            let to = Names::new(&Target { name: &new, special_use, prefix: None });
+            assert_eq!(mailboxes(takes, &[]).cover_alike(&from, &to, &[]), want, "{name}");
         }
     }
 

@@ -124,6 +124,9 @@ impl Session {
         if memchr::memchr(b'\n', &line).is_some() {
             return false; // it cannot be quoted, and no mailbox is called so
         }
+        if !self.in_flight.is_empty() {
+            return true; // what the upstream answers to ours must be told from what it answers to the client's LIST
+        }
         if self.names.asked.len() >= MAX_ASKED {
             self.names.asked = HashMap::new();
             self.names.table = NameTable::default();
@@ -148,7 +151,7 @@ impl Session {
     /// Fetches the names again if they changed; says whether it has to be waited for.
     pub(super) fn refresh_names(&mut self, now: Instant) -> bool {
         let refresh = self.names.stale && self.bound.names_mailboxes();
-        if refresh {
+        if refresh && self.in_flight.is_empty() {
             self.begin_names(now);
         }
         refresh
