@@ -110,5 +110,5 @@ fn twins_that_differ_only_in_what_is_hidden_hear_the_same_from_a_session() {
 #[test]
 fn twins_that_differ_only_in_what_is_hidden_hear_the_same_from_the_program() {
     // Absent names are asked for anew only so often in a while: with two connections time would matter.
-    Grounds::new(Ground::program).hunt(2_000, false);
+    Grounds::new(Ground::program).hunt(500, false);
 }
