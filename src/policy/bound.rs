@@ -41,6 +41,7 @@ pub struct Bound {
     scope: Scope,
     restricts: bool,
     names_mailboxes: bool,
+    depends_on_use: bool,
     /// Which of the rules have limits.
     limiting: Box<[usize]>,
     /// Which can be about a name; made when it is first asked for.
@@ -72,6 +73,7 @@ impl Bound {
             scope,
             restricts: false,
             names_mailboxes: false,
+            depends_on_use: false,
             limiting,
             lookup: OnceLock::new(),
         };
@@ -80,7 +82,8 @@ impl Bound {
         let takes = |rule: &Rule| !rule.taken().is_empty() || !rule.deny.is_empty() || rule.limits.is_some();
         let restricts = enforced().any(takes);
         let names_mailboxes = bound.could_apply().any(Rule::names_mailboxes);
-        (bound.restricts, bound.names_mailboxes) = (restricts, names_mailboxes);
+        let depends_on_use = bound.could_apply().any(Rule::depends_on_use);
+        (bound.restricts, bound.names_mailboxes, bound.depends_on_use) = (restricts, names_mailboxes, depends_on_use);
         bound.scope = if hides { Scope::Filtered } else { Scope::Plain };
         bound
     }
@@ -113,6 +116,12 @@ impl Bound {
     #[must_use]
     pub fn names_mailboxes(&self) -> bool {
         self.names_mailboxes
+    }
+
+    /// Does a rule that can apply depend on what the server says a mailbox is for? Then it must be asked.
+    #[must_use]
+    pub fn depends_on_use(&self) -> bool {
+        self.depends_on_use
     }
 
     /// Can an enforced rule take rights or commands, or limit something? Then fewer capabilities are offered.

@@ -173,6 +173,11 @@ pub(super) struct Patterns {
 }
 
 impl Patterns {
+    /// Is a mailbox named by what it is for?
+    pub(super) fn name_uses(&self) -> bool {
+        !self.uses.is_empty()
+    }
+
     /// As what spares: exactly.
     pub(super) fn spare(&self, names: &Names<'_>) -> bool {
         let [whole, bare] = names.exact();
@@ -202,6 +207,11 @@ pub(super) struct Mailboxes {
 }
 
 impl Mailboxes {
+    /// Is a mailbox named by what it is for?
+    pub(super) fn name_uses(&self) -> bool {
+        self.spares.name_uses() || self.takes.as_ref().is_some_and(Patterns::name_uses)
+    }
+
     /// Is the rule about this mailbox?
     pub(super) fn cover(&self, names: &Names<'_>) -> bool {
         self.take(names) && !self.spares.spare(names)

@@ -185,6 +185,15 @@ impl Rule {
             || self.may_move() != Moving::Never
             || self.exceptions.iter().any(|exception| exception.mailboxes.is_some())
     }
+
+    /// Does it depend on what the server says a mailbox is for?
+    pub(super) fn depends_on_use(&self) -> bool {
+        let mut exceptions = self.exceptions.iter().filter_map(|exception| exception.mailboxes.as_ref());
+        self.hiding().is_some()
+            || self.may_move() != Moving::Never
+            || self.mailboxes.as_ref().is_some_and(Mailboxes::name_uses)
+            || exceptions.any(|mailboxes| mailboxes.name_uses())
+    }
 }
 
 /// All rules in force. Immutable: a reload makes another one.

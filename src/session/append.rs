@@ -149,6 +149,9 @@ impl Session {
             self.begin_names(now);
             return Some(false); // the line is read again when the names are there
         }
+        if !self.filtered() && self.refresh_names(now) {
+            return Some(false);
+        }
         if self.asks_for_name(&from.append.mailbox, now) {
             return Some(false);
         }

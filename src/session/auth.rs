@@ -523,7 +523,7 @@ impl Session {
         }
         // The rules may have changed since the password went up.
         if self.judge_again(now) {
-            self.begin_names(now);
+            self.names_after_login(now);
         }
     }
 

@@ -139,7 +139,7 @@ impl Session {
     }
 
     pub(super) fn step_command(&mut self, now: Instant) -> bool {
-        if self.appending.is_none() && self.refresh_names(now) {
+        if self.filtered() && self.appending.is_none() && self.refresh_names(now) {
             return false;
         }
         let before_login = self.state.is_before_login();

@@ -66,6 +66,10 @@ impl Session {
             self.begin_names(now);
             return false;
         }
+        let unnamed = matches!(command.verb, Verb::Noop | Verb::Logout | Verb::Capability | Verb::Id);
+        if !self.filtered() && !unnamed && self.refresh_names(now) {
+            return false;
+        }
         if !self.filtered()
             && self.bound.names_mailboxes()
             && command.mailboxes().any(|(role, arg)| names_mailbox(role, arg) && self.asks_for_name(arg, now))

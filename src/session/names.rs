@@ -77,6 +77,14 @@ impl Session {
         if self.utf8 { Utf8Mode::On } else { Utf8Mode::Off }
     }
 
+    /// Fetches the upstream's names after a login: where none is hidden not before a command needs them.
+    pub(super) fn names_after_login(&mut self, now: Instant) {
+        if self.filtered() || !self.leg.capabilities.known {
+            return self.begin_names(now);
+        }
+        self.names.stale = true;
+    }
+
     /// Fetches the upstream's names, where rules need them.
     pub(super) fn begin_names(&mut self, now: Instant) {
         if !self.leg.capabilities.known && (self.bound.restricts() || self.filtered()) {
@@ -96,10 +104,10 @@ impl Session {
             self.send_own_as(b"LSUB \"\" \"*\"", Own::Subscriptions, now);
             return;
         }
-        if self.names.delimiter.is_none() {
-            self.send_own_as(b"LIST \"\" \"\"", Own::Delimiter, now);
+        if self.names.delimiter.is_none() && !self.leg.capabilities.namespace {
+            self.send_own_as(b"LIST \"\" \"\"", Own::Delimiter, now); // else NAMESPACE says it
         }
-        if self.leg.capabilities.special_use && self.leg.capabilities.list_extended {
+        if self.bound.depends_on_use() && self.leg.capabilities.special_use && self.leg.capabilities.list_extended {
             self.send_own_as(b"LIST (SPECIAL-USE) \"\" \"*\"", Own::Uses, now);
         }
     }
@@ -116,7 +124,7 @@ impl Session {
             return false; // a wildcard would ask for others, too: such a name is judged as it is spelled
         }
         let Ok(name) = arg.name(self.utf8_mode(), self.delimiter()) else { return false };
-        if self.names.asked.contains_key(&name) || self.names.table.get(&name).is_some() {
+        if name.is_inbox() || self.names.asked.contains_key(&name) || self.names.table.get(&name).is_some() {
             return false;
         }
         let mut line = b"LIST \"\" ".to_vec();

@@ -57,6 +57,8 @@ pub(super) struct Capabilities {
     pub special_use: bool,
     /// `LIST-EXTENDED` (RFC 5258)
     pub list_extended: bool,
+    /// `NAMESPACE` (RFC 2342)
+    pub namespace: bool,
     /// `ID` (RFC 2971)
     pub id: bool,
 }
@@ -74,6 +76,7 @@ impl Capabilities {
                 b"UNSELECT" => &mut capabilities.unselect,
                 b"UTF8=ACCEPT" | b"UTF8=ONLY" => &mut capabilities.utf8,
                 b"CATENATE" => &mut capabilities.catenate,
+                b"NAMESPACE" => &mut capabilities.namespace,
                 b"ID" => &mut capabilities.id,
                 b"SPECIAL-USE" => &mut capabilities.special_use,
                 b"LIST-EXTENDED" => &mut capabilities.list_extended,

@@ -259,7 +259,7 @@ fn rule_text(script: &Script) -> String {
     text
 }
 
-fn begin(script: &Script) -> (Driver, u32) {
+fn begin(script: &Script) -> (Driver, Names) {
     let text = rule_text(script);
     let domain = script.default_domain.as_deref();
     let groups = RuleFile { path: Path::new("groups.toml").into(), text: script.groups.clone() };
@@ -281,33 +281,46 @@ fn begin(script: &Script) -> (Driver, u32) {
     };
     let mut driver = Driver::new(setting);
     if script.login.as_deref() == Some("no") {
-        return (driver, 0);
+        return (driver, Names::default());
     }
     let user = script.login.as_deref().unwrap_or("ann@example.org");
     driver.client.clear();
     driver.log_in(user, script.upstream.as_deref().unwrap_or(UPSTREAM));
-    answer_names(&mut driver, script);
+    let asked = std::mem::take(&mut driver.upstream);
+    let client_asks = |step: &Step| matches!(step, Step::Says(_, bytes) if bytes.ends_with(b"NAMESPACE\r\n"));
+    let mut names = Names {
+        due: asked.is_empty() && !script.rules.is_empty() && !script.steps.iter().any(|(_, step)| client_asks(step)),
+        used: 0,
+    };
+    answer_names(&mut driver, script, &asked);
     if let Some(mailbox) = &script.selected {
         let (mailbox, exists) = mailbox.split_once(' ').unwrap_or((mailbox, "3"));
         driver.client_says(format!("s SELECT {mailbox}\r\n").as_bytes());
-        answer_names_asked(&mut driver, script, &mut 0);
+        answer_names_asked(&mut driver, script, &mut names);
         let tag = driver.own_tag();
         let answer = format!(
             "* {exists} EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 99] ok\r\n{tag} OK [READ-WRITE] selected\r\n"
         );
         driver.upstream_says(answer.as_bytes());
     }
-    let used = last_serial(&mut driver);
+    names.used = last_serial(&mut driver);
     driver.client.clear();
     driver.records.clear();
-    (driver, used)
+    (driver, names)
 }
 
-/// The names that the proxy asks for after login, where rules name mailboxes.
-fn answer_names(driver: &mut Driver, script: &Script) {
-    let asked = String::from_utf8_lossy(&driver.upstream).into_owned();
-    driver.upstream.clear();
-    for line in asked.lines() {
+/// What the proxy asks for names, beside the script.
+#[derive(Default)]
+struct Names {
+    /// It will ask for namespaces before the first command that needs names.
+    due: bool,
+    /// Tags that it has used.
+    used: u32,
+}
+
+/// The names that the proxy asks for after login or before it needs them, where rules name mailboxes.
+fn answer_names(driver: &mut Driver, script: &Script, asked: &[u8]) {
+    for line in String::from_utf8_lossy(asked).lines() {
         let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
         let mut answer = String::new();
         if command.starts_with("NAMESPACE") {
@@ -362,8 +375,18 @@ fn renumber(bytes: &[u8], used: u32) -> Vec<u8> {
 
 /// Names that the proxy asks for one by one, where rules take rights on mailboxes, are answered from the head: its questions
 /// are counted, and are no part of the script.
-fn answer_names_asked(driver: &mut Driver, script: &Script, used: &mut u32) {
+fn answer_names_asked(driver: &mut Driver, script: &Script, names: &mut Names) {
     loop {
+        let lines: Vec<&[u8]> = driver.upstream.split_inclusive(|byte| *byte == b'\n').collect();
+        let first = lines.iter().position(|line| line.ends_with(b" NAMESPACE\r\n"));
+        if let Some(first) = first.filter(|_| names.due) {
+            names.due = false;
+            names.used += u32::try_from(lines.len() - first).expect("few");
+            let asked = lines[first..].concat();
+            driver.upstream.truncate(driver.upstream.len() - asked.len());
+            answer_names(driver, script, &asked);
+            continue;
+        }
         let text = String::from_utf8_lossy(&driver.upstream).into_owned();
         let last = text.lines().last().unwrap_or_default();
         let Some((tag, name)) =
@@ -381,13 +404,13 @@ fn answer_names_asked(driver: &mut Driver, script: &Script, used: &mut u32) {
             write!(answer, "* LIST {row}\r\n").expect("to a string");
         }
         write!(answer, "{tag} OK done\r\n").expect("to a string");
-        *used += 1;
+        names.used += 1;
         driver.upstream_says(answer.as_bytes());
     }
 }
 
 fn play(script: &Script, cut: Cut) -> Result<(), String> {
-    let (mut driver, mut used) = begin(script);
+    let (mut driver, mut names) = begin(script);
     let mut seed = match cut {
         Cut::Random(seed) => seed,
         _ => 0,
@@ -407,12 +430,12 @@ fn play(script: &Script, cut: Cut) -> Result<(), String> {
                     lines = vec![lines.concat()];
                 }
                 for bytes in lines {
-                    says(&mut driver, *side, &bytes, used, cut, &mut seed);
-                    answer_names_asked(&mut driver, script, &mut used);
+                    says(&mut driver, *side, &bytes, names.used, cut, &mut seed);
+                    answer_names_asked(&mut driver, script, &mut names);
                 }
             }
             Step::Hears(side, bytes) => {
-                let want = if *side == Side::Upstream { renumber(bytes, used) } else { bytes.clone() };
+                let want = if *side == Side::Upstream { renumber(bytes, names.used) } else { bytes.clone() };
                 let heard = if *side == Side::Upstream { &mut driver.upstream } else { &mut driver.client };
                 if !heard.starts_with(&want) {
                     let got = heard.escape_ascii().to_string();

@@ -122,6 +122,12 @@ fn selected(name: &[u8], arguments: &[u8], canned: &'static Canned, out: &mut Ou
 }
 
 fn list(arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static str {
+    if memchr::memmem::find(arguments, b"(SPECIAL-USE)").is_some() {
+        for (name, for_what) in [("Drafts", "Drafts"), ("Junk", "Junk"), ("Sent", "Sent"), ("Trash", "Trash")] {
+            out.text(format!("* LIST (\\HasNoChildren \\{for_what}) \"/\" {name}\r\n").as_bytes());
+        }
+        return "OK List completed (0.001 + 0.000 secs).";
+    }
     let pattern = arguments.rsplit(|byte| *byte == b' ').find(|word| !word.is_empty()).unwrap_or_default();
     match pattern {
         b"\"\"" => out.text(b"* LIST (\\Noselect) \"/\" \"\"\r\n"),
