@@ -4,55 +4,66 @@
 //! the record is counted here; whatever is not of this kind takes the way of [`super::response_path`].
 
 use crate::imap::message::Uid;
-use crate::wire::fetch_line::fetch_line;
+use crate::wire::fetch_line::{Detail, fetch_line};
 
 use super::Session;
 use super::effect::Effect;
+use super::event::ReadClass;
 use super::upstream::LegPhase;
 
 impl Session {
-    /// Does this whole line pass as it is, with nothing more to be done? Asked between responses only.
-    pub(super) fn passes_at_once(&mut self, line: &[u8]) -> bool {
-        let Some(rest) = line.strip_prefix(b"* ").filter(|_| self.leg.phase == LegPhase::Ready) else { return false };
-        match rest.first() {
-            Some(b'1'..=b'9') => self.passes_fetch(rest),
-            Some(b'L') => self.passes_list(rest),
-            _ => false,
+    /// How many octets are whole lines that pass as they are, with nothing more to be done? Asked between responses only.
+    pub(super) fn pass_at_once(&mut self, bytes: &[u8]) -> usize {
+        if self.leg.phase != LegPhase::Ready {
+            return 0;
+        }
+        match bytes {
+            [b'*', b' ', b'1'..=b'9', ..] => self.pass_fetch_lines(bytes),
+            [b'*', b' ', b'L', ..] => self.pass_list_lines(bytes),
+            _ => 0,
         }
     }
 
-    fn passes_fetch(&mut self, rest: &[u8]) -> bool {
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let Some((number, text)) = rest.split_at_checked(digits).filter(|_| digits < 10) else { return false };
-        let Some(text) = text.strip_prefix(b" FETCH") else { return false };
-        let seq = number.iter().fold(0u32, |seq, digit| seq.wrapping_mul(10).wrapping_add(u32::from(digit & 0x0f)));
-        for entry in self.in_flight.iter_mut() {
-            match &mut entry.effect {
-                Effect::Fetching(reads) => return fetch_line(text).is_some_and(|line| reads.add_line(seq, &line)),
-                Effect::Own(_) => return false,
-                _ => {}
+    fn pass_fetch_lines(&mut self, bytes: &[u8]) -> usize {
+        let Some(Effect::Fetching(reads)) = self.first_effect(|effect| matches!(effect, Effect::Fetching(_))) else {
+            return 0;
+        };
+        let detail = if reads.wants <= ReadClass::Envelope { Detail::Passed } else { Detail::Read };
+        let mut passed = 0usize;
+        while let Some(line) = fetch_line(bytes.get(passed..).unwrap_or_default(), detail) {
+            if !reads.add_line(&line) {
+                break;
             }
+            passed = passed.saturating_add(line.len);
         }
-        false
+        passed
     }
 
-    fn passes_list(&mut self, rest: &[u8]) -> bool {
-        let lists = rest.starts_with(b"LIST (") || rest.starts_with(b"LSUB (");
-        let plain = lists && rest.ends_with(b"\r\n") && !rest.ends_with(b"}\r\n");
-        if !plain || self.filtered() || !self.knows_delimiter() {
-            return false;
+    fn pass_list_lines(&mut self, bytes: &[u8]) -> usize {
+        if self.filtered() || !self.knows_delimiter() {
+            return 0;
         }
-        for entry in self.in_flight.iter_mut() {
-            match &mut entry.effect {
-                Effect::Listing { n, .. } => {
-                    *n = n.saturating_add(1);
-                    return true;
-                }
-                Effect::Own(_) => return false,
-                _ => {}
-            }
+        let Some(Effect::Listing { n, .. }) = self.first_effect(|effect| matches!(effect, Effect::Listing { .. }))
+        else {
+            return 0;
+        };
+        let mut passed = 0usize;
+        while let Some(rest) = bytes.get(passed..)
+            && (rest.starts_with(b"* LIST (") || rest.starts_with(b"* LSUB ("))
+            && let Some(line) = rest.get(..memchr::memchr(b'\n', rest).map_or(0, |end| end.saturating_add(1)))
+            && line.ends_with(b"\r\n")
+            && !line.ends_with(b"}\r\n")
+        {
+            *n = n.saturating_add(1);
+            passed = passed.saturating_add(line.len());
         }
-        false
+        passed
+    }
+
+    /// What the first such command is there for, unless one of our own is before it.
+    fn first_effect(&mut self, wanted: impl Fn(&Effect) -> bool) -> Option<&mut Effect> {
+        let effects = self.in_flight.iter_mut().map(|entry| &mut entry.effect);
+        effects.into_iter().find(|effect| wanted(effect) || matches!(effect, Effect::Own(_)))
     }
 }
 

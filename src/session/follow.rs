@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::imap::message::{Uid, UidSet};
+use crate::wire::number::digits;
 use crate::wire::response::{Code, number};
 
 use super::Session;
@@ -66,28 +67,27 @@ impl Session {
     /// `* SEARCH 2 84 882`
     pub(super) fn follow_search(&mut self, list: &[u8], piece: bool) {
         let Some(searching) = self.searching() else { return };
-        let (mut number, mut word) = (Some(0u64), false);
-        for byte in list.iter().chain(b" ") {
-            match byte {
-                b'0'..=b'9' => {
-                    word = true;
-                    let digit = u64::from(byte & 0x0f);
-                    number = number.and_then(|number| number.checked_mul(10)?.checked_add(digit));
-                }
-                b' ' | b'\r' | b'\n' => {
-                    if let (true, Some(number)) = (word, number) {
-                        searching.hits = searching.hits.saturating_add(1);
-                        if searching.uid
-                            && !piece
-                            && let Some(uid) = u32::try_from(number).ok().and_then(Uid::new)
-                        {
-                            searching.uids.insert(uid);
-                        }
-                    }
-                    (number, word) = (Some(0), false);
-                }
-                // `(MODSEQ 917)` and the like: no number of a message.
-                _ => (number, word) = (None, true),
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\r' | b'\n');
+        let mut rest = list;
+        loop {
+            let word = rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len());
+            rest = rest.get(word..).unwrap_or_default();
+            if rest.is_empty() {
+                return;
+            }
+            // `(MODSEQ 917)` and the like: no number of a message.
+            let Some((number, behind)) = digits(rest).filter(|(_, behind)| behind.first().is_none_or(blank)) else {
+                let end = rest.iter().position(blank).unwrap_or(rest.len());
+                rest = rest.get(end..).unwrap_or_default();
+                continue;
+            };
+            rest = behind;
+            searching.hits = searching.hits.saturating_add(1);
+            if searching.uid
+                && !piece
+                && let Some(uid) = u32::try_from(number).ok().and_then(Uid::new)
+            {
+                searching.uids.insert(uid);
             }
         }
     }

@@ -120,14 +120,14 @@ impl Coverage {
 
 impl Reads {
     /// A whole response in one line. `false`: its items have other names for the client, and must be changed.
-    pub fn add_line(&mut self, seq: u32, line: &FetchLine) -> bool {
+    pub fn add_line(&mut self, line: &FetchLine) -> bool {
         if !self.renames.is_empty() {
             return false;
         }
         if !line.more_than_flags && !self.wants_flags {
             return true; // news of flags is no read
         }
-        let uid = line.uid.and_then(uid_of).or_else(|| self.uids.get(seq));
+        let uid = line.uid.and_then(uid_of).or_else(|| self.uids.get(line.seq));
         let class = if line.structure { &mut self.envelope } else { &mut self.listed };
         class.add(uid);
         true

@@ -116,6 +116,13 @@ impl Session {
                 passed = at;
                 continue;
             }
+            if self.reading.searched == 0 && !self.reading.inside && !self.reading.long {
+                let whole = self.pass_at_once(rest);
+                if whole > 0 {
+                    at = at.saturating_add(whole);
+                    continue;
+                }
+            }
             let from = self.reading.searched.min(rest.len());
             let Some(found) = memchr::memchr(b'\n', rest.get(from..).unwrap_or_default()) else {
                 self.hand_on(bytes.get(passed..at));
@@ -131,10 +138,6 @@ impl Session {
             self.reading.searched = 0;
             let end = from.saturating_add(found).saturating_add(1);
             let line = rest.get(..end).unwrap_or_default();
-            if !self.reading.inside && !self.reading.long && self.passes_at_once(line) {
-                at = at.saturating_add(end);
-                continue;
-            }
             self.hand_on(bytes.get(passed..at));
             at = at.saturating_add(end);
             passed = at;

@@ -7,11 +7,20 @@
 //! Such lines come by the ten thousand. What is told of them here is what [`super::fetch::FetchScan`] tells, in a quarter of the
 //! time; whatever is spelled otherwise is left to it.
 
+use std::sync::LazyLock;
+
+use aho_corasick::packed::Searcher;
 use memchr::memchr;
+
+use super::number::{digits, find_either};
 
 /// What a line told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FetchLine {
+    /// Its length in octets, CRLF included.
+    pub len: usize,
+    /// The message's sequence number.
+    pub seq: u32,
     /// `UID`
     pub uid: Option<u64>,
     /// Was there an item but FLAGS, UID and MODSEQ?
@@ -20,23 +29,37 @@ pub struct FetchLine {
     pub structure: bool,
 }
 
-/// Reads the line from behind the word `FETCH`, its blank included, to its CRLF. `None`: it is not of that kind.
+/// How well must an ENVELOPE or BODYSTRUCTURE be looked at?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Up to its end: items that tell more may stand behind it.
+    Read,
+    /// Nobody has asked for items that tell more: where the UID is known the line is taken whole, unless it has the name of
+    /// such an item in it.
+    Passed,
+}
+
+/// Reads the line that the octets begin with, if all of it is there. `None`: it is not of that kind.
 #[must_use]
-pub fn fetch_line(text: &[u8]) -> Option<FetchLine> {
-    let mut told = FetchLine::default();
-    let mut rest = text.strip_prefix(b" (")?;
+pub fn fetch_line(bytes: &[u8], detail: Detail) -> Option<FetchLine> {
+    let (seq, rest) = digits(bytes.strip_prefix(b"* ")?)?;
+    let mut told = FetchLine { seq: u32::try_from(seq).ok()?, ..FetchLine::default() };
+    let mut rest = rest.strip_prefix(b" FETCH (")?;
     loop {
-        rest = item(rest, &mut told)?;
+        rest = item(rest, detail, &mut told)?;
         match rest {
             [b' ', behind @ ..] => rest = behind,
-            b")\r\n" => return Some(told),
+            [b')', b'\r', b'\n', behind @ ..] => {
+                told.len = bytes.len().saturating_sub(behind.len());
+                return Some(told);
+            }
             _ => return None,
         }
     }
 }
 
 /// One item; what stands behind it.
-fn item<'a>(text: &'a [u8], told: &mut FetchLine) -> Option<&'a [u8]> {
+fn item<'a>(text: &'a [u8], detail: Detail, told: &mut FetchLine) -> Option<&'a [u8]> {
     match text.first()? {
         b'U' => {
             let (uid, rest) = digits(text.strip_prefix(b"UID ")?)?;
@@ -54,33 +77,37 @@ fn item<'a>(text: &'a [u8], told: &mut FetchLine) -> Option<&'a [u8]> {
             told.more_than_flags = true;
             up_to(b'"', text.strip_prefix(b"INTERNALDATE \"")?)
         }
-        b'E' => structure(text.strip_prefix(b"ENVELOPE (")?, told),
+        b'E' => structure(text.strip_prefix(b"ENVELOPE (")?, detail, told),
         b'B' => {
             let list = text.strip_prefix(b"BODYSTRUCTURE (").or_else(|| text.strip_prefix(b"BODY ("))?;
-            structure(list, told)
+            structure(list, detail, told)
         }
         _ => None,
     }
 }
 
-fn structure<'a>(list: &'a [u8], told: &mut FetchLine) -> Option<&'a [u8]> {
+fn structure<'a>(list: &'a [u8], detail: Detail, told: &mut FetchLine) -> Option<&'a [u8]> {
     told.more_than_flags = true;
     told.structure = true;
+    if detail == Detail::Passed && told.uid.is_some() {
+        let end = memchr(b'\n', list)?;
+        let line = list.get(..end)?;
+        let last = end.checked_sub(2)?;
+        let told_all = line.ends_with(b"))\r") && CONTENT.as_ref().is_some_and(|names| names.find(line).is_none());
+        if told_all {
+            return list.get(last..);
+        }
+    }
     behind_list(list)
 }
 
-fn up_to(end: u8, text: &[u8]) -> Option<&[u8]> {
-    text.get(memchr(end, text)?.checked_add(1)?..)
-}
+/// What the items with content have in their names.
+static CONTENT: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(["BODY[", "BINARY", "RFC822", "PREVIEW"]));
 
-fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
-    let mut number = 0u64;
-    let mut rest = text;
-    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
-        number = number.checked_mul(10)?.checked_add(u64::from(digit & 0x0f))?;
-        rest = behind;
-    }
-    (rest.len() < text.len()).then_some((number, rest))
+/// What stands behind the first `end`, which is in this line.
+fn up_to(end: u8, text: &[u8]) -> Option<&[u8]> {
+    let at = find_either(end, b'\n', text)?;
+    (text.get(at) == Some(&end)).then(|| text.get(at.saturating_add(1)..))?
 }
 
 /// What stands behind the parenthesis that closes a list which is open. Quotes inside strings that are not escaped (quirk E03)
@@ -98,6 +125,7 @@ fn behind_list(text: &[u8]) -> Option<&[u8]> {
                     return Some(bytes.as_slice());
                 }
             }
+            b'\n' => return None,
             _ => {}
         }
     }
@@ -106,9 +134,10 @@ fn behind_list(text: &[u8]) -> Option<&[u8]> {
 /// Goes behind the quote that closes a string. Strings of an envelope are short: a loop is faster than a search.
 fn skip_quoted(bytes: &mut std::slice::Iter<'_, u8>) -> Option<()> {
     loop {
-        match bytes.find(|byte| matches!(byte, b'"' | b'\\'))? {
+        match bytes.find(|byte| matches!(byte, b'"' | b'\\' | b'\n'))? {
+            b'\n' => return None,
             b'\\' => {
-                bytes.next()?;
+                bytes.next().filter(|byte| **byte != b'\n')?;
             }
             _ if matches!(bytes.as_slice().first(), None | Some(b' ' | b'(' | b')' | b']' | b'\r' | b'\n')) => {
                 return Some(());
@@ -123,9 +152,18 @@ mod tests {
     use super::super::fetch::{FetchEvent, FetchScan, ItemKind};
     use super::*;
 
+    fn read(text: &str, detail: Detail) -> Option<FetchLine> {
+        let line = format!("* 12 FETCH{text}");
+        let told = fetch_line(line.as_bytes(), detail)?;
+        assert_eq!((told.len, told.seq), (line.len(), 12));
+        Some(FetchLine { len: 0, seq: 0, ..told })
+    }
+
     #[test]
     fn lines() {
-        let told = |uid, more_than_flags, structure| Some(FetchLine { uid, more_than_flags, structure });
+        let told = |uid, more_than_flags, structure| {
+            Some(FetchLine { uid, more_than_flags, structure, ..FetchLine::default() })
+        };
         let rows: &[(&str, &str, Option<FetchLine>)] = &[
             ("flags", " (UID 34 FLAGS (\\Seen $x))\r\n", told(Some(34), false, false)),
             ("no UID", " (FLAGS ())\r\n", told(None, false, false)),
@@ -135,18 +173,32 @@ mod tests {
             ("envelope", " (UID 7 ENVELOPE (\"d\" \"a)\\\"\" ((NIL)) NIL))\r\n", told(Some(7), true, true)),
             ("a quote inside", " (ENVELOPE (\"<1.\"cv@n\"@v>\") UID 3)\r\n", told(Some(3), true, true)),
             ("structure", " (BODYSTRUCTURE (\"text\" NIL) UID 7)\r\n", told(Some(7), true, true)),
+            ("content behind it", " (UID 7 ENVELOPE (\"x\" (NIL)) BODY[] \"(x))\")\r\n", None),
             ("lower case", " (uid 7 flags ())\r\n", None),
             ("content", " (UID 7 BODY[] \"x\")\r\n", None),
             ("a literal", " (UID 7 BODY[] {3}\r\n", None),
+            ("a literal inside", " (UID 7 ENVELOPE (\"x\" {3}\r\n", None),
             ("an open list", " (UID 7 ENVELOPE (\"x\" (\r\n", None),
+            ("a string over two lines", " (UID 7 ENVELOPE (\"x\r\n\"))\r\n", None),
+            ("flags over two lines", " (UID 7 FLAGS (x\r\n))\r\n", None),
             ("something behind it", " (UID 7) x\r\n", None),
             ("a line feed", " (UID 7)\n", None),
             ("too large", " (UID 99999999999999999999)\r\n", None),
             ("empty", " ()\r\n", None),
         ];
         for (name, text, want) in rows {
-            assert_eq!(fetch_line(text.as_bytes()), *want, "{name}");
+            for detail in [Detail::Read, Detail::Passed] {
+                assert_eq!(read(text, detail), *want, "{name}, {detail:?}");
+            }
         }
+        assert_eq!(fetch_line(b"* 1 FETCH (UID 7)\r\n* 2 FET", Detail::Read).map(|line| line.len), Some(19));
+        assert_eq!(fetch_line(b"* 2 FETCH (UID 7", Detail::Read), None, "not all of it is there");
+    }
+
+    #[test]
+    fn content_in_a_subject_is_looked_at_closely() {
+        let text = " (UID 7 ENVELOPE (\"d\" \"what is BODY[TEXT]?\" ((NIL))))\r\n";
+        assert_eq!(read(text, Detail::Passed), read(text, Detail::Read));
     }
 
     proptest::proptest! {
@@ -154,7 +206,7 @@ mod tests {
         #[test]
         fn agrees_with_the_scan(parts in proptest::collection::vec("(UID [0-9]{1,3}|MODSEQ \\(7\\)|FLAGS \\([a-z ]{0,4}\\)|ENVELOPE \\([\"a()\\\\ ]{0,9}\\)|RFC822.SIZE 9|BODY \\(\"\"\\)|X)", 1..5)) {
             let text = format!(" ({})\r\n", parts.join(" "));
-            if let Some(line) = fetch_line(text.as_bytes()) {
+            if let Some(line) = read(&text, Detail::Read) {
                 let mut told = FetchLine::default();
                 let mut unknown = false;
                 FetchScan::default().fragment(text.as_bytes(), None, |event| match event {

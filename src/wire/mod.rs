@@ -8,6 +8,7 @@ pub mod fetch_line;
 pub mod frame;
 pub mod list;
 pub mod mailbox;
+pub mod number;
 pub mod patch;
 pub mod response;
 pub mod sasl;
