@@ -12,6 +12,7 @@
 mod descriptors;
 mod logging;
 mod prepared;
+pub mod preview;
 mod readiness;
 mod record;
 mod reload;

@@ -14,7 +14,7 @@ use super::record::in_one_line;
 use super::rules::{self, Rules};
 use super::sharing;
 use super::trial;
-use crate::config::{self, Config, ListenerTls};
+use crate::config::{self, Config, ListenerTls, Upstream};
 use crate::diagnostic::{Problem, Sources};
 use crate::net::{ServerTls, TlsFault, Trust};
 use crate::policy::RuleSet;
@@ -135,17 +135,25 @@ fn certificate_places(config: &Config, number: usize) -> Vec<String> {
 }
 
 fn trust(config: &Config, problems: &mut Vec<Problem>) -> Vec<Option<Trust>> {
-    let upstreams = config.upstreams.iter().enumerate().map(|(number, upstream)| {
-        let place = format!("upstream.{number}");
-        if upstream.ca.is_none() && config.places.says(&format!("{place}.ca")) {
-            return None; // it cannot be read, which has been said
-        }
-        Trust::load(upstream).unwrap_or_else(|faults| {
-            problems.extend(faults.iter().map(|fault| placed(config, fault, Some(format!("{place}.{}", fault.key)))));
-            None
-        })
-    });
-    upstreams.collect()
+    let upstreams = config.upstreams.iter().enumerate();
+    upstreams.map(|(number, upstream)| trust_in(config, number, upstream, problems)).collect()
+}
+
+/// How the upstream of that number is verified.
+pub(super) fn trust_in(
+    config: &Config,
+    number: usize,
+    upstream: &Upstream,
+    problems: &mut Vec<Problem>,
+) -> Option<Trust> {
+    let place = format!("upstream.{number}");
+    if upstream.ca.is_none() && config.places.says(&format!("{place}.ca")) {
+        return None; // it cannot be read, which has been said
+    }
+    Trust::load(upstream).unwrap_or_else(|faults| {
+        problems.extend(faults.iter().map(|fault| placed(config, fault, Some(format!("{place}.{}", fault.key)))));
+        None
+    })
 }
 
 fn check_users(config: &Config, problems: &mut Vec<Problem>) {

@@ -73,6 +73,8 @@ fn tour(app: &App, folder: &Folder) -> String {
         imaps,
         admin: app.places().admin,
         certificate: &folder.certificate(),
+        configuration: &folder.configuration(),
+        password: &folder.password(),
         audit_dir: &folder.audit(),
         program: &std::env::current_exe().unwrap_or_else(|_| PathBuf::from("imapwarden")),
     })
@@ -95,6 +97,7 @@ impl Folder {
             rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()]).map_err(io::Error::other)?;
         fs::write(folder.certificate(), cert.pem())?;
         fs::write(folder.0.join("key.pem"), signing_key.serialize_pem())?;
+        fs::write(folder.password(), format!("{}\n", demo::LOGIN.1))?;
         fs::write(folder.configuration(), configuration(offset, upstream))?;
         Ok(folder)
     }
@@ -106,6 +109,10 @@ impl Folder {
 
     fn configuration(&self) -> PathBuf {
         self.0.join("imapwarden.toml")
+    }
+
+    fn password(&self) -> PathBuf {
+        self.0.join("password")
     }
 
     fn certificate(&self) -> PathBuf {

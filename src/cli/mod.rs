@@ -6,6 +6,7 @@
 //!   imapwarden check --config FILE      0 fine, 1 problems
 //!   imapwarden test --config FILE       0 all rule tests pass, 1 one fails, or there is none
 //!   imapwarden explain --config FILE    0 told, 1 the rules do not load
+//!   imapwarden preview --config FILE    0 told, 1 a pattern matches nothing, or it cannot be told
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
 //!   imapwarden schema, completions      0
 //!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete
@@ -18,10 +19,12 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod preview;
 mod ready;
 mod run;
 mod schema;
 mod test;
+mod who;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -43,6 +46,7 @@ enum Command {
     Check(check::Arguments),
     Test(test::Arguments),
     Explain(explain::Arguments),
+    Preview(preview::Arguments),
     Ready(ready::Arguments),
     Audit(audit::Arguments),
     Schema(schema::Arguments),
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Preview(arguments) => preview::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),

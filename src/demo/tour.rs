@@ -28,6 +28,10 @@ pub struct TourPlaces<'a> {
     pub admin: SocketAddr,
     /// The certificate of both listeners, in PEM: its own issuer, and good for `localhost`.
     pub certificate: &'a Path,
+    /// What the proxy runs with.
+    pub configuration: &'a Path,
+    /// A file with the password of the sample account.
+    pub password: &'a Path,
     /// The audit log.
     pub audit_dir: &'a Path,
     /// This program, as a shell finds it.
@@ -75,6 +79,10 @@ fn steps(places: &TourPlaces<'_>) -> Vec<Step> {
     vec![
         step("The folder tree. Finance and Finance/Board exist behind the proxy; here they do not.", curl(places, "")),
         step(
+            "The same tree as the rules see it: what is left of each mailbox, and which rule took what.",
+            preview(places),
+        ),
+        step(
             "Finance by name: the same answer as for a name that nobody has (try Nowhere).",
             said(places, "", "STATUS Finance (MESSAGES)"),
         ),
@@ -119,6 +127,13 @@ fn steps(places: &TourPlaces<'_>) -> Vec<Step> {
 fn curl(places: &TourPlaces<'_>, path: &str) -> String {
     let (user, password) = LOGIN;
     format!("curl -k -u {user}:{password} 'imaps://{}/{path}'", places.imaps)
+}
+
+/// As the user's own login upstream, past the proxy.
+fn preview(places: &TourPlaces<'_>) -> String {
+    let [program, config, password] = [places.program, places.configuration, places.password]
+        .map(|path| quoted(&path.to_string_lossy()).into_owned());
+    format!("{program} preview --config {config} --user {} --password-file {password}", LOGIN.0)
 }
 
 /// A command sent by curl, from there to its tagged response: sed cuts it out of the conversation.
@@ -200,6 +215,8 @@ mod tests {
             imaps: ([127, 0, 0, 1], 1993).into(),
             admin: ([127, 0, 0, 1], 9143).into(),
             certificate: Path::new("/tmp/demo.pem"),
+            configuration: Path::new("/tmp/demo.toml"),
+            password: Path::new("/tmp/password"),
             audit_dir: Path::new(directory),
             program: Path::new("imapwarden"),
         })
@@ -208,7 +225,7 @@ mod tests {
     #[test]
     fn steps_are_numbered_and_whole() {
         let text = text("/tmp/audit");
-        for step in 1..=16 {
+        for step in 1..=17 {
             assert!(text.contains(&format!("\n{step}. ")), "{step}");
         }
         for wanted in [

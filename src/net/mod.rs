@@ -22,13 +22,16 @@ mod listener;
 mod outputs;
 mod relay;
 mod server;
+mod talk;
 mod tls;
 mod upstream;
+mod visit;
 
 pub use listener::{Bound, ListenerState, serve};
 pub use server::Server;
 pub use tls::{CertificateFacts, ServerTls, TlsFault, Trust};
 pub use upstream::Connector;
+pub use visit::{Visit, VisitError};
 
 #[cfg(test)]
 mod tests;

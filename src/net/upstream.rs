@@ -36,7 +36,8 @@ pub struct Connector {
     tls: UpstreamTls,
     trust: Option<Trust>,
     timeout: Duration,
-    log: Log,
+    /// What is told of its servers; `None`: nothing, where somebody only looks at what is there.
+    log: Option<Log>,
     pub(super) metrics: Arc<UpstreamMetrics>,
     /// Index of the server that worked last.
     last: AtomicUsize,
@@ -70,7 +71,7 @@ impl Connector {
         upstream: &Upstream,
         trust: Option<Trust>,
         timeout: Duration,
-        log: Log,
+        log: impl Into<Option<Log>>,
         metrics: Arc<UpstreamMetrics>,
     ) -> Self {
         let known = |server: &Server| KnownServer {
@@ -84,7 +85,7 @@ impl Connector {
             tls: upstream.tls,
             trust,
             timeout,
-            log,
+            log: log.into(),
             metrics,
             last: AtomicUsize::new(0),
         }
@@ -94,6 +95,11 @@ impl Connector {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Does TLS begin after the greeting?
+    pub(super) fn starttls(&self) -> bool {
+        self.tls == UpstreamTls::Starttls
     }
 
     /// Time that it may take to connect, or to take what it is sent.
@@ -191,7 +197,8 @@ impl Connector {
         }
         let kind = EventKind::UpstreamState { upstream: Arc::clone(&self.name), server, up, reason };
         // Nothing waits for this record: it announces nothing, it tells.
-        let _ = self.log.submit(vec![Entry { event: Box::new(Event::of_proxy(kind)), intent: None }]).await;
+        let Some(log) = &self.log else { return };
+        let _ = log.submit(vec![Entry { event: Box::new(Event::of_proxy(kind)), intent: None }]).await;
     }
 }
 

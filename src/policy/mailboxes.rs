@@ -8,6 +8,8 @@
 //!
 //! By name only: what exists plays no part (contract: hiding goes by name).
 
+use std::ops::Range;
+
 use crate::imap::glob::{Glob, Letters, Reach};
 use crate::imap::mailbox::{FoldKey, fold_onto};
 
@@ -170,6 +172,8 @@ pub(super) struct Patterns {
     pub(super) uses: SpecialUse,
     /// All of them as the rule file has them, for explanations.
     pub(super) written: Box<[Box<str>]>,
+    /// Where each of these stands in its file.
+    pub(super) places: Box<[Range<usize>]>,
 }
 
 impl Patterns {
@@ -290,6 +294,7 @@ mod tests {
                 .collect(),
             uses: patterns.iter().fold(SpecialUse::NONE, |uses, pattern| uses | SpecialUse::from_attribute(pattern)),
             written: patterns.iter().map(|pattern| (*pattern).into()).collect(),
+            places: Box::default(),
         };
         Mailboxes {
             takes: (!takes.is_empty()).then(|| split(takes, |pattern| Glob::folded(pattern).unwrap())),

@@ -23,6 +23,7 @@ mod rule_test;
 mod sample;
 mod special_use;
 mod standing;
+mod survey;
 mod verdict;
 
 pub use bound::{Bound, Limiting, Scope};
@@ -34,4 +35,5 @@ pub use load::{GroupsFile, LoadContext, RuleFile};
 pub use request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target, TlsLevel};
 pub use rule::{Mode, RuleInfo, RuleSet};
 pub use rule_test::{Expect, Given, Placed, RuleTest, check_ids, read_tests};
+pub use survey::{Pattern, PatternKey};
 pub use verdict::{Effect, Hiding, Hit, Hits, Kept, LoginVerdict, Narrowing, Permit, Refusal, RefusalKind, Verdict};

@@ -12,6 +12,7 @@
 //! # let _ = (request, store, FlagChange::Add);
 //! ```
 
+use std::fmt;
 use std::net::IpAddr;
 use std::ops::BitOr;
 use std::sync::Arc;
@@ -121,6 +122,11 @@ impl SpecialUse {
         Self::NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Self::NONE, |(_, uses)| *uses)
     }
 
+    /// What a mailbox with these attributes is for.
+    pub fn of<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Self {
+        attributes.into_iter().fold(Self::NONE, |all, attribute| all | Self::from_attribute(attribute))
+    }
+
     /// Is there one that is in both?
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {
@@ -131,6 +137,15 @@ impl SpecialUse {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+}
+
+impl fmt::Display for SpecialUse {
+    /// As LIST says it: `\Sent`; several with blanks between.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Self::NAMES.iter().filter(|(_, uses)| self.intersects(*uses));
+        let names: Vec<String> = names.map(|(name, _)| format!("\\{name}")).collect();
+        f.write_str(&names.join(" "))
     }
 }
 

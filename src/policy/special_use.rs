@@ -145,6 +145,14 @@ pub(super) fn of_folded(name: &str) -> SpecialUse {
     FOLDED.get(name).copied().unwrap_or_default()
 }
 
+impl SpecialUse {
+    /// What mailboxes of that name are usually for, however it is spelled.
+    #[must_use]
+    pub fn usual(name: &str) -> Self {
+        of_folded(&fold(name))
+    }
+}
+
 /// The use of a mailbox by its usual name as it is.
 pub(super) fn of_exact(name: &str) -> SpecialUse {
     EXACT.get(name).copied().unwrap_or_default()

@@ -118,6 +118,18 @@ impl<'b> Standing<'b> {
         with_id.filter_map(move |exception| rule.exceptions.get(exception.number)).filter(move |held| held.holds(at))
     }
 
+    /// The rule itself.
+    pub(super) fn rule(&self) -> &'b Rule {
+        self.rule
+    }
+
+    /// The exceptions that may hold, now or later.
+    pub(super) fn exceptions_to_come(&self) -> impl Iterator<Item = &'b Exception> + use<'b> {
+        let (rule, at) = (self.rule, self.at);
+        let found = self.exceptions.iter().filter_map(move |exception| rule.exceptions.get(exception.number));
+        found.filter(move |exception| !exception.life().is_over(at))
+    }
+
     /// Does an exception hold that is about everything?
     fn is_relaxed(&self) -> bool {
         self.holding().any(|exception| exception.mailboxes.is_none())

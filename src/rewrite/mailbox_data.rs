@@ -83,6 +83,56 @@ fn unquoted_name(response: &[u8], at: usize) -> Option<&[u8]> {
     line.get(..end).filter(|name| !name.is_empty())
 }
 
+/// A namespace of the upstream's (RFC 2342).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// 0: personal; 1: other users'; 2: shared.
+    pub kind: usize,
+    /// What names in it begin with, as spelled.
+    pub prefix: Vec<u8>,
+    /// What parts its levels.
+    pub delimiter: Option<char>,
+}
+
+/// Reads `(("INBOX." ".")) NIL NIL`, as it stands behind NAMESPACE.
+#[must_use]
+pub fn read_namespaces(response: &[u8], rest: usize) -> Vec<Namespace> {
+    let (mut at, mut kind, mut depth) = (rest, 0usize, 0u32);
+    let (mut found, mut strings) = (Vec::new(), Vec::<Vec<u8>>::new());
+    while let Some((next, end)) = token(response, at) {
+        at = end;
+        match next {
+            Token::Open => {
+                depth = depth.saturating_add(1);
+                if depth == 2 {
+                    strings.clear(); // what is deeper are extensions, behind the two strings
+                }
+            }
+            Token::Close => {
+                if let (2, [prefix, delimiter, ..]) = (depth, strings.as_slice()) {
+                    let delimiter = std::str::from_utf8(delimiter).ok().and_then(|text| text.chars().next());
+                    found.push(Namespace { kind, prefix: prefix.clone(), delimiter });
+                }
+                depth = depth.saturating_sub(1);
+                kind = kind.saturating_add(usize::from(depth == 0));
+            }
+            Token::Atom(word) if depth == 0 && word.eq_ignore_ascii_case(b"NIL") => kind = kind.saturating_add(1),
+            next => strings.extend(next.string()),
+        }
+    }
+    found
+}
+
+/// The first personal namespace with a prefix, and that prefix as names have it: `INBOX/`.
+#[must_use]
+pub fn personal_prefix(namespaces: &[Namespace], mode: Utf8Mode) -> Option<(&Namespace, Box<str>)> {
+    let namespace = namespaces.iter().find(|namespace| namespace.kind == 0 && !namespace.prefix.is_empty())?;
+    let name = mailbox::decode_lenient(&namespace.prefix, mode, namespace.delimiter).name;
+    let mut prefix = name.as_str().trim_end_matches('/').to_owned();
+    prefix.push('/');
+    Some((namespace, prefix.into_boxed_str()))
+}
+
 /// `* MYRIGHTS mailbox rights` with no more than `kept`. `None` where the line cannot be read with certainty.
 #[must_use]
 pub fn narrow_myrights(response: &[u8], rest: usize, kept: Rights) -> Option<Vec<u8>> {
@@ -125,6 +175,25 @@ mod tests {
             let got = read_list(line, 0, Utf8Mode::Off);
             let got = got.as_ref().map(|row| (row.name.as_str(), row.delimiter));
             assert_eq!(got, *want, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn namespaces() {
+        let rows: [(&[u8], &[(usize, &[u8], Option<char>)], Option<&str>); 3] = [
+            (b" ((\"\" \"/\")) NIL NIL", &[(0, b"", Some('/'))], None),
+            (
+                b" ((\"INBOX.\" \".\")) NIL ((\"Shared.\" \".\"))",
+                &[(0, b"INBOX.", Some('.')), (2, b"Shared.", Some('.'))],
+                Some("INBOX/"),
+            ),
+            (b" NIL ((\"~\" \"/\" \"X\" (\"a\"))) NIL", &[(1, b"~", Some('/'))], None),
+        ];
+        for (line, want, prefix) in rows {
+            let got = read_namespaces(line, 0);
+            let told: Vec<_> = got.iter().map(|one| (one.kind, one.prefix.as_slice(), one.delimiter)).collect();
+            assert_eq!(told, want, "{}", line.escape_ascii());
+            assert_eq!(personal_prefix(&got, Utf8Mode::Off).map(|(_, prefix)| prefix).as_deref(), prefix);
         }
     }
 

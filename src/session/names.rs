@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use crate::imap::mailbox::MailboxName;
 use crate::policy::{SpecialUse, Target};
-use crate::rewrite::mailbox_data::{read_list, write_list};
+use crate::rewrite::mailbox_data::{Namespace, personal_prefix, read_list, read_namespaces, write_list};
 use crate::view::mailboxes::{NameTable, Query, Row};
 use crate::wire::command::{MailboxArg, Utf8Mode};
-use crate::wire::response::{Keyword, Token, token};
+use crate::wire::response::Keyword;
 
 use super::effect::Own;
 use super::refusal::Bye;
@@ -58,14 +58,6 @@ pub(super) struct Names {
     uses_known: bool,
     prefix: Option<Box<str>>,
     namespaces: Vec<Namespace>,
-}
-
-/// A namespace of the upstream's (RFC 2342): personal, other users', shared.
-#[derive(Debug)]
-struct Namespace {
-    kind: usize,
-    prefix: Vec<u8>,
-    delimiter: Option<char>,
 }
 
 impl Session {
@@ -292,39 +284,12 @@ impl Session {
 
     /// `* NAMESPACE (("INBOX." ".")) NIL NIL`
     pub(super) fn learn_namespace(&mut self, response: &[u8], rest: usize) {
-        let (mut at, mut kind, mut depth) = (rest, 0usize, 0u32);
-        let mut strings: Vec<Vec<u8>> = Vec::new();
-        while let Some((next, end)) = token(response, at) {
-            at = end;
-            match next {
-                Token::Open => {
-                    depth = depth.saturating_add(1);
-                    strings.clear();
-                }
-                Token::Close => {
-                    if let (2, [prefix, delimiter, ..]) = (depth, strings.as_slice()) {
-                        let delimiter = std::str::from_utf8(delimiter).ok().and_then(|text| text.chars().next());
-                        self.names.namespaces.push(Namespace { kind, prefix: prefix.clone(), delimiter });
-                    }
-                    depth = depth.saturating_sub(1);
-                    kind = kind.saturating_add(usize::from(depth == 0));
-                    strings.clear();
-                }
-                Token::Atom(word) if depth == 0 && word.eq_ignore_ascii_case(b"NIL") => kind = kind.saturating_add(1),
-                next => strings.extend(next.string()),
-            }
-        }
+        self.names.namespaces.extend(read_namespaces(response, rest));
         let first = self.names.namespaces.first().and_then(|namespace| namespace.delimiter);
         self.names.delimiter = self.names.delimiter.or(first);
-        let personal =
-            self.names.namespaces.iter().find(|namespace| namespace.kind == 0 && !namespace.prefix.is_empty());
-        if let Some(namespace) = personal {
+        if let Some((namespace, prefix)) = personal_prefix(&self.names.namespaces, self.utf8_mode()) {
             self.names.delimiter = namespace.delimiter.or(self.names.delimiter);
-            let name =
-                crate::wire::mailbox::decode_lenient(&namespace.prefix, self.utf8_mode(), namespace.delimiter).name;
-            let mut prefix = name.as_str().trim_end_matches('/').to_owned();
-            prefix.push('/');
-            self.names.prefix = Some(prefix.into_boxed_str());
+            self.names.prefix = Some(prefix);
         }
     }
 
@@ -395,5 +360,5 @@ impl Session {
 }
 
 fn special_use(row: &Row) -> SpecialUse {
-    row.attributes.iter().fold(SpecialUse::NONE, |all, attribute| all | SpecialUse::from_attribute(attribute))
+    SpecialUse::of(row.attributes.iter().map(AsRef::as_ref))
 }

@@ -110,6 +110,11 @@ impl NameTable {
         self.rows.get(name)
     }
 
+    /// Every row, by name.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.values()
+    }
+
     /// How many names there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -75,6 +75,7 @@ fn every_step_of_the_demo_can_be_copied() {
         seen.push_str(&heard);
     }
     for wanted in [
+        "~~Finance~~",                     // what the rules hide
         "NO [NONEXISTENT]",                // Finance by name
         "NO [NOPERM] not permitted (ref ", // the archive is not changed
         "+ idling",                        // new mail is pushed

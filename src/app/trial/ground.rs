@@ -184,7 +184,7 @@ impl Ground {
     }
 
     /// What is not said is as for most: the first listener, the upstream that serves the user, no ID, nobody's address.
-    fn subject(&self, given: &Given) -> (Subject, bool) {
+    pub(in crate::app) fn subject(&self, given: &Given) -> (Subject, bool) {
         let complete = |name: &str| Arc::from(&*complete_login(name, self.context.default_domain.as_deref()));
         let user: Arc<str> = complete(given.user.as_deref().unwrap_or_default());
         let listener = match &given.listener {

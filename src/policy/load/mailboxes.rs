@@ -65,8 +65,9 @@ fn read(
             }
         }
     }
-    let written = texts.iter().map(|text| text.text.into()).collect();
-    fine.then(|| Chosen { patterns: Patterns { globs: globs.into(), uses, written }, selectors, places })
+    let (written, all) = texts.iter().map(|text| (text.text.into(), text.span.clone())).collect::<(Vec<_>, Vec<_>)>();
+    let patterns = Patterns { globs: globs.into(), uses, written: written.into(), places: all.into() };
+    fine.then_some(Chosen { patterns, selectors, places })
 }
 
 /// `\Trash`

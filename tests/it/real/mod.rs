@@ -29,6 +29,7 @@ mod logins;
 mod mail_programs;
 mod mbsync;
 mod observed;
+mod preview;
 mod records;
 mod rights;
 mod signals;
