@@ -12,12 +12,14 @@
 
 mod account;
 mod ground;
+mod past;
 mod question;
 mod run;
 mod suite;
 
 pub use account::{to_json, to_text};
 pub use ground::{Ground, Told};
+pub use past::Past;
 pub use question::{Fault, Question};
 pub use run::{Report, run};
 pub use suite::{Suite, check};

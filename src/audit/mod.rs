@@ -16,6 +16,7 @@
 //! stand before the kernel has it; what is lost is named by a record.
 
 pub mod chain;
+mod decision;
 mod error;
 pub mod ids;
 mod json;
@@ -35,6 +36,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use decision::{Decision, Reference, decision};
 pub use error::{LogFailing, OpenError};
 pub use log::{Entry, Log, Pending, Settings};
 pub use report::{Finding, Report};

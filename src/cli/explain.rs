@@ -1,23 +1,30 @@
 //! `imapwarden explain`: what do the rules do to that, and which of them?
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::who::Who;
-use crate::app::trial::{Ground, Question, to_json, to_text};
-use crate::diagnostic::{Problem, Sources};
+use crate::app::trial::{Ground, Past, Question, to_json, to_text};
+use crate::audit::{Reference, decision};
+use crate::diagnostic::{Problem, Severity, Sources};
 
 /// Say what the rules do to a request, which of them took what, and why others did not. Without a mailbox and a command
-/// it is about all that is left.
+/// it is about all that is left. A refusal of the past is named by the reference that its client was told.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The configuration.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Whose mail is opened.
-    #[arg(long, value_name = "U")]
-    user: String,
+    #[arg(long, value_name = "U", required_unless_present = "decision")]
+    user: Option<String>,
+    /// A refusal, by the reference in its text: what is on record of it, and what today's rules say to the same request.
+    #[arg(long, value_name = "REF", value_parser = reference, conflicts_with_all = ASKED)]
+    decision: Option<Reference>,
+    /// The audit log where it is looked for; without it, that of the configuration.
+    #[arg(long, value_name = "DIR", requires = "decision")]
+    audit: Option<PathBuf>,
     #[command(flatten)]
     who: Who,
     /// Which mailbox is looked at, or is open; UTF-8, with "/" between levels.
@@ -30,6 +37,9 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+/// What the record of a decision says, and nobody else.
+const ASKED: [&str; 9] = ["user", "actor", "group", "ip", "client_id", "listener", "tls", "mailbox", "command"];
 
 /// As for arguments that clap does not understand.
 const USAGE: u8 = 2;
@@ -44,16 +54,52 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mut sources = Sources::default();
     let (loaded, problems) = Ground::load(&arguments.config, &mut sources);
     super::test::say(&problems, &sources);
-    let Some((ground, _)) = loaded else { return ExitCode::FAILURE };
+    let Some((ground, config)) = loaded else { return ExitCode::FAILURE };
+    if let Some(reference) = &arguments.decision {
+        let directory = arguments.audit.as_deref().unwrap_or(&config.audit.directory);
+        return explain_decision(arguments, reference, directory, &ground);
+    }
     if let Some(problem) = arguments.who.unknown(&ground) {
         super::test::say(&[problem], &sources);
         return ExitCode::from(USAGE);
     }
-    let given = arguments.who.given(&arguments.user);
+    let given = arguments.who.given(arguments.user.as_deref().unwrap_or_default());
     let told = ground.ask(&given, mailbox, question.as_ref(), arguments.who.at());
     let rev = ground.rules.rev();
-    let text = if arguments.json { format!("{}\n", to_json(&told, rev)) } else { to_text(&told, rev) };
+    print(if arguments.json { format!("{}\n", to_json(&told, rev)) } else { to_text(&told, rev) })
+}
+
+fn print(text: String) -> ExitCode {
     ExitCode::from(u8::from(std::io::stdout().write_all(text.as_bytes()).is_err()))
+}
+
+/// What is on record, then what is asked of the rules as they are.
+fn explain_decision(arguments: &Arguments, reference: &Reference, directory: &Path, ground: &Ground) -> ExitCode {
+    let problem = match decision(directory, reference) {
+        Ok(Some(found)) => {
+            let past = Past::of(found, ground, arguments.who.at);
+            let rev = ground.rules.rev();
+            return print(if arguments.json {
+                let mut told = to_json(&past.told, rev);
+                told["decision"] = past.to_json(reference);
+                format!("{told}\n")
+            } else {
+                past.to_text(reference) + &to_text(&past.told, rev)
+            });
+        }
+        Ok(None) => Problem::in_file(Severity::Error, directory, format!("there is no record of `{reference}`"))
+            .help("is it the log of the proxy that refused it, and has that part of it been purged?"),
+        Err(error) => {
+            let message = format!("cannot read the audit log: {}", crate::config::reason(&error));
+            Problem::in_file(Severity::Error, directory, message)
+        }
+    };
+    super::test::say(&[problem], &Sources::default());
+    ExitCode::FAILURE
+}
+
+fn reference(text: &str) -> Result<Reference, &'static str> {
+    text.parse().map_err(|()| "it is as the client was told it: 4c2q8m0v7x1t-6")
 }
 
 /// The command cannot be tried.

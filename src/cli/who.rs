@@ -31,10 +31,11 @@ pub(super) struct Who {
     tls: Option<String>,
     /// When, as 2027-01-15T09:30:00+01:00; without it, now.
     #[arg(long, value_name = "RFC3339")]
-    at: Option<Timestamp>,
+    pub at: Option<Timestamp>,
 }
 
 impl Who {
+    /// The time that is meant.
     pub fn at(&self) -> Timestamp {
         self.at.unwrap_or_else(Timestamp::now)
     }

@@ -21,9 +21,10 @@ use self::words::{denied, has, hides_below, left_out, spaced, written};
 use super::bound::Bound;
 use super::condition::Facts;
 use super::decide::{kept_where_moved, rights_taken};
+use super::limit::Counted;
 use super::mailboxes::{Mailboxes, Names};
 use super::request::{Request, Role, SpecialUse, Subject, Target};
-use super::rule::{Moving, Rule, RuleSet};
+use super::rule::{Mode, Moving, Rule, RuleSet};
 use super::verdict::{Effect, Hiding, Hits, LoginVerdict, Narrowing, RefusalKind, Verdict};
 use crate::imap::rights::{Right, Rights};
 use crate::imap::verb::Verb;
@@ -39,6 +40,8 @@ pub struct Asked<'a> {
     pub mailbox: Option<Target<'a>>,
     /// Which command is tried.
     pub request: Option<Request<'a>>,
+    /// What budgets count of it.
+    pub counted: Counted,
 }
 
 /// A verdict in one word.
@@ -52,6 +55,8 @@ pub enum Outcome {
     Hidden,
     /// It does not happen.
     Refused,
+    /// It happens as long as a budget lasts, or does not as its message is too large.
+    Limited,
 }
 
 impl Outcome {
@@ -63,6 +68,7 @@ impl Outcome {
             Self::Narrowed => "narrowed",
             Self::Hidden => "hidden",
             Self::Refused => "refused",
+            Self::Limited => "limited",
         }
     }
 }
@@ -112,6 +118,8 @@ pub struct Explanation {
     pub rights: Option<Rights>,
     /// What is left out of the command.
     pub narrowing: Narrowing,
+    /// Is the message that it brings larger than a limit allows?
+    pub too_big: bool,
     /// Who took what.
     pub took: Vec<Share>,
     /// Who would have.
@@ -193,6 +201,7 @@ impl<'a> Explainer<'a> {
             hiding: self.asked.mailbox.as_ref().map(|target| self.bound.hiding(target, self.asked.at)),
             rights: None,
             narrowing: Narrowing::default(),
+            too_big: false,
             took: Vec::new(),
             shadow: self.shares(login.shadow()),
             passed: Vec::new(),
@@ -231,6 +240,9 @@ impl<'a> Explainer<'a> {
         told.took = self.shares(&by);
         told.shadow.extend(self.shares(&shadow));
         told.why = self.reasons(request, told);
+        if told.refusal.is_none() {
+            self.tell_limits(request.targets, request.verb != Verb::Logout, told);
+        }
         let about = |target: &Target<'_>| request.targets.iter().any(|(_, about)| about.name == target.name);
         if let Some(mailbox) = self.asked.mailbox.as_ref().filter(|mailbox| !about(mailbox)) {
             told.why.push(format!("{} is not about {}", request.verb, mailbox.name.as_str()));
@@ -256,6 +268,30 @@ impl<'a> Explainer<'a> {
         told.rights = Some(kept.rights);
     }
 
+    /// The rules whose budgets count the command, or whose message size it exceeds.
+    fn tell_limits(&self, targets: &[(Role, Target<'_>)], command: bool, told: &mut Explanation) {
+        let counted = self.asked.counted;
+        let limiting = self.bound.limiting(targets, self.asked.at);
+        for limiting in limiting.iter().filter(|limiting| limiting.limits.count(command, counted)) {
+            let Some(rule) = self.set.named(&limiting.rule) else { continue };
+            let share = self.share(rule, Effect::Limit);
+            if limiting.mode == Mode::Shadow {
+                told.shadow.push(share);
+                continue;
+            }
+            let too_big = limiting.limits.is_too_big(counted);
+            told.why.push(match counted.brings.filter(|_| too_big) {
+                Some(size) => format!("its message of {size} octets is larger than {} allows", rule.id),
+                None => format!("{} counts it; what is left of its budget cannot be told here", rule.id),
+            });
+            told.too_big |= too_big;
+            told.took.push(share);
+            if told.outcome == Outcome::Allowed || too_big {
+                told.outcome = Outcome::Limited;
+            }
+        }
+    }
+
     /// Every rule that is in force.
     fn tell_all(&self, told: &mut Explanation) {
         for rule in self.bound.in_force(self.asked.at) {
@@ -267,7 +303,11 @@ impl<'a> Explainer<'a> {
         let by_id = |a: &Share, b: &Share| a.rule.cmp(&b.rule);
         told.took.sort_by(by_id);
         told.shadow.sort_by(by_id);
-        told.outcome = if told.took.is_empty() { Outcome::Allowed } else { Outcome::Narrowed };
+        told.outcome = match told.took.as_slice() {
+            [] => Outcome::Allowed,
+            took if took.iter().all(|share| share.effect == Effect::Limit) => Outcome::Limited,
+            _ => Outcome::Narrowed,
+        };
     }
 
     fn shares(&self, hits: &Hits) -> Vec<Share> {
@@ -408,7 +448,7 @@ impl<'a> Explainer<'a> {
             Effect::Rights => format!("takes {}, which {asked_for} does not need", spaced(rule.taken())),
             Effect::DenyCommands => format!("denies {}, not {asked_for}", listed(denied(rule))),
             Effect::DenyLogin => "denies logins, and this one was denied by another rule".to_owned(),
-            Effect::Limit => format!("has {}, of which it cannot be told here what is left", written(rule, effect)),
+            Effect::Limit => format!("has {}, which does not count {asked_for}", written(rule, effect)),
         });
         let says = says.collect::<Vec<_>>();
         if says.is_empty() { "takes nothing: all rights are kept".to_owned() } else { says.join("; ") }
@@ -418,7 +458,7 @@ impl<'a> Explainer<'a> {
 /// For the test that conditions are told as they are judged.
 #[cfg(test)]
 pub(super) fn unmet(set: &Arc<RuleSet>, rule: &Rule, subject: &Subject, at: Timestamp) -> Vec<String> {
-    Explainer::new(set, &Asked { subject, at, mailbox: None, request: None }).unmet(rule)
+    Explainer::new(set, &Asked { subject, at, mailbox: None, request: None, counted: Counted::default() }).unmet(rule)
 }
 
 #[cfg(test)]

@@ -145,6 +145,34 @@ impl Limits {
     }
 }
 
+/// What budgets count of a request, beside that it is a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Counted {
+    /// Does it read headers, structure or content?
+    pub download: bool,
+    /// Does it read content?
+    pub messages: bool,
+    /// The size of the message that it brings.
+    pub brings: Option<u64>,
+}
+
+impl Limits {
+    /// Can such a command run into one of them?
+    #[must_use]
+    pub fn count(&self, command: bool, counted: Counted) -> bool {
+        (command && self.commands.is_some())
+            || (counted.download && self.download.is_some())
+            || (counted.messages && (self.messages.is_some() || self.message_size.is_some()))
+            || self.is_too_big(counted)
+    }
+
+    /// Is the message that it brings too large?
+    #[must_use]
+    pub fn is_too_big(&self, counted: Counted) -> bool {
+        counted.brings.zip(self.message_size).is_some_and(|(size, max)| size > max)
+    }
+}
+
 impl fmt::Display for Quota {
     /// `5000/3600s`; windows that have a name by it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

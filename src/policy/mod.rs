@@ -30,7 +30,7 @@ pub use bound::{Bound, Limiting, Scope};
 pub use exception::ExceptionInfo;
 pub use explain::{Asked, Explanation, Outcome, Passed, Share};
 pub use identity::{budget_owner, complete_login};
-pub use limit::{Limits, Measure, Per, Quota, Usage};
+pub use limit::{Counted, Limits, Measure, Per, Quota, Usage};
 pub use load::{GroupsFile, LoadContext, RuleFile};
 pub use request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target, TlsLevel};
 pub use rule::{Mode, RuleInfo, RuleSet};

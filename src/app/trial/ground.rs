@@ -168,7 +168,8 @@ impl Ground {
         let targets = question.map(Question::targets).unwrap_or_default();
         let request = question.map(|question| question.request(&targets, deleted_expunges));
         let name = mailbox.map(MailboxName::new);
-        ask(&Asked { subject: &subject, at, mailbox: name.as_ref().map(Target::new), request })
+        let counted = question.map(|question| question.counted).unwrap_or_default();
+        ask(&Asked { subject: &subject, at, mailbox: name.as_ref().map(Target::new), request, counted })
     }
 
     /// What is said where reasons name an address that nobody gave.
@@ -226,6 +227,7 @@ fn answer(told: &Explanation, question: Option<&Question>) -> Option<String> {
     match told.refusal {
         Some(RefusalKind::NoPerm | RefusalKind::Reserved) => Some("NO [NOPERM]".to_owned()),
         Some(RefusalKind::Hidden) => question.map(|question| format!("NO [{}]", question.absent_code)),
+        None if told.too_big => Some("NO [TOOBIG]".to_owned()),
         None if told.outcome == Outcome::Refused => Some("BAD unknown command".to_owned()),
         None => None,
     }

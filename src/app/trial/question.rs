@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use crate::imap::mailbox::MailboxName;
+use crate::imap::message::Flag;
 use crate::imap::verb::{Phase, Verb};
-use crate::policy::{FlagsWanted, Request, Role, Roles, Target};
+use crate::policy::{Counted, FlagChange, FlagsWanted, Request, Role, Roles, Target};
 use crate::session::asks::{absent_code, flags_appended, flags_wanted, names_mailbox, role_of_named};
-use crate::wire::command::{Command, CommandPrefix, MailboxArg, Role as Names, Utf8Mode};
+use crate::session::event::ReadClass;
+use crate::wire::command::{Args, Command, CommandPrefix, MailboxArg, Role as Names, Utf8Mode};
 
 /// A command without a session, as policy must know it.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub struct Question {
     /// How many of them it names.
     named: usize,
     flags: FlagsWanted,
+    /// What budgets count of it.
+    pub counted: Counted,
     /// The response code where a mailbox that it names is not there.
     pub absent_code: &'static str,
 }
@@ -31,6 +35,46 @@ pub struct Fault {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+}
+
+/// What a record says of its command.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded<'r> {
+    /// The command.
+    pub verb: &'r str,
+    /// The mailbox that it was about.
+    pub mailbox: Option<&'r str>,
+    /// Where messages were to go.
+    pub copied_to: Option<&'r str>,
+    /// The new name.
+    pub renamed_to: Option<&'r str>,
+    /// Flags that it named.
+    pub flags: Vec<&'r str>,
+    /// What was to be done with them.
+    pub op: &'r str,
+    /// The class of what was to be read.
+    pub want: &'r str,
+    /// Octets of the message that it brought.
+    pub size: Option<u64>,
+}
+
+impl Recorded<'_> {
+    fn flags(&self) -> FlagsWanted {
+        let change = match self.op {
+            "remove" => FlagChange::Remove,
+            "replace" => FlagChange::Replace,
+            _ => FlagChange::Add,
+        };
+        let flags: Vec<Flag> = self.flags.iter().filter_map(|flag| Flag::parse(flag)).collect();
+        let other = flags.iter().any(|flag| !matches!(flag, Flag::Seen | Flag::Deleted));
+        FlagsWanted { seen: flags.contains(&Flag::Seen), deleted: flags.contains(&Flag::Deleted), other, change }
+    }
+
+    fn counted(&self) -> Counted {
+        let class = ReadClass::ALL.iter().copied().find(|class| class.as_str() == self.want);
+        let reaches = |least: ReadClass| class.is_some_and(|class| class >= least);
+        Counted { download: reaches(ReadClass::Envelope), messages: reaches(ReadClass::Preview), brings: self.size }
+    }
 }
 
 /// Commands are read as clients send them, under a tag.
@@ -55,14 +99,45 @@ impl Question {
             Ok(CommandPrefix::MessageLiteral(message)) => {
                 let append = &message.append;
                 let names = std::iter::once((Names::AppendTo, &append.mailbox));
-                Self::of(append.verb, names, flags_appended(append), mode, text)
+                let asked = Self::of(append.verb, names, flags_appended(append), mode, text);
+                asked.map(|asked| asked.counting(Counted { brings: Some(message.literal.size), ..Counted::default() }))
             }
             _ => {
                 let command = Command::parse(frame.as_bytes(), mode).map_err(|error| syntax(text, error))?;
-                Self::of(command.verb, command.mailboxes(), flags_wanted(&command, false), mode, text)
+                let asked = Self::of(command.verb, command.mailboxes(), flags_wanted(&command, false), mode, text);
+                asked.map(|asked| asked.counting(counted(&command)))
             }
         }?;
         question.in_state(selected, whole)
+    }
+
+    /// The same of a command that is on record. `None`: it came before the login, or its mailbox is not told.
+    #[must_use]
+    pub fn of_record(record: &Recorded<'_>) -> Option<Self> {
+        let verb = Verb::from_name(record.verb)?;
+        let name = |name: Option<&str>| name.map(MailboxName::new);
+        let (mailbox, copied_to) = (name(record.mailbox), name(record.copied_to));
+        let roles = Roles::of(verb);
+        let (named, selected) = match (roles.named, roles.selected) {
+            (Some(to), Some(from)) if copied_to.is_some() => ([Some((to, copied_to?)), None], Some((from, mailbox?))),
+            // REPLACE: which mailbox was open is not on record.
+            (Some(role), _) => ([Some((role, mailbox?)), roles.second.zip(name(record.renamed_to))], None),
+            (None, Some(role)) => ([None, None], Some((role, mailbox?))),
+            (None, None) if verb.legal_in(Phase::Authenticated) => ([None, None], None),
+            (None, None) => return None,
+        };
+        let mut targets: Vec<(Role, MailboxName)> = named.into_iter().flatten().collect();
+        let named = targets.len();
+        targets.extend(selected);
+        let absent_code = match roles.named {
+            Some(Role::CopyTo | Role::MoveTo | Role::AppendTo) => absent_code(Names::AppendTo),
+            _ => absent_code(Names::Open),
+        };
+        Some(Self { verb, targets, named, flags: record.flags(), counted: record.counted(), absent_code })
+    }
+
+    fn counting(self, counted: Counted) -> Self {
+        Self { counted, ..self }
     }
 
     /// To open a mailbox.
@@ -70,7 +145,8 @@ impl Question {
     pub fn open(mailbox: &str) -> Self {
         let targets = vec![(Role::Select, MailboxName::new(mailbox))];
         let absent_code = absent_code(Names::Open);
-        Self { verb: Verb::Select, targets, named: 1, flags: FlagsWanted::NONE, absent_code }
+        let counted = Counted::default();
+        Self { verb: Verb::Select, targets, named: 1, flags: FlagsWanted::NONE, counted, absent_code }
     }
 
     fn of<'a>(
@@ -91,7 +167,8 @@ impl Question {
             }
             targets.push((role_of_named(Roles::of(verb), targets.len()), name));
         }
-        Ok(Self { verb, named: targets.len(), targets, flags, absent_code: code })
+        let counted = Counted::default();
+        Ok(Self { verb, named: targets.len(), targets, flags, counted, absent_code: code })
     }
 
     /// What is about the selected mailbox needs one.
@@ -128,6 +205,12 @@ impl Question {
     pub fn request<'t>(&self, targets: &'t [(Role, Target<'t>)], deleted_expunges: bool) -> Request<'t> {
         Request { deleted_expunges, ..Request::new(self.verb, targets).flags(self.flags) }
     }
+}
+
+/// What budgets count of a command, as sessions do.
+fn counted(command: &Command<'_>) -> Counted {
+    let Args::Fetch(fetch) = &command.args else { return Counted::default() };
+    Counted { download: fetch.class() >= ReadClass::Envelope, messages: fetch.is_content(), brings: None }
 }
 
 fn fault(at: Range<usize>, message: impl Into<String>, help: Option<&str>) -> Fault {

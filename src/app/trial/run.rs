@@ -148,7 +148,11 @@ impl Trial<'_> {
         let expect = &self.case.test.expect;
         let outcome = told.explanation.outcome;
         let denied = told.explanation.login.is_denied();
-        let done = matches!(outcome, Outcome::Allowed | Outcome::Narrowed);
+        let done = match outcome {
+            Outcome::Allowed | Outcome::Narrowed => true,
+            Outcome::Limited => !told.explanation.too_big,
+            Outcome::Hidden | Outcome::Refused => false,
+        };
         let took = took(told);
         let missing = expect.by.iter().any(|(id, _)| !took.iter().any(|took| **took == **id));
         // Ids are looked for where the most is asked.

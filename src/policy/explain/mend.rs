@@ -26,6 +26,9 @@ impl Explainer<'_> {
     fn mend_rule(&self, rule: &Rule, told: &Explanation) -> Option<String> {
         let (id, user) = (&rule.id, &self.asked.subject.user);
         let effect = told.took.first()?.effect;
+        if effect == Effect::Limit {
+            return None; // how much is enough is for people to say
+        }
         if effect == Effect::DenyLogin {
             return Some(format!("unless = {{ user = {:?} }} in {id} spares this user", &**user));
         }

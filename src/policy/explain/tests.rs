@@ -22,7 +22,13 @@ fn said(told: &Explanation) -> String {
 
 fn about_mailbox(bodies: &[&str], name: &str) -> String {
     let (name, subject) = (MailboxName::new(name), ann());
-    let asked = Asked { subject: &subject, at: at(FRIDAY), mailbox: Some(Target::new(&name)), request: None };
+    let asked = Asked {
+        subject: &subject,
+        at: at(FRIDAY),
+        mailbox: Some(Target::new(&name)),
+        request: None,
+        counted: Counted::default(),
+    };
     said(&rules(bodies).explain(&asked))
 }
 
@@ -145,13 +151,23 @@ fn mailboxes() {
 }
 
 fn about_command(bodies: &[&str], verb: Verb, names: &[&str], flags: FlagsWanted) -> String {
+    about_counted(bodies, verb, names, flags, Counted::default())
+}
+
+fn about_counted(bodies: &[&str], verb: Verb, names: &[&str], flags: FlagsWanted, counted: Counted) -> String {
     let names: Vec<MailboxName> = names.iter().map(|name| MailboxName::new(name)).collect();
     let roles = super::super::request::Roles::of(verb);
     let roles = [roles.selected, roles.named, roles.second].into_iter().flatten();
     let targets: Vec<_> = roles.zip(names.iter().map(Target::new)).collect();
     let subject = ann();
     let request = Request::new(verb, &targets).flags(flags);
-    said(&rules(bodies).explain(&Asked { subject: &subject, at: at(FRIDAY), mailbox: None, request: Some(request) }))
+    said(&rules(bodies).explain(&Asked {
+        subject: &subject,
+        at: at(FRIDAY),
+        mailbox: None,
+        request: Some(request),
+        counted,
+    }))
 }
 
 #[test]
@@ -255,7 +271,7 @@ fn commands() {
 #[test]
 fn all_that_is_left() {
     let subject = ann();
-    let asked = Asked { subject: &subject, at: at(FRIDAY), mailbox: None, request: None };
+    let asked = Asked { subject: &subject, at: at(FRIDAY), mailbox: None, request: None, counted: Counted::default() };
     let told = |bodies: &[&str]| said(&rules(bodies).explain(&asked));
     assert_eq!(
         told(&["mailbox = 'A'\nhide = true\nrights = 'lr'", "mode = 'shadow'\ndeny_commands = 'APPEND'"]),
@@ -269,4 +285,62 @@ fn all_that_is_left() {
     let other = rules(&["when = { user = 'bob' }\ndeny_login = 'No'"]);
     assert_eq!(other.why_not("r0", &asked).as_deref(), Some("user ann@example.org is not bob"));
     assert_eq!(other.why_not("r1", &asked), None);
+}
+
+#[test]
+fn limits() {
+    let nothing = Counted::default();
+    let content = Counted { download: true, messages: true, ..nothing };
+    let rows: [(&str, &[&str], Verb, Counted, &str); 8] = [
+        (
+            "every command counts",
+            &["limit = { commands = '50/s' }"],
+            Verb::Search,
+            nothing,
+            "limited; r0 takes limit = { commands = \"50/s\" }; \
+             why r0 counts it; what is left of its budget cannot be told here",
+        ),
+        (
+            "content counts",
+            &["limit = { messages = '5000/hour' }"],
+            Verb::Fetch,
+            content,
+            "limited; r0 takes limit = { messages = \"5000/hour\" }; \
+             why r0 counts it; what is left of its budget cannot be told here",
+        ),
+        (
+            "flags do not",
+            &["mailbox = 'A'\nlimit = { messages = '5000/hour' }"],
+            Verb::Fetch,
+            nothing,
+            "allowed; passed r0: has limit = { messages = \"5000/hour\" }, which does not count FETCH",
+        ),
+        ("elsewhere", &["mailbox = 'B'\nlimit = { commands = '1/s' }"], Verb::Search, nothing, "allowed"),
+        (
+            "a message that is too large",
+            &["limit = { message_size = '1 KiB' }"],
+            Verb::Append,
+            Counted { brings: Some(1025), ..nothing },
+            "limited; r0 takes limit = { message_size = \"1024 B\" }; \
+             why its message of 1025 octets is larger than r0 allows",
+        ),
+        (
+            "one that is not",
+            &["limit = { message_size = '1 KiB' }"],
+            Verb::Append,
+            Counted { brings: Some(1024), ..nothing },
+            "allowed",
+        ),
+        (
+            "what is refused is not counted",
+            &["limit = { commands = '50/s' }", "deny_commands = 'SEARCH'"],
+            Verb::Search,
+            nothing,
+            "refused; r1 takes deny_commands = [\"SEARCH\"]; mend take it from `deny_commands` of r1",
+        ),
+        ("in shadow", &["mode = 'shadow'\nlimit = { commands = '50/s' }"], Verb::Search, nothing, "allowed; shadow r0"),
+    ];
+    for (name, bodies, verb, counted, want) in rows {
+        assert_eq!(about_counted(bodies, verb, &["A"], FlagsWanted::NONE, counted), want, "{name}");
+    }
 }

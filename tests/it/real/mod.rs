@@ -23,6 +23,7 @@ pub mod proxy;
 mod script;
 
 mod broken;
+mod decisions;
 mod hidden;
 mod large;
 mod logins;

@@ -24,6 +24,7 @@ pub struct Settings {
     upstream_ca: PathBuf,
     upstream_tls: &'static str,
     rules: Vec<(String, String)>,
+    groups: Option<String>,
     in_listener: String,
     in_limits: String,
 }
@@ -36,6 +37,7 @@ impl Settings {
             upstream_ca: dovecot.ca(),
             upstream_tls: "implicit",
             rules: Vec::new(),
+            groups: None,
             in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
         }
@@ -48,6 +50,7 @@ impl Settings {
             upstream_ca: PathBuf::new(),
             upstream_tls: "off",
             rules: Vec::new(),
+            groups: None,
             in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
         }
@@ -56,6 +59,12 @@ impl Settings {
     /// With this rule file.
     pub fn rules(mut self, text: &str) -> Self {
         self.rules.push((format!("rules/rules-{}.toml", self.rules.len() + 1), text.to_owned()));
+        self
+    }
+
+    /// With this groups file.
+    pub fn groups(mut self, text: &str) -> Self {
+        self.groups = Some(text.to_owned());
         self
     }
 
@@ -108,6 +117,9 @@ impl Proxy {
         for (name, text) in &settings.rules {
             place.write(name, text);
         }
+        if let Some(text) = &settings.groups {
+            place.write("groups.toml", text);
+        }
         let addresses = [free_address(), free_address(), free_address()];
         let mut proxy = Self { place, process: None, addresses, admin: free_address(), killed: false };
         // Another process may take a port between the choice and the start.
@@ -128,6 +140,7 @@ impl Proxy {
         let [implicit, starttls, clear] = self.addresses;
         let certificate = "certificate = \"tls/chain.pem\"\nprivate_key = \"tls/key.pem\"";
         let rules = if settings.rules.is_empty() { "[]" } else { "[\"rules/*.toml\"]" };
+        let groups = if settings.groups.is_some() { "groups = \"groups.toml\"\n" } else { "" };
         let ca = match settings.upstream_tls {
             "off" => String::new(),
             _ => format!("ca = \"{}\"\n", settings.upstream_ca.display()),
@@ -138,7 +151,7 @@ impl Proxy {
              [[listener]]\nname = \"clear\"\nbind = \"{clear}\"\ntls = \"off\"\nallow_plaintext_login = true\n\n\
              [[upstream]]\nname = \"main\"\nservers = [\"{}\"]\ntls = \"{}\"\n{ca}\n\
              [auth]\nmode = \"passthrough\"\n\n\
-             [policy]\nrules = {rules}\n\n\
+             [policy]\nrules = {rules}\n{groups}\n\
              [audit]\ndirectory = \"audit\"\nmin_free = \"1 MiB\"\n\n\
              [admin]\nbind = \"{}\"\n\n\
              [limits]\n{}\n",
