@@ -2,7 +2,7 @@
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -12,23 +12,41 @@ pub(super) struct Answer {
     status: StatusCode,
     content_type: &'static str,
     allow: Option<&'static str>,
+    challenge: bool,
     body: String,
 }
 
 impl Answer {
     pub(super) fn text(content_type: &'static str, body: String) -> Self {
-        Self { status: StatusCode::OK, content_type, allow: None, body }
+        Self { status: StatusCode::OK, content_type, allow: None, challenge: false, body }
     }
 
     pub(super) fn json(status: StatusCode, body: &Value) -> Self {
-        Self { status, content_type: "application/json", allow: None, body: format!("{body}\n") }
+        Self { status, content_type: "application/json", allow: None, challenge: false, body: format!("{body}\n") }
     }
 
     /// RFC 9457 §4.2.1: `about:blank` says no more than the status does; `detail` says what to do.
     pub(super) fn problem(status: StatusCode, detail: &'static str) -> Self {
+        Self::problem_with(status, detail, json!({}))
+    }
+
+    /// The same with members of our own (RFC 9457 §3.2).
+    pub(super) fn problem_with(status: StatusCode, detail: &'static str, more: Value) -> Self {
         let title = status.canonical_reason().unwrap_or_default();
-        let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+        let mut body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
         Self { content_type: "application/problem+json", ..Self::json(status, &body) }
+    }
+
+    /// RFC 9110 §15.5.2: 401 says what would do.
+    pub(super) fn challenging(self) -> Self {
+        Self { challenge: true, ..self }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// RFC 9110 §15.5.6: 405 names the methods that there are.
@@ -45,6 +63,9 @@ impl From<Answer> for Response<Full<Bytes>> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if answer.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(methods) = answer.allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
         }

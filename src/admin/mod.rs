@@ -3,27 +3,39 @@
 //! ```text
 //!   TCP ─▶ server (connections, timeouts) ─▶ guard (Host, Origin) ─▶ route ─▶ /metrics   Metrics::render
 //!                                                                         ├─▶ /healthz   the process lives
-//!                                                                         └─▶ /readyz    Health::checks
+//!                                                                         ├─▶ /readyz    Health::checks
+//!                                                                         └─▶ /api/v1/…  access ─▶ Control ─▶ recorded
 //! ```
 //!
-//! It only reads: nothing here can change what the proxy does. Requests are never recorded, bodies never read.
+//! Only GET reads and only POST changes; nothing changes without a token. Rules and configuration are changed in files: what
+//! is in force is what was read from there.
 //!
-//! **Invariants.** No answer repeats what the request said. A page of another site cannot read from here, whatever name
-//! its owner lets point to this address (DNS rebinding): the guard comes before the route. At most
-//! [`MAX_CONNECTIONS`] are open, each for a bounded time.
+//! **Invariants.** No answer repeats what the request said. A page of another site cannot read from here, or have anything
+//! done, whatever name its owner lets point to this address (DNS rebinding): the guard comes before the route. Every call but
+//! of the first three is on record before its answer leaves. At most [`MAX_CONNECTIONS`] are open, each for a bounded time.
 
+mod access;
 mod answer;
+mod api;
+mod control;
 mod guard;
+mod route;
 mod server;
 #[cfg(test)]
 mod tests;
 
+pub use access::{TokenFault, Tokens};
+pub use control::{Call, Control, Reload, Work};
 pub use server::{MAX_CONNECTIONS, serve};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use hyper::{Method, Request, StatusCode};
+use arc_swap::ArcSwap;
+use hyper::body::{Body, Incoming};
+use hyper::{Request, StatusCode};
 
+use self::route::{Asks, Route};
 use crate::metrics::Metrics;
 use answer::Answer;
 
@@ -33,6 +45,10 @@ pub struct AdminState {
     pub metrics: Arc<Metrics>,
     /// Asked at `/readyz`.
     pub health: Arc<dyn Health>,
+    /// Does what the API is asked for.
+    pub control: Arc<dyn Control>,
+    /// Who may ask; another one after a reload.
+    pub tokens: ArcSwap<Tokens>,
 }
 
 impl std::fmt::Debug for AdminState {
@@ -47,35 +63,21 @@ pub trait Health: Send + Sync {
     fn checks(&self) -> Vec<(&'static str, bool)>;
 }
 
-/// The paths, and what is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    Metrics,
-    Healthz,
-    Readyz,
-}
-
-impl Route {
-    fn of(path: &str) -> Option<Self> {
-        match path {
-            "/metrics" => Some(Self::Metrics),
-            "/healthz" => Some(Self::Healthz),
-            "/readyz" => Some(Self::Readyz),
-            _ => None,
-        }
+/// One request. Nothing in it is believed before the guard has passed it.
+async fn answer(request: Request<Incoming>, local: IpAddr, state: &AdminState) -> Answer {
+    match Route::of(request.uri().path()) {
+        Some(route) if route.needs().is_none() => read(&request, route, local, state).await,
+        route => api::answer(request, route, local, state).await,
     }
 }
 
-/// One request. Nothing in it is believed before the guard has passed it.
-async fn answer<B: hyper::body::Body>(request: &Request<B>, local: std::net::IpAddr, state: &AdminState) -> Answer {
+/// What everybody who can connect may read.
+async fn read(request: &Request<Incoming>, route: Route, local: IpAddr, state: &AdminState) -> Answer {
     if let Err(refusal) = guard::check(request, local) {
         return refusal.into();
     }
-    let Some(route) = Route::of(request.uri().path()) else {
-        return Answer::problem(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz");
-    };
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Answer::problem(StatusCode::METHOD_NOT_ALLOWED, "this can only be read").allowing("GET, HEAD");
+    if !route.asks().takes(request.method()) {
+        return not_that_way(route.asks());
     }
     if !request.body().is_end_stream() {
         return Answer::problem(StatusCode::PAYLOAD_TOO_LARGE, "a request that reads has no body");
@@ -84,7 +86,16 @@ async fn answer<B: hyper::body::Body>(request: &Request<B>, local: std::net::IpA
         Route::Metrics => metrics(Arc::clone(&state.metrics)).await,
         Route::Healthz => Answer::json(StatusCode::OK, &serde_json::json!({ "alive": true })),
         Route::Readyz => readiness(&state.health.checks()),
+        Route::Reload => nothing_there(),
     }
+}
+
+fn nothing_there() -> Answer {
+    Answer::problem(StatusCode::NOT_FOUND, "there are /metrics, /healthz, /readyz and /api/v1/…")
+}
+
+fn not_that_way(asks: Asks) -> Answer {
+    Answer::problem(StatusCode::METHOD_NOT_ALLOWED, asks.otherwise()).allowing(asks.allow())
 }
 
 /// Rendering reads files and may take milliseconds: not on a thread that moves mail.

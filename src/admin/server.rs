@@ -72,7 +72,7 @@ async fn converse(stream: TcpStream, state: Arc<AdminState>, mut stopped: watch:
     let local: IpAddr = local.ip();
     let service = service_fn(move |request| {
         let state = Arc::clone(&state);
-        async move { Ok::<Response<Full<Bytes>>, Infallible>(answer(&request, local, &state).await.into()) }
+        async move { Ok::<Response<Full<Bytes>>, Infallible>(answer(request, local, &state).await.into()) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

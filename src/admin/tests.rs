@@ -1,14 +1,19 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::access::tokens;
 use super::server::{CONNECTION_LIFETIME, GRACE};
-use super::{AdminState, Health, MAX_CONNECTIONS, serve};
+use super::{AdminState, Call, Control, Health, MAX_CONNECTIONS, Reload, Tokens, Work, serve};
+use crate::config::Role;
 use crate::metrics::{Metrics, Settings};
 
 #[derive(Default)]
@@ -23,25 +28,64 @@ impl Health for Checks {
     }
 }
 
+/// Does nothing, and remembers what it was asked.
+#[derive(Default)]
+struct Remembering {
+    reloads: AtomicUsize,
+    calls: Mutex<Vec<Call>>,
+    log_fails: AtomicBool,
+}
+
+impl Control for Remembering {
+    fn reload(&self) -> Work<'_, Reload> {
+        let before = self.reloads.fetch_add(1, Ordering::Relaxed);
+        let told = serde_json::json!({ "rev": "b", "old_rev": "a" });
+        let problems = serde_json::json!({ "problems": [], "errors": 1, "warnings": 0 });
+        Box::pin(async move {
+            match before {
+                0 => Reload::Done { told },
+                1 => Reload::Refused { problems, text: "error: no".to_owned() },
+                _ => Reload::Unavailable,
+            }
+        })
+    }
+
+    fn record(&self, call: Call) -> Work<'_, bool> {
+        self.calls.lock().unwrap().push(call);
+        Box::pin(async { !self.log_fails.load(Ordering::Relaxed) })
+    }
+}
+
 struct Server {
     address: SocketAddr,
     health: Arc<Checks>,
+    control: Arc<Remembering>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with(Tokens::default()).await
+    }
+
+    async fn start_with(tokens: Tokens) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Checks::default());
         let metrics = Metrics::new(Settings { version: "1.2.3", revision: "abcdef0" });
-        let state = Arc::new(AdminState { metrics, health: Arc::clone(&health) as Arc<dyn Health> });
+        let control = Arc::new(Remembering::default());
+        let state = Arc::new(AdminState {
+            metrics,
+            health: Arc::clone(&health) as Arc<dyn Health>,
+            control: Arc::clone(&control) as Arc<dyn Control>,
+            tokens: ArcSwap::from_pointee(tokens),
+        });
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve(listener, state, async {
             let _ = stopped.await;
         }));
-        Self { address, health, stop, served }
+        Self { address, health, control, stop, served }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -53,6 +97,16 @@ impl Server {
         let mut stream = self.connect().await;
         stream.write_all(request.as_ref()).await.unwrap();
         read_to_end(&mut stream).await
+    }
+
+    /// The calls that were recorded since they were last asked for.
+    fn recorded(&self) -> Vec<String> {
+        let calls = std::mem::take(&mut *self.control.calls.lock().unwrap());
+        let said = calls.into_iter().map(|call| {
+            let role = call.role.map_or("-", Role::as_str);
+            format!("{} as {role}: {} {} {}", call.who, call.method, call.route, call.status)
+        });
+        said.collect()
     }
 
     async fn get(&self, path: &str) -> String {
@@ -280,4 +334,115 @@ async fn a_stop_ends_idle_connections_and_takes_no_more() {
     assert_eq!(read_to_end(&mut idle).await, "");
     server.served.await.unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+fn some_tokens() -> Tokens {
+    tokens(&[
+        ("admin", Role::Admin, "admin-admin-admin-admin"),
+        ("ops", Role::Operator, "ops-ops-ops-ops-ops-ops"),
+        ("eyes", Role::Auditor, "eyes-eyes-eyes-eyes"),
+        ("wall", Role::Viewer, "wall-wall-wall-wall"),
+    ])
+}
+
+/// A reload with these header fields besides Host, and this body.
+fn reload(fields: &[&str], body: &str) -> String {
+    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+    let length = body.len();
+    format!(
+        "POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nConnection: close\r\n{fields}\r\n{body}"
+    )
+}
+
+const JSON: &str = "Content-Type: application/json";
+const OPS: &str = "Authorization: Bearer ops-ops-ops-ops-ops-ops";
+
+#[tokio::test]
+async fn who_may_reload_and_what_is_recorded_of_it() {
+    let rows: [(&str, &[&str], &str, &str, &str); 13] = [
+        ("an operator", &[JSON, OPS], "", "200", "ops as operator: POST /api/v1/reload 200"),
+        ("with an object", &["content-type: Application/JSON; charset=utf-8", OPS], "{ }", "200", "ops as operator"),
+        ("admin", &[JSON, "Authorization: Bearer admin-admin-admin-admin"], "", "200", "admin as admin"),
+        ("an auditor", &[JSON, "Authorization: Bearer eyes-eyes-eyes-eyes"], "", "403", "eyes as auditor"),
+        ("a viewer", &[JSON, "Authorization: Bearer wall-wall-wall-wall"], "", "403", "wall as viewer"),
+        ("nobody", &[JSON], "", "401", "nobody as -: POST /api/v1/reload 401"),
+        ("a wrong token", &[JSON, "Authorization: Bearer ops"], "", "401", "nobody as -"),
+        ("a form", &["Content-Type: application/x-www-form-urlencoded", OPS], "a=b", "403", "nobody as -"),
+        ("no type at all", &[OPS], "", "403", "nobody as -"),
+        ("another site's page", &[JSON, OPS, "Origin: http://evil.example"], "", "403", "nobody as -"),
+        ("its own page", &[JSON, OPS, "Origin: http://localhost"], "", "200", "ops as operator"),
+        ("what it does not know", &[JSON, OPS], "{\"dry_run\": true}", "400", "ops as operator"),
+        ("no object", &[JSON, OPS], "[]", "400", "ops as operator"),
+    ];
+    for (name, fields, sent, code, recorded) in rows {
+        let server = Server::start_with(some_tokens()).await;
+        let response = server.exchange(reload(fields, sent)).await;
+        assert_eq!(status(&response), code, "{name}: {response}");
+        assert_eq!(server.control.reloads.load(Ordering::Relaxed), usize::from(code == "200"), "{name}");
+        let calls = server.recorded();
+        assert!(calls.len() == 1 && calls[0].starts_with(recorded) && calls[0].ends_with(code), "{name}: {calls:?}");
+        assert_eq!(header(&response, "www-authenticate"), (code == "401").then_some("Bearer"), "{name}");
+        assert!(!response.contains("ops-ops"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_of_a_reload_is_told() {
+    let server = Server::start_with(some_tokens()).await;
+    let mut answers = Vec::new();
+    for code in ["200", "422", "503"] {
+        let response = server.exchange(reload(&[JSON, OPS], "")).await;
+        assert_eq!(status(&response), code);
+        answers.push(serde_json::from_str::<serde_json::Value>(body(&response)).unwrap());
+    }
+    assert_eq!((&answers[0]["rev"], &answers[0]["old_rev"]), (&"b".into(), &"a".into()));
+    assert_eq!((&answers[1]["text"], &answers[1]["problems"]["errors"]), (&"error: no".into(), &1.into()));
+    assert_eq!(answers[1]["title"], "Unprocessable Entity");
+    assert!(answers[2]["detail"].is_string());
+}
+
+#[tokio::test]
+async fn without_tokens_nothing_is_changed() {
+    let server = Server::start().await;
+    for fields in [&[JSON][..], &[JSON, OPS], &[JSON, "Authorization: Bearer "]] {
+        assert_eq!(status(&server.exchange(reload(fields, "")).await), "401", "{fields:?}");
+    }
+    assert_eq!(server.control.reloads.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_changed_by_get_and_all_is_recorded_but_what_everybody_reads() {
+    let server = Server::start_with(some_tokens()).await;
+    let get = server.exchange(reload(&[JSON, OPS], "").replacen("POST", "GET", 1)).await;
+    assert_eq!((status(&get), header(&get, "allow")), ("405", Some("POST")));
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        server.get(path).await;
+    }
+    let foreign = "GET /healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(&server.exchange(foreign).await), "403");
+    let unknown = server.get("/api/v1/canary").await;
+    assert_eq!(status(&unknown), "404");
+    assert_eq!(
+        server.recorded(),
+        ["nobody as -: GET /api/v1/reload 405", "nobody as -: GET unknown 404"],
+        "in words of ours"
+    );
+    assert_eq!(server.control.reloads.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_answered() {
+    let server = Server::start_with(some_tokens()).await;
+    server.control.log_fails.store(true, Ordering::Relaxed);
+    let response = server.exchange(reload(&[JSON, OPS], "")).await;
+    assert_eq!(status(&response), "503");
+    assert!(!body(&response).contains("rev"), "{response}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_not_read() {
+    let server = Server::start_with(some_tokens()).await;
+    let large = format!("{{\"x\": \"{}\"}}", "x".repeat(128 * 1024));
+    assert_eq!(status(&server.exchange(reload(&[JSON, OPS], &large)).await), "413");
+    assert_eq!(server.control.reloads.load(Ordering::Relaxed), 0);
 }

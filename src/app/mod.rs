@@ -3,13 +3,14 @@
 //! ```text
 //!   files ─▶ Prepared ─▶ start: log, sockets, admin ─▶ App::run ─▶ stop: drain, last records
 //!                                                        │  ▲
-//!                                              SIGHUP ─▶ reload
+//!                              SIGHUP, POST /api/v1/reload ─▶ reload
 //! ```
 //!
 //! Everything that can be wrong is found before the first socket is bound, and everything that a reload changes is
 //! changed together or not at all.
 
 mod descriptors;
+mod desk;
 mod logging;
 mod prepared;
 pub mod preview;

@@ -14,8 +14,9 @@ use super::record::in_one_line;
 use super::rules::{self, Rules};
 use super::sharing;
 use super::trial;
+use crate::admin::Tokens;
 use crate::config::{self, Config, ListenerTls, Upstream};
-use crate::diagnostic::{Problem, Sources};
+use crate::diagnostic::{Problem, Severity, Sources};
 use crate::net::{ServerTls, TlsFault, Trust};
 use crate::policy::RuleSet;
 
@@ -30,6 +31,8 @@ pub struct Prepared {
     pub server_tls: Vec<Option<ServerTls>>,
     /// How each upstream is verified; `None` where it is spoken to in clear.
     pub trust: Vec<Option<Trust>>,
+    /// Who may use the admin API.
+    pub tokens: Tokens,
 }
 
 /// What was found in the files.
@@ -82,11 +85,12 @@ impl Prepared {
         };
         let server_tls = server_tls(&config, before, &mut problems);
         let trust = trust(&config, &mut problems);
+        let tokens = tokens(&config, &mut problems);
         check_users(&config, &mut problems);
         let (count, rules) = rules::load(&config, &mut sources, &mut problems);
         and_then(&config, rules.as_ref().map(|rules| &rules.set), &mut sources, &mut problems);
         let starts = !problems.iter().any(Problem::is_error);
-        let prepared = rules.filter(|_| starts).map(|rules| Self { config, rules, server_tls, trust });
+        let prepared = rules.filter(|_| starts).map(|rules| Self { config, rules, server_tls, trust, tokens });
         Found { prepared, problems, sources, rules: count }
     }
 }
@@ -154,6 +158,15 @@ pub(super) fn trust_in(
         problems.extend(faults.iter().map(|fault| placed(config, fault, Some(format!("{place}.{}", fault.key)))));
         None
     })
+}
+
+fn tokens(config: &Config, problems: &mut Vec<Problem>) -> Tokens {
+    let (tokens, faults) = Tokens::load(&config.admin);
+    problems.extend(faults.into_iter().map(|fault| {
+        let severity = if fault.fatal { Severity::Error } else { Severity::Warning };
+        config.places.problem(severity, &fault.place, fault.message).help(fault.help)
+    }));
+    tokens
 }
 
 fn check_users(config: &Config, problems: &mut Vec<Problem>) {

@@ -1,53 +1,77 @@
-//! SIGHUP: configuration, rules and certificates are read anew and take the place of what runs, together or not at all.
+//! SIGHUP or the admin API: configuration, rules and certificates are read anew and take the place of what runs, together or
+//! not at all.
 
 use std::sync::Arc;
+
+use serde_json::{Value, json};
 
 use super::record::{asked_by_signal, in_one_line};
 use super::start::App;
 use super::{Found, Prepared, restart, sharing};
-use crate::diagnostic::Problem;
+use crate::admin::Reload;
+use crate::diagnostic::{Problem, Severity, Sources, render, to_json};
 use crate::session::event::{EventKind, LoadedBy};
 
+/// What stands in the way, as it is recorded, and as it is told to whoever asked.
+struct InTheWay {
+    problems: Vec<Problem>,
+    sources: Sources,
+}
+
 impl App {
-    /// Changes what can be changed under open sessions, or nothing, and says so.
-    pub(super) async fn reload(&mut self, by: LoadedBy, signal: &str) {
-        let reloaded = match self.read_anew().await {
-            Ok(prepared) => self.swap(prepared, by).await,
-            Err(problems) => {
-                for problem in &problems {
-                    tracing::error!(%problem, "not reloaded");
-                }
-                let problems = problems.into_iter().map(String::into_boxed_str).collect();
-                self.recorder.note(EventKind::PolicyLoadFailed { by, problems }).await;
-                false
-            }
-        };
-        self.recorder.metrics.reload(reloaded);
-        self.recorder.note(asked_by_signal(signal, "reload", !reloaded)).await;
+    /// The same as [`App::reload`]; that a signal asked for it is recorded.
+    pub(super) async fn reload_by_signal(&mut self, signal: &str) {
+        let reload = self.reload(LoadedBy::Signal).await;
+        let refused = !matches!(reload, Reload::Done { .. });
+        self.recorder.note(asked_by_signal(signal, "reload", refused)).await;
     }
 
-    /// Reads all files, away from the threads that move mail. What is wrong comes as lines.
-    async fn read_anew(&self) -> Result<Prepared, Vec<String>> {
+    /// Changes what can be changed under open sessions, or nothing, and says so.
+    pub(super) async fn reload(&mut self, by: LoadedBy) -> Reload {
+        let reload = match self.read_anew().await {
+            Ok((prepared, warnings)) => self.swap(prepared, by, &warnings).await,
+            Err(way) => {
+                let lines: Vec<Box<str>> = way.lines().map(String::into_boxed_str).collect();
+                for problem in &lines {
+                    tracing::error!(%problem, "not reloaded");
+                }
+                self.recorder.note(EventKind::PolicyLoadFailed { by, problems: lines }).await;
+                let InTheWay { problems, sources } = &way;
+                Reload::Refused { problems: to_json(problems, sources), text: render(problems, sources, false) }
+            }
+        };
+        self.recorder.metrics.reload(matches!(reload, Reload::Done { .. }));
+        reload
+    }
+
+    /// Reads all files, away from the threads that move mail; with the warnings, for whoever asked.
+    async fn read_anew(&self) -> Result<(Prepared, Value), InTheWay> {
         let (path, before) = (self.path.clone(), Arc::clone(&self.prepared));
         let read = tokio::task::spawn_blocking(move || Prepared::load_after(Some(&before), &path)).await;
-        let Found { prepared, mut problems, sources, .. } = read.map_err(|error| vec![error.to_string()])?;
+        let Found { prepared, mut problems, sources, .. } = read.map_err(|error| InTheWay {
+            problems: vec![Problem::new(Severity::Error, error.to_string())],
+            sources: Sources::default(),
+        })?;
         if let Some(read) = &prepared {
             problems.extend(restart::needed(&self.prepared.config, &read.config));
         }
-        let (errors, warnings): (Vec<_>, Vec<_>) = problems.iter().partition(|problem| problem.is_error());
-        for problem in warnings {
+        let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(Problem::is_error);
+        for problem in &warnings {
             tracing::warn!(problem = in_one_line(problem, &sources), "configuration warning");
         }
-        let lines =
-            |problems: Vec<&Problem>| problems.into_iter().map(|problem| in_one_line(problem, &sources)).collect();
-        prepared.filter(|_| errors.is_empty()).ok_or_else(|| lines(errors))
+        match prepared {
+            Some(prepared) if errors.is_empty() => Ok((prepared, to_json(&warnings, &sources)["problems"].take())),
+            _ => Err(InTheWay { problems: errors, sources }),
+        }
     }
 
     /// Puts what was read in the place of what runs; only once the log has it.
-    async fn swap(&mut self, prepared: Prepared, by: LoadedBy) -> bool {
-        if self.recorder.record(prepared.rules.event(Some(&self.prepared.rules), by)).await.is_err() {
+    async fn swap(&mut self, prepared: Prepared, by: LoadedBy, warnings: &Value) -> Reload {
+        let loaded = prepared.rules.event(Some(&self.prepared.rules), by);
+        let told = told(&loaded, warnings);
+        if self.recorder.record(loaded).await.is_err() {
             tracing::error!("not reloaded: the audit log fails");
-            return false;
+            return Reload::Unavailable;
         }
         let before = (&self.prepared.config, &*self.server.shared());
         let shared = Arc::new(sharing::shared(&prepared, Arc::clone(&self.clock), Some(before)));
@@ -60,10 +84,33 @@ impl App {
         if let Some(logging) = &self.logging {
             logging.set_level(prepared.config.log.level);
         }
+        self.admin_state.tokens.store(Arc::new(prepared.tokens.clone()));
         prepared.tell(&self.recorder.metrics);
         self.prepared = Arc::new(prepared);
         let rules = &self.prepared.rules.set;
         tracing::info!(rev = %rules.rev(), rules = rules.len(), "reloaded");
-        true
+        Reload::Done { told }
     }
+}
+
+impl InTheWay {
+    fn lines(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|problem| in_one_line(problem, &self.sources))
+    }
+}
+
+/// What differs, for whoever asked: as it is recorded.
+fn told(loaded: &EventKind, warnings: &Value) -> Value {
+    let EventKind::PolicyLoad { rev, old_rev, rules, added, removed, changed, by: _ } = loaded else {
+        return Value::Null;
+    };
+    json!({
+        "rev": &**rev,
+        "old_rev": old_rev.as_deref(),
+        "rules": rules,
+        "added": added.iter().map(|id| &**id).collect::<Vec<_>>(),
+        "removed": removed.iter().map(|id| &**id).collect::<Vec<_>>(),
+        "changed": changed.iter().map(|id| &**id).collect::<Vec<_>>(),
+        "warnings": warnings,
+    })
 }

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::desk::{self, Desk, Wish};
 use super::readiness::Readiness;
 use super::record::Recorder;
 use super::signals::{Asked, Signals};
@@ -41,6 +43,9 @@ pub struct App {
     pub(super) clock: Arc<Clock>,
     pub(super) logging: Option<Logging>,
     pub(super) signals: Signals,
+    /// What the admin API asks for.
+    pub(super) wishes: mpsc::Receiver<Wish>,
+    pub(super) admin_state: Arc<AdminState>,
     /// Ends the admin port.
     pub(super) admin: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -108,7 +113,14 @@ impl App {
         tokio::spawn(server.acquaint());
         let readiness = Arc::new(Readiness::new(log));
         let (stop_admin, mut stopped) = watch::channel(false);
-        let state = Arc::new(AdminState { metrics, health: Arc::clone(&readiness) as _ });
+        let (desk, wishes) = Desk::new(recorder.clone());
+        let state = Arc::new(AdminState {
+            metrics,
+            health: Arc::clone(&readiness) as _,
+            control: Arc::new(desk),
+            tokens: ArcSwap::from_pointee(prepared.tokens.clone()),
+        });
+        let admin_state = Arc::clone(&state);
         let serve_admin = async move {
             admin::serve(admin, state, async move { drop(stopped.wait_for(|stopped| *stopped).await) }).await;
         };
@@ -131,6 +143,8 @@ impl App {
             clock,
             logging,
             signals,
+            wishes,
+            admin_state,
             admin: stop_admin,
             tasks,
             places,
@@ -149,16 +163,27 @@ impl App {
         let stopped_by = loop {
             tokio::select! {
                 asked = self.signals.next() => match asked {
-                    Asked::Reload => self.reload(LoadedBy::Signal, "SIGHUP").await,
+                    Asked::Reload => self.reload_by_signal("SIGHUP").await,
                     Asked::Stop(signal) => break signal,
                 },
+                Some(wish) = self.wishes.recv() => self.grant(wish).await,
                 _ = clock.tick() => self.clock.set(Instant::now(), Timestamp::now()),
             }
         };
+        desk::close(&mut self.wishes);
         self.stop(stopped_by).await;
         for task in self.tasks {
             // A task of ours that panicked has said so on standard error.
             let _ = task.await;
+        }
+    }
+}
+
+impl App {
+    async fn grant(&mut self, wish: Wish) {
+        match wish {
+            // Whoever asked may be gone: it is done all the same.
+            Wish::Reload(reply) => drop(reply.send(self.reload(LoadedBy::Api).await)),
         }
     }
 }

@@ -8,12 +8,14 @@
 //!   imapwarden explain --config FILE    0 told, 1 the rules do not load
 //!   imapwarden preview --config FILE    0 told, 1 a pattern matches nothing, or it cannot be told
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
+//!   imapwarden reload --config FILE     0 reloaded, 1 not, and why
 //!   imapwarden schema, completions      0
 //!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete
 //! ```
 //!
 //! Reads arguments, calls what does the work, prints, and says the exit status. Decides nothing else.
 
+mod admin_call;
 mod audit;
 mod check;
 mod completions;
@@ -21,6 +23,7 @@ mod demo;
 mod explain;
 mod preview;
 mod ready;
+mod reload;
 mod run;
 mod schema;
 mod test;
@@ -48,6 +51,7 @@ enum Command {
     Explain(explain::Arguments),
     Preview(preview::Arguments),
     Ready(ready::Arguments),
+    Reload(reload::Arguments),
     Audit(audit::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Preview(arguments) => preview::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

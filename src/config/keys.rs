@@ -68,7 +68,11 @@ pub const AUDIT: Section = Section {
 
 /// The admin port.
 pub const ADMIN: Section =
-    Section { name: "admin", many: false, keys: &["bind"], later: &["token_file", "tokens", "hosts"] };
+    Section { name: "admin", many: false, keys: &["bind", "token_file", "tokens"], later: &["hosts"] };
+
+/// Who else may ask it for what.
+pub const TOKENS: Section =
+    Section { name: "admin.tokens", many: true, keys: &["name", "role", "token_file"], later: &[] };
 
 /// What clients may take.
 pub const LIMITS: Section = Section {
@@ -91,8 +95,8 @@ pub const LIMITS: Section = Section {
 pub const LOG: Section = Section { name: "log", many: false, keys: &["level", "format"], later: &[] };
 
 /// All of them, in the order of the documents.
-pub const SECTIONS: [&Section; 9] =
-    [&LISTENER, &CERTIFICATES, &UPSTREAM, &AUTH, &POLICY, &AUDIT, &ADMIN, &LIMITS, &LOG];
+pub const SECTIONS: [&Section; 10] =
+    [&LISTENER, &CERTIFICATES, &UPSTREAM, &AUTH, &POLICY, &AUDIT, &ADMIN, &TOKENS, &LIMITS, &LOG];
 
 #[cfg(test)]
 mod tests {

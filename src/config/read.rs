@@ -72,7 +72,7 @@ fn sha256(text: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Auth, Listener, ListenerTls, OnFailure, UpstreamTls};
+    use super::super::{Auth, Listener, ListenerTls, OnFailure, Role, UpstreamTls};
     use super::*;
 
     const REFERENCE: &str = include_str!("../../config/imapwarden.toml");
@@ -89,7 +89,9 @@ mod tests {
         for file in ["b.toml", "a.toml", "a.test.toml", ".#a.toml"] {
             std::fs::write(folder.path().join("rules").join(file), "").expect("it is ours");
         }
-        std::fs::write(folder.path().join("groups.toml"), "").expect("it is ours");
+        for file in ["groups.toml", "admin.token", "on-call.token"] {
+            std::fs::write(folder.path().join(file), "").expect("it is ours");
+        }
         std::fs::write(folder.path().join("imapwarden.toml"), text).expect("it is ours");
         folder
     }
@@ -130,7 +132,9 @@ mod tests {
         assert_eq!(commented.upstreams[0].tls, in_force.upstreams[0].tls);
         assert_eq!(commented.upstreams[0].deleted_expunges, in_force.upstreams[0].deleted_expunges);
         assert_eq!((commented.limits, commented.log), (in_force.limits, in_force.log));
-        assert_eq!(commented.admin, in_force.admin);
+        assert_eq!((commented.admin.bind, commented.admin.tokens.len()), (in_force.admin.bind, 0));
+        let tokens = in_force.admin.tokens.iter().map(|token| (&*token.name, token.role));
+        assert_eq!(tokens.collect::<Vec<_>>(), [("admin", Role::Admin), ("on-call", Role::Operator)]);
         assert_eq!(commented.audit.on_failure, in_force.audit.on_failure);
         assert_eq!(commented.audit.min_free, in_force.audit.min_free);
     }
@@ -151,7 +155,7 @@ mod tests {
         for section in keys::SECTIONS {
             let shown = sections.iter().find(|(name, _)| name == section.name).map(|(_, keys)| keys.clone());
             // Tables in tables have a head of their own.
-            let read = section.keys.iter().filter(|key| **key != "certificates");
+            let read = section.keys.iter().filter(|key| !["certificates", "tokens"].contains(*key));
             assert_eq!(shown.unwrap_or_default(), read.copied().collect::<Vec<_>>(), "[{}]", section.name);
         }
         assert_eq!(sections.len(), keys::SECTIONS.len());

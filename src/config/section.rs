@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::table::{Table, Word};
 use super::unit::{self, Wrong};
-use super::values::{Admin, Audit, Auth, Limits, Log, LogFormat, LogLevel, OnFailure, Policy};
+use super::values::{Admin, AdminToken, Audit, Auth, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role};
 use super::{keys, rule_files};
 
 const MODES: &[(&str, Word<()>)] = &[("passthrough", Word::Means(())), ("local", Word::NotYet), ("http", Word::NotYet)];
@@ -19,6 +19,14 @@ const LEVELS: &[(&str, Word<LogLevel>)] = &[
     ("debug", Word::Means(LogLevel::Debug)),
     ("trace", Word::Means(LogLevel::Trace)),
 ];
+const ROLES: &[(&str, Word<Role>)] = &[
+    ("viewer", Word::Means(Role::Viewer)),
+    ("operator", Word::Means(Role::Operator)),
+    ("auditor", Word::Means(Role::Auditor)),
+    ("admin", Word::Means(Role::Admin)),
+];
+/// What the token of `token_file` is called.
+const ADMIN: &str = "admin";
 const FORMATS: &[(&str, Word<LogFormat>)] =
     &[("text", Word::Means(LogFormat::Text)), ("json", Word::Means(LogFormat::Json))];
 
@@ -73,12 +81,49 @@ pub(super) fn audit(file: &Table<'_>) -> Audit {
 pub(super) fn admin(file: &Table<'_>) -> Admin {
     let default = Admin::default();
     let Some(table) = file.table(&keys::ADMIN) else { return default };
-    let Some(bind) = table.parsed("bind", |text| unit::bind(text, default.bind.port())) else { return default };
+    let tokens = tokens(&table);
+    let bind = table.parsed("bind", |text| unit::bind(text, default.bind.port())).unwrap_or(default.bind);
     if !bind.ip().is_loopback() {
         let help = "bind to a loopback address such as 127.0.0.1:9143, or let a firewall say who may connect";
-        table.warn("bind", "everybody who can connect reads the admin port", help);
+        let message = match tokens.is_empty() {
+            true => "everybody who can connect reads the admin port",
+            false => "everybody who can connect reads the metrics, and tokens cross the network in clear",
+        };
+        table.warn("bind", message, help);
     }
-    Admin { bind }
+    Admin { bind, tokens }
+}
+
+/// That of `token_file` first.
+fn tokens(admin: &Table<'_>) -> Vec<AdminToken> {
+    let own = admin.readable("token_file").map(|file| AdminToken {
+        name: ADMIN.into(),
+        role: Role::Admin,
+        file,
+        place: "admin.token_file".to_owned(),
+    });
+    let mut tokens: Vec<AdminToken> = own.into_iter().collect();
+    for (number, table) in admin.tables(&keys::TOKENS).iter().enumerate() {
+        let (name, role, file) = (name(table), table.word("role", ROLES), table.readable("token_file"));
+        for (key, help) in [
+            ("name", "it stands in the audit log: name = \"on-call\""),
+            ("role", "it is one of \"viewer\", \"operator\", \"auditor\", \"admin\""),
+            ("token_file", "the first line of that file is the token"),
+        ] {
+            if !table.has(key) {
+                table.reading().problem(table.error(key, format!("a token needs `{key}`")).help(help));
+            }
+        }
+        let Some(((name, role), file)) = name.zip(role).zip(file) else { continue };
+        if *name == *ADMIN || tokens.iter().any(|token| token.name == name) {
+            let problem = table.error("name", format!("two tokens are called `{name}`"));
+            table
+                .reading()
+                .problem(problem.help("the audit log says by name who did what; that of token_file is `admin`"));
+        }
+        tokens.push(AdminToken { name, role, file, place: format!("admin.tokens.{number}.token_file") });
+    }
+    tokens
 }
 
 pub(super) fn limits(file: &Table<'_>) -> Limits {

@@ -170,10 +170,51 @@ pub enum OnFailure {
 }
 
 /// The admin port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// Address and port.
     pub bind: SocketAddr,
+    /// Who may ask for more than metrics and health.
+    pub tokens: Vec<AdminToken>,
+}
+
+/// A token of the admin API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminToken {
+    /// Whose it is, in records: that of `token_file` is called `admin`.
+    pub name: Box<str>,
+    /// What it lets them do.
+    pub role: Role,
+    /// The file whose first line it is.
+    pub file: PathBuf,
+    /// Where the configuration names the file.
+    pub place: String,
+}
+
+/// What somebody may do through the admin API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Sees counts, and no names.
+    Viewer,
+    /// Sees names and sessions; ends them, drains, reloads.
+    Operator,
+    /// Sees names and the log; changes nothing.
+    Auditor,
+    /// All of it.
+    Admin,
+}
+
+impl Role {
+    /// As configuration and records write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// What clients may take.
@@ -249,7 +290,7 @@ impl Default for Audit {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { bind: (Ipv4Addr::LOCALHOST, 9143).into() }
+        Self { bind: (Ipv4Addr::LOCALHOST, 9143).into(), tokens: Vec::new() }
     }
 }
 

@@ -39,7 +39,11 @@ const GROUPS: &str = "guests = [\"bob\"]\n";
 #[test]
 fn a_refusal_is_explained_by_its_reference() {
     let dovecot = Dovecot::start(&["ann", "bob"]);
-    let mut proxy = Settings::before(&dovecot).rules(RULES).groups(GROUPS).start();
+    let mut proxy = Settings::before(&dovecot)
+        .rules(RULES)
+        .file("groups.toml", GROUPS)
+        .in_policy("groups = \"groups.toml\"")
+        .start();
     let mut ann = proxy.login("ann");
     ann.run("ID (\"name\" \"tests\" \"version\" \"1.0\")").ok();
     let mut refused = Vec::new();

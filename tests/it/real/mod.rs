@@ -32,5 +32,6 @@ mod mbsync;
 mod observed;
 mod preview;
 mod records;
+mod reload;
 mod rights;
 mod signals;

@@ -24,7 +24,9 @@ pub struct Settings {
     upstream_ca: PathBuf,
     upstream_tls: &'static str,
     rules: Vec<(String, String)>,
-    groups: Option<String>,
+    files: Vec<(String, String)>,
+    in_policy: String,
+    in_admin: String,
     in_listener: String,
     in_limits: String,
 }
@@ -37,7 +39,9 @@ impl Settings {
             upstream_ca: dovecot.ca(),
             upstream_tls: "implicit",
             rules: Vec::new(),
-            groups: None,
+            files: Vec::new(),
+            in_policy: String::new(),
+            in_admin: String::new(),
             in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
         }
@@ -50,7 +54,9 @@ impl Settings {
             upstream_ca: PathBuf::new(),
             upstream_tls: "off",
             rules: Vec::new(),
-            groups: None,
+            files: Vec::new(),
+            in_policy: String::new(),
+            in_admin: String::new(),
             in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
         }
@@ -62,9 +68,21 @@ impl Settings {
         self
     }
 
-    /// With this groups file.
-    pub fn groups(mut self, text: &str) -> Self {
-        self.groups = Some(text.to_owned());
+    /// With another file beside the configuration.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Lines for `[policy]`.
+    pub fn in_policy(mut self, lines: &str) -> Self {
+        self.in_policy = format!("{lines}\n");
+        self
+    }
+
+    /// Lines for `[admin]`.
+    pub fn in_admin(mut self, lines: &str) -> Self {
+        self.in_admin = format!("{lines}\n");
         self
     }
 
@@ -114,11 +132,8 @@ pub struct Proxy {
 impl Proxy {
     fn start(settings: &Settings) -> Self {
         let place = Place::new();
-        for (name, text) in &settings.rules {
+        for (name, text) in settings.rules.iter().chain(&settings.files) {
             place.write(name, text);
-        }
-        if let Some(text) = &settings.groups {
-            place.write("groups.toml", text);
         }
         let addresses = [free_address(), free_address(), free_address()];
         let mut proxy = Self { place, process: None, addresses, admin: free_address(), killed: false };
@@ -140,7 +155,6 @@ impl Proxy {
         let [implicit, starttls, clear] = self.addresses;
         let certificate = "certificate = \"tls/chain.pem\"\nprivate_key = \"tls/key.pem\"";
         let rules = if settings.rules.is_empty() { "[]" } else { "[\"rules/*.toml\"]" };
-        let groups = if settings.groups.is_some() { "groups = \"groups.toml\"\n" } else { "" };
         let ca = match settings.upstream_tls {
             "off" => String::new(),
             _ => format!("ca = \"{}\"\n", settings.upstream_ca.display()),
@@ -151,11 +165,17 @@ impl Proxy {
              [[listener]]\nname = \"clear\"\nbind = \"{clear}\"\ntls = \"off\"\nallow_plaintext_login = true\n\n\
              [[upstream]]\nname = \"main\"\nservers = [\"{}\"]\ntls = \"{}\"\n{ca}\n\
              [auth]\nmode = \"passthrough\"\n\n\
-             [policy]\nrules = {rules}\n{groups}\n\
+             [policy]\nrules = {rules}\n{}\n\
              [audit]\ndirectory = \"audit\"\nmin_free = \"1 MiB\"\n\n\
-             [admin]\nbind = \"{}\"\n\n\
+             [admin]\nbind = \"{}\"\n{}\n\
              [limits]\n{}\n",
-            settings.in_listener, settings.upstream, settings.upstream_tls, self.admin, settings.in_limits,
+            settings.in_listener,
+            settings.upstream,
+            settings.upstream_tls,
+            settings.in_policy,
+            self.admin,
+            settings.in_admin,
+            settings.in_limits,
         )
     }
 

@@ -1,0 +1,56 @@
+//! What the API asks of the proxy: the door between this module and whoever runs it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde_json::Value;
+
+use crate::config::Role;
+
+/// Something that takes its time.
+pub type Work<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
+
+/// Who can do what is asked for.
+pub trait Control: Send + Sync {
+    /// Reads configuration, rules and certificates anew, all of them or none.
+    fn reload(&self) -> Work<'_, Reload>;
+
+    /// Writes a call down; `false` where that cannot be done.
+    fn record(&self, call: Call) -> Work<'_, bool>;
+}
+
+/// What came of a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reload {
+    /// What was read is in force.
+    Done {
+        /// The revisions of the rules and the ids that differ, as `policy.load` has them, and warnings.
+        told: Value,
+    },
+    /// Nothing has changed.
+    Refused {
+        /// Every problem as `check --json` tells it.
+        problems: Value,
+        /// The same as people read it.
+        text: String,
+    },
+    /// Nobody reloads any more, or the audit log fails.
+    Unavailable,
+}
+
+/// A call as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Name of the token; `local` without one, `nobody` for who was not let in.
+    pub who: Box<str>,
+    /// What they may.
+    pub role: Option<Role>,
+    /// The method; `OTHER` for what HTTP does not know.
+    pub method: &'static str,
+    /// The path, as in the documents.
+    pub route: &'static str,
+    /// On what, where the path or the request names something.
+    pub target: Option<Box<str>>,
+    /// What was answered.
+    pub status: u16,
+}

@@ -1,0 +1,68 @@
+//! Where the admin API leaves what is to be done, and whoever runs the proxy takes it up: one thing after the other.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::record::Recorder;
+use crate::admin::{Call, Control, Reload, Work};
+use crate::session::event::EventKind;
+
+/// Calls that may wait at the same time; more wait for room.
+const ROOM: usize = 16;
+
+/// What is to be done, and who waits for word of it.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// Read everything anew.
+    Reload(oneshot::Sender<Reload>),
+}
+
+/// The side of the API.
+#[derive(Debug)]
+pub(super) struct Desk {
+    wishes: mpsc::Sender<Wish>,
+    recorder: Recorder,
+}
+
+impl Desk {
+    /// With where the wishes come out.
+    pub fn new(recorder: Recorder) -> (Self, mpsc::Receiver<Wish>) {
+        let (wishes, taken) = mpsc::channel(ROOM);
+        (Self { wishes, recorder }, taken)
+    }
+
+    /// Waits for word; `None` where nobody takes it up any more.
+    async fn ask<T>(&self, wish: impl FnOnce(oneshot::Sender<T>) -> Wish) -> Option<T> {
+        let (reply, word) = oneshot::channel();
+        self.wishes.send(wish(reply)).await.ok()?;
+        word.await.ok()
+    }
+}
+
+impl Control for Desk {
+    fn reload(&self) -> Work<'_, Reload> {
+        Box::pin(async { self.ask(Wish::Reload).await.unwrap_or(Reload::Unavailable) })
+    }
+
+    fn record(&self, call: Call) -> Work<'_, bool> {
+        Box::pin(async move { self.recorder.record(asked_by_call(call)).await.is_ok() })
+    }
+}
+
+/// `admin.action` of a call. What got an error was refused.
+fn asked_by_call(call: Call) -> EventKind {
+    EventKind::AdminAction {
+        who: call.who.into(),
+        role: call.role.map(|role| role.as_str().into()),
+        method: call.method.into(),
+        route: call.route.into(),
+        target: call.target,
+        status: Some(call.status),
+        refused: call.status >= 400,
+    }
+}
+
+/// Nobody takes anything up any more: who waits hears so.
+pub(super) fn close(wishes: &mut mpsc::Receiver<Wish>) {
+    wishes.close();
+    while wishes.try_recv().is_ok() {}
+}
