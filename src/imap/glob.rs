@@ -3,7 +3,7 @@
 //! ```text
 //!   Finance/**     Finance  Finance/Q3  Finance/Q3/May      and nothing else
 //!   Finance/*      Finance/Q3                               * and ? stay within a level
-//!   **/Secret      a/Secret  a/b/Secret                     ** crosses levels
+//!   **/Secret      Secret  a/Secret  a/b/Secret             **/ is any levels, or none
 //!   [Gmail]/Bin    itself: brackets are brackets
 //! ```
 //!
@@ -36,6 +36,10 @@ enum Token {
     Across,
     /// `/**` at the end: nothing, or "/" and anything.
     Below,
+    /// `**/` where a level begins: what stands up to the "/" and it may be left out.
+    Perhaps,
+    /// The "/" of these.
+    Slash,
 }
 
 /// A pattern, compiled.
@@ -137,18 +141,23 @@ impl Glob {
         if marked.is_empty() {
             return Err(GlobError::Empty);
         }
-        let mut tokens: Vec<Token> = marked
-            .chars()
-            .map(|c| match c {
-                STAR => Token::Level,
-                STARS => Token::Across,
-                MARK => Token::One { in_level: true },
-                c => Token::Char(c),
-            })
-            .collect();
-        if let [_, .., Token::Char('/'), Token::Across] = tokens.as_slice() {
-            tokens.truncate(tokens.len().saturating_sub(2));
-            tokens.push(Token::Below);
+        let mut levels: Vec<&str> = marked.split('/').collect();
+        let all = STARS.to_string();
+        levels.dedup_by(|level, before| level == before && *level == all);
+        let last = levels.len().saturating_sub(1);
+        let mut tokens = Vec::new();
+        for (at, level) in levels.into_iter().enumerate() {
+            match (level == all, at == last) {
+                (true, false) => tokens.extend([Token::Perhaps, Token::Across, Token::Slash]),
+                (true, true) if tokens.len() > 1 && tokens.last() == Some(&Token::Char('/')) => {
+                    tokens.pop();
+                    tokens.push(Token::Below);
+                }
+                (_, ends) => {
+                    tokens.extend(level.chars().map(token));
+                    tokens.extend((!ends).then_some(Token::Char('/')));
+                }
+            }
         }
         Ok(Self::new(tokens))
     }
@@ -257,8 +266,15 @@ impl Glob {
     fn enter(&self, reach: &mut Reach, state: usize) {
         let mut state = state;
         reach.add(state);
-        while let Some(Token::Level | Token::Across | Token::Below) = self.tokens.get(state) {
-            state = state.saturating_add(1);
+        loop {
+            match self.tokens.get(state) {
+                Some(Token::Level | Token::Across | Token::Below) => state = state.saturating_add(1),
+                Some(Token::Perhaps) => {
+                    self.enter(reach, state.saturating_add(1));
+                    state = state.saturating_add(3);
+                }
+                Some(Token::Char(_) | Token::One { .. } | Token::Slash) | None => return,
+            }
             reach.add(state);
         }
     }
@@ -270,8 +286,10 @@ impl Glob {
             Some(Token::Level) if c != '/' => self.enter(next, state),
             Some(Token::Across) => self.enter(next, state),
             Some(Token::Below) if c == '/' => next.add(self.below()),
+            Some(Token::Slash) if c == '/' => self.enter(next, state.saturating_add(1)),
             None if state == self.below() => next.add(state),
-            Some(Token::Char(_) | Token::One { .. } | Token::Level | Token::Below) | None => {}
+            Some(Token::Char(_) | Token::One { .. } | Token::Level | Token::Below | Token::Perhaps | Token::Slash)
+            | None => {}
         }
     }
 
@@ -358,6 +376,15 @@ fn mark(pattern: &str) -> Result<String, GlobError> {
         .replace('?', MARK.encode_utf8(&mut [0; 4])))
 }
 
+fn token(c: char) -> Token {
+    match c {
+        STAR => Token::Level,
+        STARS => Token::Across,
+        MARK => Token::One { in_level: true },
+        c => Token::Char(c),
+    }
+}
+
 const fn is_wildcard(c: char) -> bool {
     matches!(c, STAR | STARS | MARK)
 }
@@ -380,7 +407,14 @@ mod tests {
             ("one character", "Q?", "q3", true),
             ("never a delimiter", "a?b", "a/b", false),
             ("across levels", "**/Secret", "a/b/secret", true),
-            ("something must be above", "**/Secret", "secret", false),
+            ("or at the top", "**/Secret", "secret", true),
+            ("whole levels", "**/Secret", "topsecret", false),
+            ("any levels between, or none", "a/**/z", "a/z", true),
+            ("whole levels between", "a/**/z", "ab/z", false),
+            ("within a level it is but a star", "a**/z", "z", false),
+            ("anywhere, and all below", "**/Secret/**", "secret/x", true),
+            ("anywhere, and all below it there", "**/Secret/**", "a/secret/x/y", true),
+            ("twice is once", "**/**/Secret", "secret", true),
             ("everything", "**", "a/b", true),
             ("the top level", "*", "a", true),
             ("the top level alone", "*", "a/b", false),
@@ -490,11 +524,25 @@ mod tests {
         #[test]
         fn agrees_with_a_regular_expression(pattern in "[ab/*?]{1,8}", name in "[ab/]{0,8}") {
             if let Ok(glob) = Glob::exact(&pattern) {
-                let text = pattern.trim_end_matches('/');
-                let (head, below) = text.strip_suffix("/**").filter(|head| !head.is_empty())
-                    .map_or((text, ""), |head| (head, "(/.*)?"));
-                let regex = head.replace("**", "<").replace('*', "[^/]*").replace('?', "[^/]").replace('<', ".*");
-                let regex = regex::Regex::new(&format!("^{regex}{below}$")).unwrap();
+                let text = pattern.trim_end_matches('/').replace("**", "<");
+                let mut levels: Vec<&str> = text.split('/').collect();
+                levels.dedup_by(|level, before| level == before && *level == "<");
+                let last = levels.len() - 1;
+                let mut regex = String::new();
+                for (at, level) in levels.into_iter().enumerate() {
+                    match (level == "<", at == last) {
+                        (true, false) => regex.push_str("(.*/)?"),
+                        (true, true) if at > 0 && regex.ends_with('/') && regex.len() > 1 => {
+                            regex.pop();
+                            regex.push_str("(/.*)?");
+                        }
+                        (_, ends) => {
+                            regex.push_str(&level.replace('*', "[^/]*").replace('?', "[^/]").replace('<', ".*"));
+                            regex.push_str(if ends { "" } else { "/" });
+                        }
+                    }
+                }
+                let regex = regex::Regex::new(&format!("^{regex}$")).unwrap();
                 proptest::prop_assert_eq!(glob.matches(&name), regex.is_match(&name));
             }
         }

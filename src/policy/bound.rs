@@ -22,7 +22,6 @@ use super::rule::{Mode, Rule, RuleSet};
 use super::standing::{BoundRule, Standing};
 use super::verdict::{Effect, Hiding, Hits, Kept, LoginVerdict, Verdict};
 use crate::imap::rights::{Right, Rights};
-use crate::imap::verb::Verb;
 
 /// How strictly a session's bytes are handled (design: three scopes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,7 +135,7 @@ impl Bound {
         self.in_force(at)
             .filter(|rule| rule.is_enforced() && !rule.deny.is_empty())
             .filter(|rule| rule.mailboxes.is_none() && !rule.spares_some())
-            .any(|rule| Verb::ALL.iter().any(|verb| rule.deny.has(*verb) && verb.is_announced_by(token)))
+            .any(|rule| rule.deny.deny_capability(token))
     }
 
     /// Would this subject's login now be denied? Asked again while the session is open.

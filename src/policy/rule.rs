@@ -74,21 +74,29 @@ pub(super) struct Keep {
     pub(super) preset: Option<&'static str>,
 }
 
-/// Commands, each standing for itself and its UID form.
+/// Commands: one that has a UID form stands for both, a UID form for itself alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Verbs(u128);
 
 impl Verbs {
     pub(super) fn add(&mut self, verb: Verb) {
-        self.0 |= 1 << (verb.base() as u32);
+        let with_forms = Verb::ALL.iter().filter(|form| **form == verb || form.base() == verb);
+        with_forms.for_each(|form| self.0 |= 1 << (*form as u32));
     }
 
     pub(super) fn has(self, verb: Verb) -> bool {
-        self.0 & (1 << (verb.base() as u32)) != 0
+        self.0 & (1 << (verb as u32)) != 0
     }
 
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// Does nothing stay that this capability announces? Without `UID MOVE` there still is MOVE.
+    pub(super) fn deny_capability(self, token: &[u8]) -> bool {
+        let announced = |verb: Verb| verb.is_announced_by(token);
+        let stays = |verb: Verb| announced(verb.base()) && !self.has(verb.base());
+        Verb::ALL.iter().any(|verb| self.has(*verb) && announced(*verb) && !stays(*verb))
     }
 }
 

@@ -216,7 +216,8 @@ fn rights_that_are_left() {
 fn capabilities_that_go_with_commands() {
     let denies = |body: &str, token: &str| rules(&[body]).bind(&ann()).denies_capability(token.as_bytes(), at(FRIDAY));
     let rows = [
-        ("its own", "deny_commands = [\"APPEND\", \"UID MOVE\"]", "MOVE", true),
+        ("its own", "deny_commands = [\"APPEND\", \"MOVE\"]", "MOVE", true),
+        ("the other form stays", "deny_commands = [\"APPEND\", \"UID MOVE\"]", "MOVE", false),
         ("with a value", "deny_commands = \"THREAD\"", "THREAD=REFS", true),
         ("another's", "deny_commands = \"MOVE\"", "IDLE", false),
         ("one mailbox only", "mailbox = \"A\"\ndeny_commands = \"MOVE\"", "MOVE", false),

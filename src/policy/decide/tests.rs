@@ -316,7 +316,8 @@ fn denied_commands() {
     let rows = [
         ("a command", "deny_commands = \"APPEND\"", Verb::Append, &["A"][..], "no"),
         ("its UID form", "deny_commands = \"FETCH\"", Verb::UidFetch, &[], "no"),
-        ("named by its UID form", "deny_commands = \"uid fetch\"", Verb::Fetch, &[], "no"),
+        ("its UID form alone", "deny_commands = \"uid fetch\"", Verb::UidFetch, &[], "no"),
+        ("which leaves the other", "deny_commands = \"uid fetch\"", Verb::Fetch, &[], "ok"),
         ("another", "deny_commands = \"FETCH\"", Verb::Search, &[], "ok"),
         ("without a mailbox", "deny_commands = \"LIST\"", Verb::List, &[], "no"),
         ("there", "mailbox = \"A\"\ndeny_commands = \"STATUS\"", Verb::Status, &["a"], "no"),

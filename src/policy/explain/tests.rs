@@ -174,7 +174,7 @@ fn about_counted(bodies: &[&str], verb: Verb, names: &[&str], flags: FlagsWanted
 fn commands() {
     let none = FlagsWanted::NONE;
     let deleted = FlagsWanted { deleted: true, ..none };
-    let rows: [(&str, &[&str], Verb, &[&str], FlagsWanted, &str); 11] = [
+    let rows: [(&str, &[&str], Verb, &[&str], FlagsWanted, &str); 13] = [
         (
             "organise, to where nothing is safe",
             &["id = \"organise\"\nmailbox = 'INBOX'\nrights = 'organise'"],
@@ -223,12 +223,21 @@ fn commands() {
         ),
         (
             "a command is denied",
-            &["deny_commands = ['UID COPY', 'APPEND']"],
+            &["deny_commands = ['COPY', 'APPEND']"],
             Verb::Copy,
             &["A", "B"],
             none,
             "refused; r0 takes deny_commands = [\"APPEND\", \"COPY\"]; mend take it from `deny_commands` of r0",
         ),
+        (
+            "its UID form alone is denied",
+            &["deny_commands = ['UID COPY']"],
+            Verb::UidCopy,
+            &["A", "B"],
+            none,
+            "refused; r0 takes deny_commands = [\"UID COPY\"]; mend take it from `deny_commands` of r0",
+        ),
+        ("and the other form is not", &["deny_commands = ['UID COPY']"], Verb::Copy, &["A", "B"], none, "allowed"),
         (
             "another command is denied",
             &["mailbox = 'A'\ndeny_commands = ['APPEND']"],

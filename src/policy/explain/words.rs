@@ -31,9 +31,10 @@ pub(super) fn written(rule: &Rule, effect: Effect) -> String {
     }
 }
 
-/// Each without its UID form.
+/// Each without its UID form, which goes with it.
 pub(super) fn denied(rule: &Rule) -> std::vec::IntoIter<String> {
-    let verbs = Verb::ALL.iter().filter(|verb| verb.base() == **verb && rule.deny.has(**verb));
+    let goes_with = |verb: Verb| verb.is_uid_form() && rule.deny.has(verb.base());
+    let verbs = Verb::ALL.iter().filter(|verb| rule.deny.has(**verb) && !goes_with(**verb));
     verbs.map(|verb| verb.name().to_owned()).collect::<Vec<_>>().into_iter()
 }
 

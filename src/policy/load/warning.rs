@@ -10,6 +10,7 @@ use crate::diagnostic::{Problem, suggest};
 use crate::imap::glob::Glob;
 use crate::imap::mailbox::{MailboxName, fold_text};
 use crate::imap::rights::{Right, Rights};
+use crate::imap::verb::Verb;
 use crate::policy::exception::Exception;
 use crate::policy::identity::Readings;
 use crate::policy::mailboxes::Names;
@@ -122,6 +123,12 @@ pub(super) fn names_nothing(
     document.push(problem.label("never matches").help(help));
 }
 
+/// With its numbers in another form, the command does the same.
+pub(super) fn uid_form_alone(document: &mut Document<'_>, verb: Verb, span: Span) {
+    let problem = document.warning(span, format!("`{verb}` is denied, and {} is not", verb.base()));
+    document.push(problem.label("the same can be done by number").help(format!("write \"{}\" for both", verb.base())));
+}
+
 pub(super) fn text_is_not_ascii(document: &mut Document<'_>, text: &Text<'_>) {
     let problem = document.warning(text.span.clone(), "the text of a response is not ASCII");
     document.push(problem.label("clients of IMAP4rev1 may not show it"));
@@ -227,9 +234,14 @@ pub(super) fn about_all(drafts: &[Draft], problems: &mut Vec<Problem>) {
 
 fn close_expunges(draft: &Draft, rule: &Rule, span: &Span, elsewhere: Rights, problems: &mut Vec<Problem>) {
     if !(rule.taken() | elsewhere).contains(Right::Expunge) {
-        let problem = Problem::warning(&draft.file, span.clone(), "EXPUNGE is denied while `e` stays");
+        let denied = if rule.deny.has(Verb::Expunge) { "EXPUNGE" } else { "UID EXPUNGE" };
+        let problem = Problem::warning(&draft.file, span.clone(), format!("{denied} is denied while `e` stays"));
         let help = "to protect mail take rights: without `e`, `t` and `x`, as in rights = \"lrswipka\"";
-        problems.push(problem.label("CLOSE and MOVE still remove messages").help(help));
+        let label = match rule.deny.has(Verb::Expunge) {
+            true => "CLOSE and MOVE still remove messages",
+            false => "EXPUNGE, CLOSE and MOVE still remove messages",
+        };
+        problems.push(problem.label(label).help(help));
     }
 }
 
