@@ -40,8 +40,16 @@ pub(super) fn context(config: &Config) -> LoadContext {
         listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
         upstreams: config.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
         default_domain: config.auth.default_domain.clone(),
+        served: served(config),
         ..LoadContext::default()
     }
+}
+
+/// `None`: one of the upstreams serves whom no other serves.
+fn served(config: &Config) -> Option<Vec<Box<str>>> {
+    let everybody = config.upstreams.iter().any(|upstream| upstream.match_user.is_empty());
+    let globs = config.upstreams.iter().flat_map(|upstream| &upstream.match_user);
+    (!everybody && !config.upstreams.is_empty()).then(|| globs.map(|text| text.as_str().into()).collect())
 }
 
 fn groups(config: &Config, sources: &mut Sources, problems: &mut Vec<Problem>) -> GroupsFile {

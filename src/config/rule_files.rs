@@ -21,15 +21,31 @@ pub(super) fn named(policy: &Table<'_>) -> Policy {
     let texts = policy.texts("rules").unwrap_or_default();
     let (mut files, mut tests) = (Vec::new(), Vec::new());
     for text in &texts {
+        let before = files.len();
         match is_glob(text.value) {
             true => matching(policy, text, &mut files, &mut tests),
             false => files.extend(one(policy, text, RULES)),
         }
+        warn_of_double(policy, text, files.split_at(before));
     }
     files.retain(|path| of_groups.is_none() || path.canonicalize().ok() != of_groups);
     let own_tests = files.iter().map(|file| file.with_extension("test.toml")).filter(|path| path.is_file());
     tests.extend(own_tests.collect::<Vec<_>>());
     Policy { files: each_once(files), tests: each_once(tests), groups }
+}
+
+/// All that it names was named before.
+fn warn_of_double(policy: &Table<'_>, text: &Text<'_>, (before, found): (&[PathBuf], &[PathBuf])) {
+    let identity = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let before: Vec<PathBuf> = before.iter().map(identity).collect();
+    if !found.is_empty() && found.iter().all(|path| before.contains(&identity(path))) {
+        let message = match is_glob(text.value) {
+            true => format!("all that `{}` matches is read already", text.value),
+            false => format!("`{}` is read already", text.value),
+        };
+        let problem = policy.reading().warning(text.span.clone(), message).label("another of the list reaches it");
+        policy.reading().problem(problem.help("each file is read once: take it away"));
+    }
 }
 
 /// The file that is named, if there is one.

@@ -35,6 +35,10 @@ impl Reading {
         Problem::error(&self.file, span, message)
     }
 
+    pub(super) fn warning(&self, span: Range<usize>, message: impl Into<String>) -> Problem {
+        Problem::warning(&self.file, span, message)
+    }
+
     /// What concerns the file as a whole: something is missing.
     pub(super) fn missing(&self, message: impl Into<String>, help: &str) {
         self.problem(Problem::in_file(Severity::Error, self.file.clone(), message).help(help));

@@ -64,6 +64,26 @@ impl Groups {
         self.names.iter().map(AsRef::as_ref)
     }
 
+    /// Members that are named by themselves.
+    pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
+        self.members.keys().map(AsRef::as_ref)
+    }
+
+    /// Could somebody whom one of these patterns matches be in one of these groups?
+    pub(super) fn could_hold(&self, groups: &[GroupId], patterns: &[TextPattern]) -> bool {
+        let own = |held: &[GroupId]| held.iter().any(|group| groups.contains(group));
+        let named = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+        let meets = |member: &TextPattern| {
+            let literal = |pattern: &TextPattern| pattern.as_literal().is_none_or(|name| member.matches(name));
+            let domains = |pattern: &TextPattern| {
+                pattern.as_domain().zip(member.as_domain()).is_none_or(|(one, other)| one == other)
+            };
+            patterns.iter().any(|pattern| literal(pattern) && domains(pattern))
+        };
+        self.members.iter().any(|(name, held)| own(held) && named(name))
+            || self.patterns.iter().any(|(member, group)| own(&[*group]) && meets(member))
+    }
+
     /// Takes a member up. `false`: it is one already.
     pub(super) fn add(&mut self, group: GroupId, member: TextPattern) -> bool {
         let Some(literal) = member.as_literal() else {

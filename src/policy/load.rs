@@ -16,7 +16,11 @@ mod hours;
 mod life;
 mod limit;
 mod mailboxes;
+mod nearly;
+mod overlap;
 mod rule;
+mod sparing;
+mod spelling;
 mod warning;
 
 use std::collections::HashMap;
@@ -53,6 +57,8 @@ pub struct LoadContext {
     pub default_domain: Option<Box<str>>,
     /// Who belongs to which group.
     pub groups: GroupsFile,
+    /// Globs over the logins that upstreams serve; `None`: they serve everybody.
+    pub served: Option<Vec<Box<str>>>,
     /// The time by which a rule or an exception has ended.
     pub now: Timestamp,
 }
@@ -83,6 +89,8 @@ impl RuleSet {
         exceptions.relax(&mut drafts, &mut problems);
         let drafts = with_conditions_numbered(drafts);
         warning::about_all(&drafts, &mut problems);
+        overlap::about_all(&drafts, &mut problems);
+        nearly::about_all(&known, &mut problems);
         let fine = !problems.iter().any(Problem::is_error);
         let rules: Box<[Rule]> = drafts.into_iter().filter_map(|draft| draft.rule).collect();
         (fine.then(|| Self::new(revision(files, &context.groups), rules, known.groups)), problems)

@@ -92,6 +92,11 @@ impl Verbs {
         self.0 == 0
     }
 
+    /// Are all of the others among them?
+    pub(super) fn has_all(self, others: Self) -> bool {
+        others.0 & !self.0 == 0
+    }
+
     /// Does nothing stay that this capability announces? Without `UID MOVE` there still is MOVE.
     pub(super) fn deny_capability(self, token: &[u8]) -> bool {
         let announced = |verb: Verb| verb.is_announced_by(token);

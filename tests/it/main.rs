@@ -19,6 +19,8 @@ mod driver;
 mod fuzz;
 /// Budgets that sessions share, and that outlive them.
 mod limits;
+/// Mistakes that people make, and what is sound: what `check` says of each.
+mod mistakes;
 /// Accounts that differ only in what rules hide, and random sessions that must not tell them apart.
 mod pair;
 /// `test` and `explain`: consoles that show every word.

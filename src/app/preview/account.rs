@@ -37,6 +37,9 @@ pub fn to_text(preview: &Preview, rev: &str, color: bool) -> String {
     preview.told.note.iter().for_each(|note| {
         let _ = writeln!(text, "note: {note}");
     });
+    preview.told.explanation.mend.iter().for_each(|mend| {
+        let _ = writeln!(text, "mend: {mend}");
+    });
     let _ = writeln!(text, "{}", summary(preview));
     text
 }
@@ -129,5 +132,6 @@ pub fn to_json(preview: &Preview, rev: &str, sources: &Sources) -> Value {
         "patterns": preview.patterns,
         "unmatched": problems_json(&preview.unmatched, sources)["problems"],
         "note": preview.told.note,
+        "mend": preview.told.explanation.mend,
     })
 }

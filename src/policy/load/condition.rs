@@ -1,14 +1,16 @@
 //! `when` and `unless`.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 use toml::de::DeTable;
 
 use super::document::{Document, Key, Span, Text, Value, by_place};
 use super::groups::{Known, Source};
-use super::hours;
+use super::nearly::Login;
 use super::warning::{self, Clause};
+use super::{hours, sparing, spelling};
 use crate::policy::condition::Condition;
 use crate::policy::groups::GroupId;
 use crate::policy::hours::Hours;
@@ -38,11 +40,18 @@ impl Conditions {
         when.into_iter().chain(unless.iter().map(|table| format!("unless {table}\n"))).collect()
     }
 
-    /// A table of `unless` that spares everybody whom `when` is about: its keys say what those of `when` say, or nothing.
+    /// A table of `unless` that spares everybody whom `when` is about.
     pub(super) fn sparing_all(&self) -> Option<&Span> {
-        let says_nothing = |key: &str| key.ends_with(" = [\"*\"]");
-        let spares = |table: &[String]| table.iter().all(|key| says_nothing(key) || self.when_spelled.contains(key));
-        self.unless_spelled.iter().find(|(table, _)| spares(table)).map(|(_, span)| span)
+        let tables = self.unless.iter().zip(&self.unless_spelled);
+        let mut spares = tables.filter(|(unless, (spelled, _))| {
+            let same = |key: &str| {
+                let of_key = |spelled: &&String| spelled.split_once(" = ").is_some_and(|(name, _)| name == key);
+                let spelled = spelled.iter().find(of_key);
+                spelled.is_some_and(|spelled| self.when_spelled.contains(spelled))
+            };
+            sparing::covers(unless, &self.when, same)
+        });
+        spares.next().map(|(_, (_, span))| span)
     }
 }
 
@@ -53,6 +62,9 @@ pub(super) fn read_when(
     conditions: &mut Conditions,
 ) -> bool {
     let Some(table) = document.table("when", value) else { return false };
+    if table.is_empty() {
+        warning::when_is_empty(document, value.span());
+    }
     let (condition, spelled) = read_table(document, table, known, Clause::When);
     conditions.when_spelled = spelled;
     let fine = condition.is_some();
@@ -107,6 +119,7 @@ pub(super) fn read_keys(
     for (key, value) in keys {
         fine &= reader.key(key, value).is_some();
     }
+    reader.check_together(keys);
     reader.spelled.sort();
     (fine.then_some(reader.condition), reader.spelled)
 }
@@ -121,6 +134,18 @@ struct Reader<'r, 'd, 'c> {
 }
 
 impl Reader<'_, '_, '_> {
+    /// Keys that are probably meant as alternatives, and hold only together.
+    fn check_together(&mut self, keys: &[(&Key<'_>, &Value<'_>)]) {
+        let (Some(users), Some(groups)) = (&self.condition.user, &self.condition.group) else { return };
+        let at = keys.iter().find(|(key, _)| &**key.get_ref() == "group").map(|(key, _)| key.span());
+        let (Some(at), Source::File(_)) = (at, self.known.source()) else { return };
+        if !self.known.groups.could_hold(groups, users) {
+            warning::nobody_is_both(self.document, self.clause, at);
+        } else if self.clause.spares() {
+            warning::both_must_hold(self.document, self.clause, at);
+        }
+    }
+
     fn key(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<()> {
         let name = &**key.get_ref();
         match name {
@@ -140,7 +165,10 @@ impl Reader<'_, '_, '_> {
                 if self.clause.spares() {
                     warning::client_id_spares(self.document, key.span());
                 }
-                self.condition.client_id = Some(self.patterns(name, value)?.1);
+                let (texts, patterns) = self.patterns(name, value)?;
+                let both = texts.iter().zip(&patterns);
+                both.for_each(|(text, pattern)| spelling::client_id(self.document, text, pattern));
+                self.condition.client_id = Some(patterns);
             }
             "tls" => self.condition.tls = Some(self.levels(name, value)?),
             "time" => self.condition.time = Some(self.time(name, value)?),
@@ -174,12 +202,27 @@ impl Reader<'_, '_, '_> {
 
     fn users(&mut self, key: &str, value: &Value<'_>) -> Option<Box<[TextPattern]>> {
         let (texts, patterns) = self.patterns(key, value)?;
-        if let Some(domain) = &self.known.context.default_domain {
-            for (text, _) in texts.iter().zip(&patterns).filter(|(_, pattern)| pattern.as_literal().is_some()) {
-                warning::user_without_domain(self.document, text, domain);
-            }
+        for (text, pattern) in texts.iter().zip(&patterns) {
+            spelling::login(self.document, key, text, pattern);
+            self.login(text, pattern);
+            let file = Arc::clone(self.document.path);
+            self.known.logins.push(Login { pattern: pattern.clone(), file, span: text.span.clone() });
         }
         Some(patterns)
+    }
+
+    /// Can somebody of that name log in here?
+    fn login(&mut self, text: &Text<'_>, pattern: &TextPattern) {
+        let literal = pattern.as_literal().filter(|literal| !literal.is_empty());
+        if let Some(group) = literal.filter(|name| !name.contains('@')).and_then(|name| self.known.groups.find(name)) {
+            return warning::user_is_a_group(self.document, text, &self.known.groups.written(&[group]));
+        }
+        match &self.known.context.default_domain {
+            Some(domain) if literal.is_some_and(|name| !name.contains('@')) => {
+                warning::user_without_domain(self.document, text, domain);
+            }
+            _ => warning::served_by_none(self.document, text, pattern, self.known.context.served.as_deref()),
+        }
     }
 
     fn groups(&mut self, key: &str, value: &Value<'_>) -> Option<Box<[GroupId]>> {
@@ -202,7 +245,10 @@ impl Reader<'_, '_, '_> {
             Source::File(file) => {
                 let problem = self.document.error(text.span.clone(), format!("unknown group `{}`", text.text));
                 let problem = problem.label(format!("{file} does not name it"));
-                self.document.push(problem.did_you_mean(text.text, self.known.groups.names()));
+                self.document.push(match text.text.contains('@') {
+                    true => problem.help(format!("is it a login? user = {:?}", text.text)),
+                    false => problem.did_you_mean(text.text, self.known.groups.names()),
+                });
                 return None;
             }
         }
@@ -234,6 +280,7 @@ impl Reader<'_, '_, '_> {
             self.document.push(problem.label("cannot be read").help(help));
             return None;
         };
+        warning::network(self.document, self.clause, text.span.clone(), &net.trunc());
         if net.addr() != net.network() {
             let problem = self.document.warning(text.span.clone(), "the address is none of a whole network");
             self.document.push(problem.label(format!("taken for {}", net.trunc())));
@@ -273,6 +320,9 @@ impl Reader<'_, '_, '_> {
         }
         let windows: Vec<_> = tables.iter().map(|table| hours::read(self.document, table)).collect();
         let windows: Box<[_]> = windows.into_iter().collect::<Option<_>>()?;
+        for (window, table) in windows.iter().zip(&tables) {
+            warning::hours(self.document, self.clause, table.span(), window);
+        }
         self.spell(key, windows.iter().map(hours::spell));
         Some(windows)
     }

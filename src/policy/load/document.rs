@@ -40,7 +40,11 @@ impl<'d> Document<'d> {
         let (root, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
             let span = error.span().unwrap_or(0..0);
-            self.problems.push(Problem::error(self.path, span, error.message()).label("not TOML"));
+            let problem = Problem::error(self.path, span.clone(), error.message()).label("not TOML");
+            self.problems.push(match toml_help(self.text, span) {
+                Some(help) => problem.help(help),
+                None => problem,
+            });
         }
         errors.is_empty().then(|| root.into_inner())
     }
@@ -144,6 +148,25 @@ pub(in crate::policy) fn by_place<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Ke
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
+}
+
+/// What TOML does not say of mistakes that people make.
+fn toml_help(text: &str, span: Span) -> Option<&'static str> {
+    let line = text.get(..span.start)?.rsplit('\n').next()?.len();
+    let line = text.get(span.start.saturating_sub(line)..)?.lines().next()?;
+    if line.contains(['“', '”', '„', '‘', '’']) {
+        return Some("TOML knows the straight quotes \" and ' only");
+    }
+    let single = line.split('"').skip(1).step_by(2).any(|inside| inside.replace("\\\\", "").contains('\\'));
+    if single {
+        return Some(
+            "between double quotes a backslash is written twice, \"\\\\Trash\"; between single ones once, '\\Trash'",
+        );
+    }
+    let (_, value) = line.split_once('=')?;
+    let plain = value.trim().starts_with(|c: char| c.is_alphabetic())
+        && !["true", "false", "inf", "nan"].contains(&value.trim());
+    plain.then_some("texts stand between quotes; true and false do not")
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

@@ -22,6 +22,8 @@ pub(super) struct Effects {
     pub(super) rights_at: Option<Span>,
     pub(super) deny: Verbs,
     pub(super) expunge_at: Option<Span>,
+    /// Where SELECT stands.
+    select_at: Option<Span>,
     /// UID forms that are named.
     pub(super) uid_forms: Vec<(Verb, Span)>,
     pub(super) deny_login: Option<Arc<str>>,
@@ -99,12 +101,18 @@ fn read_commands(document: &mut Document<'_>, key: &str, value: &Value<'_>, effe
         if verb.is_uid_form() && verb != Verb::UidExpunge {
             effects.uid_forms.push((verb, text.span.clone()));
         }
+        if verb == Verb::Select {
+            effects.select_at = Some(text.span.clone());
+        }
         if verb.base() == Verb::Expunge && effects.expunge_at.is_none() {
             effects.expunge_at = Some(text.span);
         }
     }
     let alone = effects.uid_forms.iter().filter(|(verb, _)| !effects.deny.has(verb.base()));
     alone.for_each(|(verb, span)| warning::uid_form_alone(document, *verb, span.clone()));
+    if let Some(span) = effects.select_at.clone().filter(|_| !effects.deny.has(Verb::Examine)) {
+        warning::examine_stays(document, span);
+    }
     fine
 }
 

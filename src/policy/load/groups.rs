@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::document::{Document, Key, Text, Value, by_place};
 
+use super::nearly::Login;
 use super::{GroupsFile, LoadContext, RuleFile, warning};
 use crate::diagnostic::Problem;
 use crate::imap::mailbox::fold_text;
@@ -16,6 +17,8 @@ use crate::policy::pattern::TextPattern;
 pub(super) struct Known<'c> {
     pub(super) context: &'c LoadContext,
     pub(super) groups: Groups,
+    /// The patterns of `user` and `actor` in all rules and exceptions.
+    pub(super) logins: Vec<Login>,
     unreadable: bool,
 }
 
@@ -32,7 +35,7 @@ pub(super) enum Source {
 impl<'c> Known<'c> {
     /// Reads the groups file, if there is one.
     pub(super) fn read(context: &'c LoadContext, problems: &mut Vec<Problem>) -> Self {
-        let mut known = Self { context, groups: Groups::default(), unreadable: false };
+        let mut known = Self { context, groups: Groups::default(), logins: Vec::new(), unreadable: false };
         known.unreadable = match &context.groups {
             GroupsFile::None => false,
             GroupsFile::Unreadable => true,

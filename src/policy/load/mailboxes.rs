@@ -3,6 +3,7 @@
 use toml::de::DeValue;
 
 use super::document::{Document, Span, Text, Value};
+use super::spelling;
 use crate::diagnostic::suggest;
 use crate::imap::glob::{Glob, GlobError};
 use crate::policy::mailboxes::{Mailboxes, Patterns};
@@ -19,7 +20,7 @@ pub(super) struct Chosen {
 
 pub(super) fn read_takes(document: &mut Document<'_>, value: &Value<'_>) -> Option<Chosen> {
     let texts = document.strings("mailbox", value)?;
-    read(document, &texts, Glob::folded)
+    read(document, &texts, Glob::folded, false)
 }
 
 /// An empty list spares nothing, and may stand.
@@ -28,19 +29,20 @@ pub(super) fn read_spares(document: &mut Document<'_>, value: &Value<'_>) -> Opt
         DeValue::Array(items) if items.is_empty() => Vec::new(),
         _ => document.strings("except_mailbox", value)?,
     };
-    read(document, &texts, Glob::exact)
+    read(document, &texts, Glob::exact, true)
 }
 
 /// `mailbox` of an exception.
 pub(super) fn read_excepted(document: &mut Document<'_>, value: &Value<'_>) -> Option<Chosen> {
     let texts = document.strings("mailbox", value)?;
-    read(document, &texts, Glob::exact)
+    read(document, &texts, Glob::exact, true)
 }
 
 fn read(
     document: &mut Document<'_>,
     texts: &[Text<'_>],
     compile: fn(&str) -> Result<Glob, GlobError>,
+    spares: bool,
 ) -> Option<Chosen> {
     let (mut globs, mut places, mut selectors, mut uses) = (Vec::new(), Vec::new(), Vec::new(), SpecialUse::NONE);
     let mut fine = true;
@@ -53,9 +55,9 @@ fn read(
             selectors.push(text.span.clone());
             continue;
         }
-        warn_of_spelling(document, text);
         match compile(text.text) {
             Ok(glob) => {
+                spelling::mailbox(document, text, spares);
                 globs.push(glob);
                 places.push(text.span.clone());
             }
@@ -82,39 +84,6 @@ fn read_selector(document: &mut Document<'_>, text: &Text<'_>) -> Option<Special
         .map_or_else(|| format!("the special uses are {}", names.join(" ")), |near| format!("did you mean `{near}`?"));
     document.push(problem.help(help));
     None
-}
-
-/// What looks like a name of somewhere else.
-fn warn_of_spelling(document: &mut Document<'_>, text: &Text<'_>) {
-    if let Some(at) = text.text.find('\\') {
-        let span = document.part(text, at..at.saturating_add(1));
-        let problem = document.warning(span, "a backslash in a mailbox name").label("stands for itself");
-        document.push(problem.help("levels are parted by \"/\" here, whatever the server uses"));
-    }
-    if text.text.len() > 1 && text.text.ends_with('/') {
-        let end = text.text.len();
-        let span = document.part(text, end.saturating_sub(1)..end);
-        let problem = document.warning(span, "a mailbox pattern ends in \"/\"").label("does not count");
-        document.push(
-            problem.help(format!("to cover what is below, too, write \"{}/**\"", text.text.trim_end_matches('/'))),
-        );
-    }
-    if let Some(part) = modified_utf7(text.text) {
-        let span = document.part(text, part);
-        let problem = document.warning(span, "a mailbox pattern in modified UTF-7").label("stands for itself");
-        document.push(problem.help("names are UTF-8 here: write the letters themselves"));
-    }
-}
-
-/// The first `&…-` that could stand for other characters (RFC 3501 §5.1.3).
-fn modified_utf7(text: &str) -> Option<Span> {
-    text.match_indices('&').find_map(|(at, _)| {
-        let rest = text.get(at.saturating_add(1)..)?;
-        let (coded, _) = rest.split_once('-')?;
-        let base64 = coded.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b','));
-        // Of four base64 characters no fewer than three come from one character of two octets.
-        (base64 && coded.len() >= 3).then(|| at..at.saturating_add(coded.len()).saturating_add(2))
-    })
 }
 
 /// The mailboxes of a rule, if it is not about the whole session.

@@ -15,7 +15,10 @@ use super::limit;
 use super::mailboxes::{self, Chosen};
 use super::warning;
 use crate::imap::glob::Glob;
+use crate::imap::mailbox::MailboxName;
 use crate::imap::rights::Right;
+use crate::policy::mailboxes::{Mailboxes, Names};
+use crate::policy::request::Target;
 use crate::policy::rule::{Mode, Rule};
 
 pub(super) const KEYS: [&str; 15] = [
@@ -228,6 +231,7 @@ impl Read {
             warning::spares_everybody(document, unless.clone());
         }
         let Some(spares) = &self.spares else { return };
+        self.check_spares(document, spares);
         let uses = self.takes.as_ref().is_some_and(|takes| !takes.patterns.uses.is_empty());
         let every = |text: &str| spares.patterns.written.iter().any(|spared| spares_all(spared, text));
         let all = match &self.takes {
@@ -236,6 +240,31 @@ impl Read {
         };
         if let (true, false, Some(at)) = (all, uses, &self.spares_at) {
             warning::spares_every_mailbox(document, at.clone());
+        }
+    }
+
+    /// What is spared must be taken.
+    fn check_spares(&self, document: &mut Document<'_>, spares: &Chosen) {
+        let Some(takes) = self.takes.as_ref().filter(|takes| takes.patterns.uses.is_empty()) else { return };
+        let mailboxes = Mailboxes { takes: Some(takes.patterns.clone()), ..Mailboxes::default() };
+        for (glob, span) in spares.patterns.globs.iter().zip(&spares.places) {
+            let Some(name) = glob.as_literal().or_else(|| glob.as_subtree()) else { continue };
+            let mailbox = MailboxName::new(name);
+            let prefix = name.starts_with("INBOX/").then_some("INBOX/");
+            let names = Names::new(&Target { prefix, ..Target::new(&mailbox) });
+            let below = glob.as_literal().is_none() && mailboxes.may_cover_below(&names);
+            if name.split('/').any(|level| level.trim() != level) {
+                continue; // which has been said
+            }
+            let exactly = |text: &str| Glob::exact(text).is_ok_and(|taken| taken.matches(name));
+            if !mailboxes.take(&names) && !below {
+                warning::spares_elsewhere(document, span.clone(), name, false);
+            } else if mailboxes.take(&names)
+                && prefix.is_none()
+                && !takes.patterns.written.iter().any(|text| exactly(text))
+            {
+                warning::spares_elsewhere(document, span.clone(), name, true);
+            }
         }
     }
 
@@ -248,6 +277,9 @@ impl Read {
         }
         if let Some(aggregates) = &self.aggregates {
             warning::aggregates_shown(document, aggregates.clone());
+        }
+        if let (Some(rights), Some(_), None) = (&self.effects.rights_at, &self.takes_at, &self.hide) {
+            warning::hidden_without_lookup(document, rights.clone());
         }
         match (&self.takes_at, &self.effects.rights_at) {
             (None, Some(rights)) => warning::inbox_hidden(document, rights.clone(), self.spares.as_ref()),

@@ -1,6 +1,7 @@
 //! What can be loaded, and is probably not what was meant.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::document::{Document, Span, Text};
 use super::exception::{Written, users};
@@ -11,7 +12,10 @@ use crate::imap::glob::Glob;
 use crate::imap::mailbox::{MailboxName, fold_text};
 use crate::imap::rights::{Right, Rights};
 use crate::imap::verb::Verb;
+use ipnet::IpNet;
+
 use crate::policy::exception::Exception;
+use crate::policy::hours::{Days, Hours};
 use crate::policy::identity::Readings;
 use crate::policy::mailboxes::Names;
 use crate::policy::pattern::TextPattern;
@@ -127,6 +131,129 @@ pub(super) fn names_nothing(
 pub(super) fn uid_form_alone(document: &mut Document<'_>, verb: Verb, span: Span) {
     let problem = document.warning(span, format!("`{verb}` is denied, and {} is not", verb.base()));
     document.push(problem.label("the same can be done by number").help(format!("write \"{}\" for both", verb.base())));
+}
+
+pub(super) fn when_is_empty(document: &mut Document<'_>, when: Span) {
+    let problem = document.warning(when, "`when` without a condition").label("is about everybody");
+    document.push(problem.help("name a condition, or leave it out"));
+}
+
+fn instead_of_both(clause: Clause) -> &'static str {
+    match clause {
+        Clause::When => "for either write two rules, one for each",
+        Clause::Unless => "for either write a list of tables: unless = [{ user = … }, { group = … }]",
+        Clause::Exception => "for either write two exceptions",
+    }
+}
+
+/// No member of the group is one of `user`.
+pub(super) fn nobody_is_both(document: &mut Document<'_>, clause: Clause, group: Span) {
+    let problem = document.warning(group, "nobody in the group is one of `user`").label("all keys must hold");
+    document.push(problem.help(instead_of_both(clause)));
+}
+
+pub(super) fn both_must_hold(document: &mut Document<'_>, clause: Clause, group: Span) {
+    let message = format!("`{}` spares only who is one of `user` and in the group", clause.key());
+    let problem = document.warning(group, message).label("all keys must hold");
+    document.push(problem.help(instead_of_both(clause)));
+}
+
+pub(super) fn user_is_a_group(document: &mut Document<'_>, text: &Text<'_>, group: &[Arc<str>]) {
+    let group = group.first().map(AsRef::as_ref).unwrap_or_default();
+    let problem = document.warning(text.span.clone(), format!("`{}` is a group", text.text)).label("not a login");
+    document.push(problem.help(format!("write group = {group:?}")));
+}
+
+/// Every upstream says whom it serves, and none says them.
+pub(super) fn served_by_none(
+    document: &mut Document<'_>,
+    text: &Text<'_>,
+    pattern: &TextPattern,
+    served: Option<&[Box<str>]>,
+) {
+    let Some(served) = served else { return };
+    let serves =
+        |name: &str| served.iter().any(|text| Glob::text(text).is_ok_and(|glob| glob.matches(fold_text(name).trim())));
+    let is_served = match (pattern.as_literal(), pattern.as_domain()) {
+        (Some(""), _) | (None, None) => true,
+        (Some(name), _) => serves(name),
+        (None, Some(domain)) => {
+            let ends = |text: &str| fold_text(text).trim().ends_with(&format!("@{domain}"));
+            serves(&format!("anybody@{domain}")) || served.iter().any(|text| ends(text))
+        }
+    };
+    if !is_served {
+        let problem = document.warning(text.span.clone(), format!("no upstream serves `{}`", text.text));
+        let help = format!("`match_user` of the upstreams names {}", served.join(", "));
+        document.push(problem.label("cannot log in here").help(help));
+    }
+}
+
+pub(super) fn network(document: &mut Document<'_>, clause: Clause, span: Span, net: &IpNet) {
+    if net.prefix_len() == 0 {
+        let problem = match clause.spares() {
+            true => document.warning(span, "every address is spared").label("all there are"),
+            false => document.warning(span, "every address of one family").label("all there are"),
+        };
+        return document
+            .push(problem.help(
+                "leave `client_ip` out where addresses do not matter; 0.0.0.0/0 is about IPv4, ::/0 about IPv6",
+            ));
+    }
+    if clause.spares() && super::spelling::is_private(net) {
+        let message =
+            format!("a private network spares from {}", if clause == Clause::Unless { "the rule" } else { "it" });
+        let problem = document.warning(span, message).label("behind a balancer or NAT everybody may come from it");
+        document.push(problem.help("name the single hosts that are meant, or a listener of their own"));
+    }
+}
+
+/// From eight to six, with the hours the other way round?
+pub(super) fn hours(document: &mut Document<'_>, clause: Clause, span: Span, hours: &Hours) {
+    let (morning, evening) = (5 * 60..=12 * 60, 14 * 60..=22 * 60);
+    let reversed = evening.contains(&hours.from) && morning.contains(&hours.until);
+    let mut week = Days::NONE;
+    week.add(0, 4);
+    if clause == Clause::Unless && reversed && hours.days == week {
+        let problem = document.warning(span.clone(), "the rule is spared at night, and holds in office hours");
+        let [from, until] = [hours.until, hours.from].map(|minutes| format!("{:02}:{:02}", minutes / 60, minutes % 60));
+        document.push(problem.label("these hours pass midnight").help(format!("by day it is \"{from}-{until}\"")));
+    }
+    let zone = hours.zone.iana_name().unwrap_or_default();
+    if let Some(offset) = zone
+        .strip_prefix("Etc/GMT")
+        .filter(|offset| offset.starts_with(['+', '-']) && *offset != "+0" && *offset != "-0")
+    {
+        let (behind, hours) = offset.split_at(1);
+        let way = if behind == "+" { "behind" } else { "ahead of" };
+        let problem = document.warning(span, format!("`{zone}` is {hours} h {way} UTC")).label("the sign is reversed");
+        document.push(problem.help("name a place, such as \"Europe/Berlin\""));
+    }
+}
+
+/// Reading is still possible.
+pub(super) fn examine_stays(document: &mut Document<'_>, span: Span) {
+    let problem = document.warning(span, "SELECT is denied, and EXAMINE is not").label("mailboxes can still be read");
+    document.push(problem.help("to keep mail from being read take rights: without `r`, or hide = true"));
+}
+
+pub(super) fn hidden_without_lookup(document: &mut Document<'_>, rights: Span) {
+    let problem = document.warning(rights, "without `l` the mailboxes are hidden").label("`l` is missing");
+    document.push(problem.help("add `l` if they are to be seen, or say hide = true"));
+}
+
+/// Of what the rule does not take nothing can be spared.
+pub(super) fn spares_elsewhere(document: &mut Document<'_>, span: Span, text: &str, another_case: bool) {
+    let problem = match another_case {
+        false => document.warning(span, format!("`mailbox` does not take `{text}`")).label("spares nothing"),
+        true => document
+            .warning(span, format!("`{text}` is written in another case than in `mailbox`"))
+            .label("what spares is compared letter by letter"),
+    };
+    document.push(problem.help(match another_case {
+        false => "name in `except_mailbox` only what is to be spared of `mailbox`",
+        true => "write both as the server does: `imapwarden preview` shows its names",
+    }));
 }
 
 pub(super) fn text_is_not_ascii(document: &mut Document<'_>, text: &Text<'_>) {

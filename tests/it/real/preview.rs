@@ -158,6 +158,23 @@ fn a_pattern_that_matches_nothing_is_named_with_what_was_meant() {
 }
 
 #[test]
+fn a_rule_that_nearly_names_the_user_is_told() {
+    let rules = "[[rule]]\nid = \"of-hanna\"\nwhen = { user = \"hanan\" }\nmailbox = [\"Finance/**\"]\nhide = true\n";
+    let dovecot = Dovecot::start(&["hanna"]);
+    let mut proxy = Settings::before(&dovecot).rules(rules).start();
+    proxy.place().write("password", format!("{}\n", password("hanna")));
+    let [config, file] = ["imapwarden.toml", "password"].map(|name| proxy.place().path(name));
+    let mut command = tool(PROGRAM);
+    command.args(["preview", "--user", "hanna", "--config"]).arg(config).arg("--password-file").arg(file);
+    let said = String::from_utf8_lossy(&output(&mut command).stdout).into_owned();
+    assert!(
+        said.contains("mend: hanna is nearly hanan, which of-hanna is about: is one of them misspelled?"),
+        "{said}"
+    );
+    proxy.stop();
+}
+
+#[test]
 fn it_says_what_keeps_it_from_looking() {
     let mut dovecot = Dovecot::start(&["ann"]);
     let mut proxy = Settings::before(&dovecot).rules(RULES).start();
