@@ -87,6 +87,10 @@ fn rules_to_copy_come_with_tests_that_reach_each_of_them() {
     let (tests, rules): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.ends_with(".test.toml"));
     let wanted: Vec<String> = rules.iter().map(|name| name.replace(".toml", ".test.toml")).collect();
     assert_eq!(tests, wanted, "each file has tests beside it");
+    assert!(rules.len() > 12, "{rules:?}");
+    let document = include_str!("../../docs/rules.md");
+    let untold: Vec<_> = rules.iter().filter(|name| !document.contains(&format!("(../rules/{name})"))).collect();
+    assert!(untold.is_empty(), "not in docs/rules.md: {untold:?}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_imapwarden"));
     let output = command.current_dir(&folder).arg("test").args(&tests).output().expect("the program is built");
     let said = String::from_utf8_lossy(&output.stdout);
