@@ -1,18 +1,13 @@
-//! A segment's bytes → lines, in constant memory; and what the chain needs to know of one line.
+//! A segment's bytes → lines, in constant memory.
 //!
 //! ```text
 //!   … ,"data":{…}}\n {"v":1,"seq":7,"prev":"…", … }\n {"v":1,"se
 //!                    └──────── Piece::Line ───────┘  └ Piece::Unfinished
 //! ```
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use serde::Deserialize;
-
-use super::chain::{Hash, Position};
-use super::record::{MAX_LINE, SCHEMA};
+use super::record::MAX_LINE;
 
 /// Octets read at once. Room for several lines of the greatest length.
 const BUFFER: usize = 4 * MAX_LINE;
@@ -33,7 +28,7 @@ pub(super) enum Piece<'l> {
     Line(&'l [u8]),
     /// A line longer than any record can be. This many octets of it, its `\n` included, were passed over.
     TooLong(u64),
-    /// Octets behind the last `\n`; none where the file ends as it should.
+    /// Octets behind the last `\n`; none where the file ends as it should. Should the file grow, the line goes on.
     Unfinished(u64),
 }
 
@@ -61,9 +56,7 @@ impl<R: Read> Lines<R> {
                 (searched, self.end, self.start) = (searched - self.start, self.end - self.start, 0);
             }
             if self.fill()? == 0 {
-                let rest = self.end - self.start;
-                self.start = self.end;
-                return Ok(Piece::Unfinished(rest as u64));
+                return Ok(Piece::Unfinished((self.end - self.start) as u64));
             }
         }
     }
@@ -97,95 +90,6 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// What the chain needs to know of a record. Fields that are not named here pass.
-#[derive(Debug, Deserialize)]
-pub(super) struct Line<'l> {
-    v: u64,
-    pub seq: u64,
-    prev: &'l str,
-    #[serde(borrow)]
-    pub log: Cow<'l, str>,
-    #[serde(borrow)]
-    pub node: Cow<'l, str>,
-    pub ts: &'l str,
-    #[serde(rename = "type")]
-    pub type_name: &'l str,
-    code: &'l str,
-    pub stage: Option<&'l str>,
-    #[serde(default)]
-    pub more: bool,
-    #[serde(borrow, default)]
-    pub data: Facts<'l>,
-}
-
-/// Of `data`, what bears on whether the log is whole.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Facts<'l> {
-    pub intent: Option<u64>,
-    #[serde(borrow)]
-    pub reason: Option<Cow<'l, str>>,
-    pub segment: Option<u64>,
-    pub records: Option<u64>,
-    pub torn: Option<u64>,
-    pub first: Option<u64>,
-    pub last: Option<u64>,
-    pub n: Option<u64>,
-    #[serde(borrow)]
-    pub by_type: Option<BTreeMap<Cow<'l, str>, u64>>,
-}
-
-/// Two letters, three digits, and how bad it is.
-fn is_code(code: &str) -> bool {
-    matches!(code.as_bytes(), [b'A'..=b'Z', b'A'..=b'Z', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'I' | b'W' | b'E'])
-}
-
-/// Why a line is not a record.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotARecord {
-    /// It says that it is of another version of the schema.
-    Version(u64),
-    /// It says nothing that could be understood.
-    Unreadable,
-}
-
-/// As much of a line as any version will have.
-#[derive(Deserialize)]
-struct AnyVersion {
-    v: u64,
-}
-
-impl<'l> Line<'l> {
-    /// Reads a line, given without its `\n`.
-    pub fn parse(bytes: &'l [u8]) -> Result<Self, NotARecord> {
-        match serde_json::from_slice::<Self>(bytes) {
-            Ok(line) if line.v == SCHEMA && is_code(line.code) => Ok(line),
-            _ => Err(match serde_json::from_slice(bytes) {
-                Ok(AnyVersion { v }) if v > SCHEMA => NotARecord::Version(v),
-                _ => NotARecord::Unreadable,
-            }),
-        }
-    }
-
-    /// The hash that it names.
-    pub fn prev(&self) -> Option<Hash> {
-        self.prev.parse().ok()
-    }
-
-    /// Is this what comes next? A jump in numbers has to be named by the record behind it.
-    pub fn follows(&self, position: Position) -> bool {
-        self.prev() == Some(position.prev) && (self.seq == position.next_seq || self.names_gap(position.next_seq))
-    }
-
-    /// Does it say that the numbers from `first` up to its own were lost?
-    pub fn names_gap(&self, first: u64) -> bool {
-        self.type_name == "audit.gap"
-            && self.seq > first
-            && self.data.first == Some(first)
-            && self.data.last == self.seq.checked_sub(1)
-            && self.data.n == self.seq.checked_sub(first)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +110,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_grows_goes_on_where_it_ended() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let path = temp.path().join("grows");
+        std::fs::write(&path, "one\ntw").expect("it can be written");
+        let mut lines = Lines::new(std::fs::File::open(&path).expect("it is there"));
+        assert_eq!(lines.next().expect("read"), Piece::Line(b"one"));
+        for _ in 0..2 {
+            assert_eq!(lines.next().expect("read"), Piece::Unfinished(2));
+        }
+        std::fs::write(&path, "one\ntwo\nthree\n").expect("it can be written");
+        assert_eq!(lines.next().expect("read"), Piece::Line(b"two"));
+        assert_eq!(lines.next().expect("read"), Piece::Line(b"three"));
+        assert_eq!(lines.next().expect("read"), Piece::Unfinished(0));
+    }
+
+    #[test]
     fn lines_of_any_length() {
         let exact = [vec![b'a'; BUFFER - 1], vec![b'\n']].concat();
         let above = [vec![b'a'; BUFFER], b"\nbc\n".to_vec()].concat();
@@ -222,18 +142,5 @@ mod tests {
             assert_eq!(pieces(bytes), expected, "{name}");
         }
         assert!(pieces(&many).iter().rev().skip(1).all(|piece| piece == "line 10"));
-    }
-
-    #[test]
-    fn what_is_no_record() {
-        for (name, line, expected) in [
-            ("newer", r#"{"v":2,"number":1}"#, NotARecord::Version(2)),
-            ("older", r#"{"v":0}"#, NotARecord::Unreadable),
-            ("other JSON", r#"{"a":1}"#, NotARecord::Unreadable),
-            ("no JSON", "\u{1}\u{2}", NotARecord::Unreadable),
-            ("behind the end", r#"{"v":2} x"#, NotARecord::Unreadable),
-        ] {
-            assert_eq!(Line::parse(line.as_bytes()).err(), Some(expected), "{name}");
-        }
     }
 }

@@ -6,6 +6,7 @@
 //!              resume (at start) ──────────┘                     ├── sync: on disk, then head
 //!              watch: no word for 5 s                            │
 //!   verify ─▶ scan ─▶ lines ◀────────────────────────────────────┘      report ─▶ people
+//!   reader ────────────▶ line: a record as readers see it
 //! ```
 //!
 //! What happened is recorded before its bytes move: a session waits until its records are in the kernel, and never for the
@@ -20,8 +21,10 @@ mod decision;
 mod error;
 pub mod ids;
 mod json;
+mod line;
 mod lines;
 mod log;
+mod reader;
 pub mod record;
 mod report;
 mod resume;
@@ -38,7 +41,10 @@ mod tests;
 
 pub use decision::{Decision, Reference, decision};
 pub use error::{LogFailing, OpenError};
+pub use line::{Line, Mailbox, NotARecord, Outcome, Policy, Text};
 pub use log::{Entry, Log, Pending, Settings};
-pub use report::{Finding, Report};
+pub use reader::{Item, Reader, See, is_live, segments};
+pub use report::{Finding, Number, Report, Summary};
+pub use scan::Place;
 pub use segment::Noted;
-pub use verify::verify;
+pub use verify::{Seen, verify, verify_and_see};

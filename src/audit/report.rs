@@ -31,6 +31,7 @@ pub struct Report {
     pub(super) torn: Some20<String>,
     pub(super) intents: Some20<u64>,
     pub(super) unclosed: Some20<u32>,
+    pub(super) clock: Some20<u64>,
 }
 
 /// Which part of which log was looked at.
@@ -108,14 +109,67 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let result = match self.exit_code() {
+/// A report in numbers, and in the words that stand in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary<'r> {
+    /// Id of the log and host name, as far as there is a record.
+    pub log: Option<(&'r str, &'r str)>,
+    /// First and last segment.
+    pub segments: (u32, u32),
+    /// First and last record.
+    pub records: (u64, u64),
+    /// Why it cannot be read at all.
+    pub foreign: Option<&'r str>,
+    /// Places where it is not what was written.
+    pub findings: u64,
+    /// Gaps that the log names; the first of them in words.
+    pub gaps: (u64, &'r [String]),
+    /// Numbers in these gaps.
+    pub missing: u64,
+    /// Torn lines; the first of them in words.
+    pub torn: (u64, &'r [String]),
+    /// Intents without a done, whose process is gone.
+    pub intents: u64,
+    /// Segments without their last line.
+    pub unclosed: u64,
+    /// How often the clock went back.
+    pub clock: u64,
+}
+
+impl Report {
+    /// The whole of it for programs.
+    #[must_use]
+    pub fn summary(&self) -> Summary<'_> {
+        let coverage = self.coverage.as_ref();
+        Summary {
+            log: coverage.map(|coverage| (&*coverage.log, &*coverage.node)),
+            segments: coverage.map_or((0, 0), |coverage| coverage.segments),
+            records: coverage.map_or((0, 0), |coverage| coverage.records),
+            foreign: self.foreign.as_deref(),
+            findings: self.findings.n,
+            gaps: (self.gaps.n, &self.gaps.first),
+            missing: self.missing,
+            torn: (self.torn.n, &self.torn.first),
+            intents: self.intents.n,
+            unclosed: self.unclosed.n,
+            clock: self.clock.n,
+        }
+    }
+
+    /// `intact, complete` and the like.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        match self.exit_code() {
             0 => "intact, complete",
             1 => "altered or cut",
             2 => "not a log that can be read",
             _ => "intact, incomplete",
-        };
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(coverage) = &self.coverage {
             writeln!(f, "{coverage}")?;
         }
@@ -125,7 +179,7 @@ impl fmt::Display for Report {
             self.mechanisms(f)?;
             self.missing_parts(f)?;
         }
-        writeln!(f, "{:<76}exit {}", format!("result: {result}"), self.exit_code())
+        writeln!(f, "{:<76}exit {}", format!("result: {}", self.verdict()), self.exit_code())
     }
 }
 
@@ -171,6 +225,10 @@ impl Report {
     fn missing_parts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         rows(f, "gap", &self.gaps)?;
         rows(f, "torn", &self.torn)?;
+        if let Some(first) = self.clock.first.first() {
+            let what = format_args!("times it went back, first before record {}: order is by number", Number(*first));
+            row(f, "clock", &Number(self.clock.n).to_string(), what)?;
+        }
         if self.intents.n > 0 {
             let numbers: Vec<_> = self.intents.first.iter().map(|seq| Number(*seq).to_string()).collect();
             let more = if self.intents.n > numbers.len() as u64 { " …" } else { "" };
@@ -211,7 +269,8 @@ impl fmt::Display for Coverage {
 }
 
 /// A number with its thousands set apart.
-pub(super) struct Number(pub u64);
+#[derive(Debug, Clone, Copy)]
+pub struct Number(pub u64);
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

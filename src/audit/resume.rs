@@ -14,9 +14,10 @@ use std::path::Path;
 
 use super::chain::Position;
 use super::error::OpenError;
-use super::lines::{Line, Lines, NotARecord, Piece};
+use super::line::{Line, NotARecord};
+use super::lines::{Lines, Piece};
 use super::record::MAX_LINE;
-use super::segment::{self, Directory, Noted};
+use super::segment::{self, Content, Directory, Noted};
 
 /// Where the log goes on.
 #[derive(Debug)]
@@ -109,14 +110,29 @@ struct Walked {
 /// Follows the chain through a segment. What a crash can have left behind the record that `head` names is the rest.
 fn walk(path: &Path, number: u32, head: Option<Noted>, mut position: Position) -> Result<Walked, OpenError> {
     let unreadable = |error: io::Error| OpenError::io(path, "the audit log cannot be read", &error);
-    let file = segment::read(path, number).map_err(unreadable)?;
-    let size = file.metadata().map_err(unreadable)?.len();
-    let (mut log, mut len) = (None, 0);
-    let mut lines = Lines::new(file);
-    while let Piece::Line(bytes) = lines.next().map_err(unreadable)? {
+    let content = segment::read(path, number).map_err(unreadable)?;
+    // Only a sealed segment is compressed: no crash leaves a rest in it.
+    let size = match &content {
+        Content::Plain(file) => Some(file.metadata().map_err(unreadable)?.len()),
+        Content::Compressed(_) => None,
+    };
+    let (mut log, mut len, mut whole) = (None, 0, true);
+    let mut lines = Lines::new(content);
+    loop {
+        let bytes = match lines.next().map_err(unreadable)? {
+            Piece::Line(bytes) => bytes,
+            Piece::Unfinished(0) => break,
+            Piece::Unfinished(_) | Piece::TooLong(_) => {
+                whole = false;
+                break;
+            }
+        };
         let line = match Line::parse(bytes) {
             Ok(line) if line.follows(position) => line,
-            Ok(_) | Err(NotARecord::Unreadable) => break,
+            Ok(_) | Err(NotARecord::Unreadable) => {
+                whole = false;
+                break;
+            }
             Err(NotARecord::Version(v)) => {
                 return Err(OpenError::foreign(path, &format!("a line of segment {number} is of version {v}")));
             }
@@ -128,7 +144,10 @@ fn walk(path: &Path, number: u32, head: Option<Noted>, mut position: Position) -
         }
         log.get_or_insert_with(|| line.log.into_owned());
     }
-    let rest = size.saturating_sub(len);
+    if size.is_none() && !whole {
+        return Err(OpenError::altered(path, &format!("record {} in segment {number}", position.next_seq)));
+    }
+    let rest = size.unwrap_or(len).saturating_sub(len);
     if rest > 0 && head.is_some_and(|head| head.seq >= position.next_seq) {
         return Err(OpenError::altered(path, &format!("record {} in segment {number}", position.next_seq)));
     }

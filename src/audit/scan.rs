@@ -12,24 +12,30 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::chain::Hash;
-use super::lines::{Line, NotARecord};
+use super::line::{Line, NotARecord};
 use super::record::SCHEMA;
 use super::report::{Finding, HeadState, Number, Report};
 use super::segment::Noted;
+use super::verify::Seen;
 
 /// It is not a log of this version, and why.
 pub(super) struct Foreign(pub String);
 
 /// Where a line stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the segment.
     pub segment: u32,
+    /// Number of the line in it, from 1.
     pub line: u64,
+    /// Is the segment compressed? Lines are counted as if it were not.
+    pub compressed: bool,
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:08}.jsonl:{}", self.segment, self.line)
+        let ending = if self.compressed { ".zst" } else { "" };
+        write!(f, "{:08}.jsonl{ending}:{}", self.segment, self.line)
     }
 }
 
@@ -70,6 +76,8 @@ pub(super) struct Scan {
     pub intents: BTreeSet<u64>,
     /// The last record of this segment was audit.close.
     pub closed: bool,
+    /// The latest time that a record told.
+    pub latest: Vec<u8>,
 }
 
 impl Scan {
@@ -85,6 +93,7 @@ impl Scan {
             log: String::new(),
             intents: BTreeSet::new(),
             closed: false,
+            latest: Vec::new(),
         }
     }
 
@@ -112,7 +121,7 @@ impl Scan {
         }
     }
 
-    pub fn line(&mut self, bytes: &[u8], place: Place) -> Result<(), Foreign> {
+    pub fn line(&mut self, bytes: &[u8], place: Place, see: &mut dyn FnMut(Seen<'_>)) -> Result<(), Foreign> {
         if let Before::Newer { version, hash, place: newer } = self.before {
             match serde_json::from_slice::<AnyPrev<'_>>(bytes) {
                 // The line behind it bears out that it was written like this.
@@ -123,7 +132,10 @@ impl Scan {
             }
         }
         match Line::parse(bytes) {
-            Ok(line) => self.record(&line, Hash::of(bytes), place),
+            Ok(line) => {
+                self.record(&line, Hash::of(bytes), place);
+                see(Seen { line: &line, bytes, place });
+            }
             Err(NotARecord::Version(version)) if !matches!(self.before, Before::Unreadable(_)) => {
                 let hash = Hash::of(bytes);
                 self.settle_all();

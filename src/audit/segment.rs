@@ -1,7 +1,7 @@
 //! The files of a log: all file I/O of the audit log is here.
 //!
 //! ```text
-//!   <directory>/00000001.jsonl   sealed: its last line is audit.close
+//!   <directory>/00000001.jsonl   sealed: its last line is audit.close; 00000001.jsonl.zst is the same, compressed
 //!               00000001.torn    bytes of an unfinished line that stood behind it, kept aside
 //!               00000002.jsonl   open: lines are appended
 //!               head             number and hash of the newest record that is on disk
@@ -12,7 +12,7 @@
 //! Knows names, bytes and places in files; nothing of records but that they end in `\n`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -23,6 +23,7 @@ use rustix::io::Errno;
 
 use super::chain::{HASH_TEXT, Hash};
 use super::error::OpenError;
+use super::lines::{Lines, Piece};
 
 /// Octets kept for the last records.
 const RESERVE: u64 = 16 * 1024 * 1024;
@@ -183,26 +184,66 @@ fn segment_path(directory: &Path, number: u32) -> PathBuf {
     directory.join(format!("{number:08}.jsonl"))
 }
 
+fn compressed_path(directory: &Path, number: u32) -> PathBuf {
+    directory.join(format!("{number:08}.jsonl.zst"))
+}
+
 /// The numbers of the segments in a directory, in order.
 pub(super) fn list(directory: &Path) -> io::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl")).and_then(|stem| stem.parse().ok());
-        numbers.extend(number.filter(|number| segment_path(directory, *number).file_name() == Some(&name)));
+        let plain = name.to_str().map(|name| name.strip_suffix(".zst").unwrap_or(name));
+        let number = plain.and_then(|name| name.strip_suffix(".jsonl")).and_then(|stem| stem.parse().ok());
+        numbers.extend(number.filter(|number| {
+            [segment_path(directory, *number), compressed_path(directory, *number)]
+                .iter()
+                .any(|path| path.file_name() == Some(&name))
+        }));
     }
     numbers.sort_unstable();
+    numbers.dedup();
     Ok(numbers)
 }
 
-/// A segment, to be read.
-pub(super) fn read(directory: &Path, number: u32) -> io::Result<File> {
-    File::open(segment_path(directory, number))
+/// A segment's lines, however they are kept.
+pub(super) enum Content {
+    Plain(File),
+    Compressed(Box<zstd::Decoder<'static, BufReader<File>>>),
+}
+
+impl Content {
+    pub fn is_compressed(&self) -> bool {
+        matches!(self, Self::Compressed(_))
+    }
+}
+
+impl Read for Content {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(buffer),
+            Self::Compressed(decoder) => decoder.read(buffer),
+        }
+    }
+}
+
+/// A segment, to be read. While it is compressed it is there twice: the plain one is whole.
+pub(super) fn read(directory: &Path, number: u32) -> io::Result<Content> {
+    match File::open(segment_path(directory, number)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let file = File::open(compressed_path(directory, number))?;
+            Ok(Content::Compressed(Box::new(zstd::Decoder::new(file)?)))
+        }
+        plain => plain.map(Content::Plain),
+    }
 }
 
 /// The last `\n`-ended line of a segment without its `\n`, if it is no longer than `max`.
 pub(super) fn last_line(directory: &Path, number: u32, max: usize) -> io::Result<Option<Vec<u8>>> {
-    let mut file = read(directory, number)?;
+    let mut file = match read(directory, number)? {
+        Content::Plain(file) => file,
+        compressed @ Content::Compressed(_) => return last_of(Lines::new(compressed), max),
+    };
     let len = file.metadata()?.len();
     let from = len.saturating_sub(max as u64);
     let mut tail = Vec::new();
@@ -211,6 +252,21 @@ pub(super) fn last_line(directory: &Path, number: u32, max: usize) -> io::Result
     let Some((b'\n', lines)) = tail.split_last() else { return Ok(None) };
     let start = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
     Ok(lines.get(start..).filter(|_| start > 0 || from == 0).map(<[u8]>::to_vec))
+}
+
+fn last_of(mut lines: Lines<Content>, max: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut last = None;
+    loop {
+        match lines.next()? {
+            Piece::Line(line) => {
+                let kept: &mut Vec<u8> = last.get_or_insert_default();
+                kept.clear();
+                kept.extend_from_slice(line);
+            }
+            Piece::Unfinished(0) => return Ok(last.filter(|line| line.len() < max)),
+            Piece::TooLong(_) | Piece::Unfinished(_) => return Ok(None),
+        }
+    }
 }
 
 /// Does a process write to this log?
@@ -293,12 +349,22 @@ mod tests {
     #[test]
     fn segments_are_known_by_their_names() {
         let temp = tempfile::tempdir().expect("a directory");
-        for name in
-            ["00000010.jsonl", "00000002.jsonl", "123456789.jsonl", "2.jsonl", "x.jsonl", "00000003.torn", "head"]
-        {
+        for name in [
+            "00000010.jsonl",
+            "00000002.jsonl",
+            "00000002.jsonl.zst",
+            "00000003.jsonl.zst",
+            "00000004.jsonl.zst.new",
+            "00000005.zst",
+            "123456789.jsonl",
+            "2.jsonl",
+            "x.jsonl",
+            "00000003.torn",
+            "head",
+        ] {
             fs::write(temp.path().join(name), "").expect("it can be written");
         }
-        assert_eq!(list(temp.path()).expect("it can be read"), [2, 10, 123_456_789]);
+        assert_eq!(list(temp.path()).expect("it can be read"), [2, 3, 10, 123_456_789]);
     }
 
     #[test]
@@ -314,6 +380,10 @@ mod tests {
             fs::write(temp.path().join("00000001.jsonl"), bytes).expect("it can be written");
             let line = last_line(temp.path(), 1, 8).expect("it can be read");
             assert_eq!(line.as_deref(), expected.map(str::as_bytes), "{name}");
+            let packed = zstd::encode_all(bytes.as_bytes(), 3).expect("memory can be compressed");
+            fs::write(temp.path().join("00000002.jsonl.zst"), packed).expect("it can be written");
+            let line = last_line(temp.path(), 2, 8).expect("it can be read");
+            assert_eq!(line.as_deref(), expected.map(str::as_bytes), "{name}, compressed");
         }
     }
 

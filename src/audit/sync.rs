@@ -13,7 +13,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::chain::{Hash, Position};
-use super::lines::{Line, Lines, Piece};
+use super::line::Line;
+use super::lines::{Lines, Piece};
 use super::segment::{Noted, Space};
 use super::shared::{Shared, locked};
 use super::writer::reason_of;

@@ -12,13 +12,31 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::lines::{Line, Lines, Piece};
+use super::line::Line;
+use super::lines::{Lines, Piece};
 use super::report::{Coverage, HeadState, Number, Report};
 use super::scan::{Before, Foreign, Place, Scan, of_version};
 use super::segment::{self, Noted};
 
 /// Looks at a whole log. `expect`: a record that somebody noted elsewhere.
 pub fn verify(directory: &Path, expect: Option<Noted>) -> Report {
+    verify_and_see(directory, expect, &mut |_| {})
+}
+
+/// A record, as it was found.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'s> {
+    /// What it says.
+    pub line: &'s Line<'s>,
+    /// Its bytes, without `\n`.
+    pub bytes: &'s [u8],
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Looks at a whole log and shows each record in it, in order: what is told of a log is of the bytes that were verified. Of
+/// a log that was altered, all records are shown that can be read.
+pub fn verify_and_see(directory: &Path, expect: Option<Noted>, see: &mut dyn FnMut(Seen<'_>)) -> Report {
     let live = segment::is_locked(directory);
     // Before the lines: what it names was written before it, so a log that grows is no contradiction.
     let (head, age) = read_head(directory);
@@ -42,17 +60,13 @@ pub fn verify(directory: &Path, expect: Option<Noted>) -> Report {
             scan.find(None, || what);
         }
         due = number.saturating_add(1);
-        if let Err(stop) = segment(&mut scan, directory, number, Some(number) == last, live) {
-            return match stop {
-                Stop::Foreign(why) => Report { foreign: Some(why), ..scan.report },
-                Stop::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    foreign(format!("segment {number} cannot be read: {error}"))
-                }
-                Stop::Io(error) => {
-                    scan.find(None, || format!("segment {number} cannot be read: {error}"));
-                    scan.report
-                }
-            };
+        match segment(&mut scan, directory, number, Some(number) == last, live, see) {
+            Ok(()) => {}
+            Err(Stop::Foreign(why)) => return Report { foreign: Some(why), ..scan.report },
+            Err(Stop::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return foreign(format!("segment {number} cannot be read: {error}"));
+            }
+            Err(Stop::Io(error)) => scan.lose(number, &error),
         }
     }
     scan.end(live || segment::is_locked(directory), last, age)
@@ -81,14 +95,22 @@ impl From<io::Error> for Stop {
 }
 
 /// Reads a segment.
-fn segment(scan: &mut Scan, directory: &Path, number: u32, last: bool, live: bool) -> Result<(), Stop> {
-    let mut lines = Lines::new(segment::read(directory, number)?);
+fn segment(
+    scan: &mut Scan,
+    directory: &Path,
+    number: u32,
+    last: bool,
+    live: bool,
+    see: &mut dyn FnMut(Seen<'_>),
+) -> Result<(), Stop> {
+    let content = segment::read(directory, number)?;
     scan.closed = false;
-    let mut place = Place { segment: number, line: 0 };
+    let mut place = Place { segment: number, line: 0, compressed: content.is_compressed() };
+    let mut lines = Lines::new(content);
     loop {
         place.line += 1;
         match lines.next()? {
-            Piece::Line(bytes) => scan.line(bytes, place).map_err(|Foreign(why)| Stop::Foreign(why))?,
+            Piece::Line(bytes) => scan.line(bytes, place, see).map_err(|Foreign(why)| Stop::Foreign(why))?,
             Piece::TooLong(_) => scan.unreadable(place),
             Piece::Unfinished(0) => break,
             // It is being written.
@@ -112,6 +134,12 @@ impl Scan {
             self.log = line.log.clone().into_owned();
         }
         self.report.records = self.report.records.saturating_add(1);
+        if line.ts.as_bytes() < self.latest.as_slice() {
+            self.report.clock.push(|| line.seq);
+        } else {
+            self.latest.clear();
+            self.latest.extend_from_slice(line.ts.as_bytes());
+        }
         let coverage = self.report.coverage.get_or_insert_with(|| Coverage {
             log: line.log.clone().into_owned(),
             node: line.node.clone().into_owned(),
@@ -125,25 +153,25 @@ impl Scan {
     pub(super) fn place_in_segment(&mut self, line: &Line<'_>, place: Place) {
         let (seq, opens) = (line.seq, line.type_name == "audit.open");
         let first = place.line == 1;
-        if opens != first || first && line.data.segment != Some(u64::from(place.segment)) || self.closed {
+        if opens != first || first && line.facts.segment != Some(u64::from(place.segment)) || self.closed {
             let what = || format!("record {} is out of place in its segment ({place})", Number(seq));
             self.find(Some(seq), what);
         }
         self.closed = line.type_name == "audit.close";
-        if self.closed && line.data.records != Some(place.line) && self.report.findings.n == 0 {
+        if self.closed && line.facts.records != Some(place.line) && self.report.findings.n == 0 {
             self.find(Some(seq), || format!("record {} counts its segment wrong ({place})", Number(seq)));
         }
     }
 
     /// What the records themselves say to be missing.
     pub(super) fn content(&mut self, line: &Line<'_>, due: u64) {
-        match (line.type_name, line.stage, line.data.intent) {
+        match (line.type_name, line.stage, line.intent()) {
             ("audit.open", ..) => {
-                if let Some(n) = line.data.torn {
-                    let segment = line.data.segment.unwrap_or_default();
+                if let Some(n) = line.facts.torn {
+                    let segment = line.facts.segment.unwrap_or_default();
                     self.report.torn.push(|| format!("{} octets before segment {segment}, set aside", Number(n)));
                 }
-                if line.data.reason.as_deref() != Some("rotate") {
+                if line.is_new_start() {
                     self.give_up_intents();
                 }
             }
@@ -161,11 +189,18 @@ impl Scan {
     fn gap(&mut self, line: &Line<'_>, first: u64) {
         let last = line.seq.saturating_sub(1);
         self.report.missing = self.report.missing.saturating_add(line.seq.saturating_sub(first));
-        let types = line.data.by_type.iter().flatten();
-        let types: Vec<_> = types.map(|(name, n)| format!("{} {name}", Number(*n))).collect();
-        let reason = line.data.reason.as_deref().unwrap_or_default();
+        let types = line.facts.by_type.iter().flatten();
+        let types: Vec<_> = types.map(|(name, n)| format!("{} {}", Number(*n), name.as_str())).collect();
+        let reason = line.facts.reason.as_ref().map_or("", |reason| reason.as_str());
         let at = line.ts.get(..19).unwrap_or(line.ts);
         self.report.gaps.push(|| format!("{}-{} ({}) {reason} {at}Z", Number(first), Number(last), types.join(", ")));
+    }
+
+    /// The rest of a segment cannot be read; what comes behind it is of interest all the same.
+    fn lose(&mut self, number: u32, error: &io::Error) {
+        self.settle_all();
+        self.find(None, || format!("segment {number} cannot be read: {error}"));
+        self.before = Before::Altered;
     }
 
     /// The process that announced them is no more.

@@ -2,6 +2,7 @@
 
 mod failing;
 mod killing;
+mod reading;
 mod schema;
 mod starting;
 mod verifying;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::chain::{Hash, Position};
-use super::lines::Line;
+use super::line::Line;
 use super::log::Tuning;
 use super::segment::{self, Disk, Noted, RealDisk, Space};
 use super::{Entry, Log, OpenError, Settings};
