@@ -13,6 +13,7 @@ pub mod view;
 
 pub mod audit;
 pub mod metrics;
+pub mod report;
 
 pub mod admin;
 pub mod app;

@@ -25,6 +25,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("session", &["imap", "wire", "policy", "view", "rewrite"]),
     // The writer is a thread of its own; sessions wait for its word on a channel.
     ("audit", &["imap", "policy", "session::event", "diagnostic", "tokio::sync"]),
+    // Networks are asked for as in rules.
+    ("report", &["audit", "imap", "ipnet"]),
     ("metrics", &["imap", "session::event", "prometheus"]),
     ("config", &["diagnostic", "toml"]),
     ("credential", &["imap", "diagnostic", "toml"]),

@@ -1,0 +1,113 @@
+//! `imapwarden audit`: the log's own tools.
+//!
+//! ```text
+//!   verify   is it what was written, and all of it?       report   what people ask of it
+//!   query    records, as they stand or in words           tail     the last ones, and those that come
+//! ```
+
+mod asked;
+mod query;
+mod tail;
+mod verify;
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::config;
+use crate::diagnostic::{Problem, Severity, Sources, render};
+
+/// The audit log's own tools.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Tool {
+    Verify(verify::Arguments),
+    Query(query::Arguments),
+    Tail(tail::Arguments),
+}
+
+/// What cannot be read is neither intact nor altered.
+const UNREADABLE: u8 = 2;
+
+/// Where packages put it.
+const CONFIG: &str = "/etc/imapwarden/imapwarden.toml";
+
+/// Which log.
+#[derive(Debug, Clone, clap::Args)]
+struct Where {
+    /// The directory of the log.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    dir: Option<PathBuf>,
+    /// The configuration that names it; without either, /etc/imapwarden/imapwarden.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match &arguments.tool {
+        Tool::Verify(arguments) => verify::run(arguments),
+        Tool::Query(arguments) => query::run(arguments),
+        Tool::Tail(arguments) => tail::run(arguments),
+    }
+}
+
+impl Where {
+    /// The directory; where none can be told, why not was said.
+    fn directory(&self) -> Option<PathBuf> {
+        match (&self.dir, &self.config) {
+            (Some(dir), _) => Some(dir.clone()),
+            (None, Some(config)) => directory_of(config),
+            (None, None) if Path::new(CONFIG).is_file() => directory_of(Path::new(CONFIG)),
+            (None, None) => {
+                let problem = Problem::new(Severity::Error, format!("which log? there is no {CONFIG}"));
+                say(&problem.help("name its directory with --dir, or the configuration with --config"));
+                None
+            }
+        }
+    }
+}
+
+/// An error elsewhere in the configuration does not matter here.
+fn directory_of(config: &Path) -> Option<PathBuf> {
+    let mut sources = Sources::default();
+    let (config, problems) = config::read(config, &mut sources);
+    if config.is_none() {
+        let out = std::io::stderr();
+        eprint!("{}", render(&problems, &sources, super::color(&out)));
+    }
+    config.map(|config| config.audit.directory)
+}
+
+fn say(problem: &Problem) {
+    super::test::say(std::slice::from_ref(problem), &Sources::default());
+}
+
+/// Columns of the terminal on standard output; `None` where nobody looks.
+fn terminal() -> Option<usize> {
+    let out = std::io::stdout();
+    if !out.is_terminal() {
+        return None;
+    }
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    told.or_else(|| rustix::termios::tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col))).filter(|n| *n > 0)
+}
+
+/// Whoever reads has seen enough: no reason to complain.
+fn is_enough(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
+}
+
+/// Says that it cannot go on.
+fn failed(directory: &Path, error: &std::io::Error) -> ExitCode {
+    if !is_enough(error) {
+        say(&Problem::in_file(Severity::Error, directory, format!("the audit log cannot be read: {error}")));
+    }
+    ExitCode::from(UNREADABLE)
+}

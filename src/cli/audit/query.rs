@@ -1,0 +1,83 @@
+//! `imapwarden audit query`: records, as they stand or in words.
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use super::asked::Asked;
+use super::{UNREADABLE, Where, failed, is_enough, terminal};
+use crate::audit::verify;
+use crate::report::{AsWritten, Coverage, InWords, Printer, query};
+
+/// Print records that are asked for, in the order in which they were written. What the log covers is said first: with a
+/// table on standard output, else on standard error. The status is that of `verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    asked: Asked,
+    /// How records are printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// The same as --format jsonl: lines as they stand in the log.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Do not look first whether the log is whole: sooner, and nothing is proved.
+    #[arg(long)]
+    unverified: bool,
+}
+
+/// How records are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// In words, for people
+    Table,
+    /// Lines as they stand in the log
+    Jsonl,
+}
+
+impl Format {
+    pub(super) fn printer(self) -> Box<dyn Printer> {
+        match self {
+            Self::Table => Box::new(InWords::new(terminal())),
+            Self::Jsonl => Box::new(AsWritten),
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  imapwarden audit query --dir audit --user m.berg@example.org --since 7d
+  imapwarden audit query --dir audit --type 'message.*' --class '>=part' --ip 203.0.113.0/24 --json
+  imapwarden audit query --config imapwarden.toml --ref 4c2q8m0v7x1t-6";
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let Some(directory) = arguments.place.directory() else { return ExitCode::from(UNREADABLE) };
+    let filter = arguments.asked.filter();
+    let format = if arguments.json { Format::Jsonl } else { arguments.format };
+    let coverage = match arguments.unverified {
+        true => Coverage::unverified(&filter),
+        false => Coverage::of(&verify(&directory, None), &filter),
+    };
+    if coverage.is_unreadable() {
+        eprint!("{coverage}");
+        return ExitCode::from(UNREADABLE);
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let said = match format {
+        Format::Table => write!(out, "{coverage}"),
+        Format::Jsonl => write!(io::stderr(), "{coverage}"),
+    };
+    let mut printer = format.printer();
+    let printed = said.and_then(|()| {
+        query(&directory, &filter, &mut *printer, &mut out, &mut |what| eprintln!("not read {what}"))?;
+        out.flush()
+    });
+    match printed {
+        Err(error) if !is_enough(&error) => failed(&directory, &error),
+        _ => ExitCode::from(coverage.exit_code()),
+    }
+}

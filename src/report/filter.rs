@@ -1,0 +1,353 @@
+//! Which records are asked for.
+//!
+//! ```text
+//!   --user ann@* --ip 203.0.113.0/24 --class '>=part' --since 7d
+//!     who ───────────┘                 what ┘           when ┘      keys: AND, a key said twice: OR
+//! ```
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::data::{Data, class_of};
+use crate::audit::{Line, Seen, Text};
+use crate::imap::glob::{Glob, GlobError};
+use crate::imap::message::ReadClass;
+
+/// What must hold of a record. Of a key without a value nothing is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Whose mail.
+    pub user: Vec<Pattern>,
+    /// Who proved an identity: the user, where nobody else is named.
+    pub actor: Vec<Pattern>,
+    /// The proxy's own credential.
+    pub credential: Vec<Pattern>,
+    /// The mailbox, or one that messages or its name go to.
+    pub mailbox: Vec<Pattern>,
+    /// UID of a message.
+    pub uid: Vec<u32>,
+    /// Message-ID of a message.
+    pub message_id: Vec<String>,
+    /// Session id.
+    pub sid: Vec<String>,
+    /// Session id and ordinal of the command.
+    pub reference: Vec<Reference>,
+    /// Client's address.
+    pub ip: Vec<IpNet>,
+    /// What the client said of itself.
+    pub client: Vec<Pattern>,
+    /// Type.
+    pub type_name: Vec<Pattern>,
+    /// Class of content reached, or asked for.
+    pub class: Option<ClassTest>,
+    /// A rule that took something, or would have.
+    pub rule: Vec<Pattern>,
+    /// What the rules decided.
+    pub verdict: Vec<String>,
+    /// Not before, as records write times.
+    pub since: Option<String>,
+    /// Before, as records write times.
+    pub until: Option<String>,
+}
+
+/// A glob; case never matters.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    glob: Glob,
+    /// What it is without wildcards.
+    literal: Option<Box<str>>,
+}
+
+impl Pattern {
+    /// Over names of people, programs, rules and types.
+    ///
+    /// # Errors
+    /// Where the text can match nothing.
+    pub fn text(pattern: &str) -> Result<Self, GlobError> {
+        Ok(Self::of(Glob::text(pattern)?, pattern))
+    }
+
+    /// Over mailbox names, as in rules.
+    ///
+    /// # Errors
+    /// Where the text can match nothing.
+    pub fn mailbox(pattern: &str) -> Result<Self, GlobError> {
+        Ok(Self::of(Glob::folded(pattern)?, pattern))
+    }
+
+    fn of(glob: Glob, pattern: &str) -> Self {
+        Self { glob, literal: (!pattern.contains(['*', '?'])).then(|| pattern.into()) }
+    }
+
+    /// Does it match?
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        self.literal.as_deref() == Some(text) || self.glob.matches(text)
+    }
+}
+
+/// `SID-CMD`, as a refusal names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    sid: String,
+    cmd: u32,
+}
+
+impl std::str::FromStr for Reference {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "a reference is needed as a refusal has it: 4c2q8m0v7x1t-6";
+        let (sid, cmd) = text.rsplit_once('-').ok_or(WRONG)?;
+        Ok(Self { sid: sid.to_owned(), cmd: cmd.parse().map_err(|_| WRONG)? })
+    }
+}
+
+/// `part`, or `>=part`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassTest {
+    class: ReadClass,
+    or_above: bool,
+}
+
+impl std::str::FromStr for ClassTest {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (or_above, word) = text.strip_prefix(">=").map_or((false, text), |word| (true, word));
+        let class = ReadClass::ALL.into_iter().find(|class| class.as_str() == word.trim());
+        let class = class.ok_or("a class is needed, such as full or '>=part': listed searched envelope preview part full")?;
+        Ok(Self { class, or_above })
+    }
+}
+
+impl ClassTest {
+    /// Does it hold of this class?
+    #[must_use]
+    pub fn holds(self, class: ReadClass) -> bool {
+        class == self.class || self.or_above && class > self.class
+    }
+}
+
+impl Filter {
+    /// Does all that is asked hold of the record?
+    #[must_use]
+    pub fn matches(&self, seen: Seen<'_>, clients: &Clients) -> bool {
+        let line = seen.line;
+        self.is_in_period(line) && self.is_about(line, clients) && self.decided_so(line) && self.says(line)
+    }
+
+    /// Was it then?
+    #[must_use]
+    pub fn is_in_period(&self, line: &Line<'_>) -> bool {
+        self.since.as_deref().is_none_or(|since| line.ts >= since)
+            && self.until.as_deref().is_none_or(|until| line.ts < until)
+    }
+
+    /// Was it they, there, with that?
+    #[must_use]
+    pub fn is_about(&self, line: &Line<'_>, clients: &Clients) -> bool {
+        any(&self.user, line.user.as_ref())
+            && any(&self.actor, line.actor.as_ref().or(line.user.as_ref()))
+            && any(&self.credential, line.credential.as_ref())
+            && one_of(&self.sid, line.sid.as_ref())
+            && self.is_referred_to(line)
+            && self.came_from(line)
+            && (self.client.is_empty() || any(&self.client, clients.of(line).map(|said| Text((&**said).into())).as_ref()))
+            && (self.type_name.is_empty() || self.type_name.iter().any(|pattern| pattern.matches(line.type_name)))
+            && self.is_of_mailbox(line)
+    }
+
+    fn is_referred_to(&self, line: &Line<'_>) -> bool {
+        let same = |reference: &Reference| {
+            line.cmd == Some(reference.cmd) && line.sid.as_ref().is_some_and(|sid| sid.as_str() == reference.sid)
+        };
+        self.reference.is_empty() || self.reference.iter().any(same)
+    }
+
+    fn came_from(&self, line: &Line<'_>) -> bool {
+        self.ip.is_empty() || {
+            let ip = line.client_ip.as_ref().and_then(|ip| ip.as_str().parse::<IpAddr>().ok());
+            ip.is_some_and(|ip| self.ip.iter().any(|net| net.contains(&ip)))
+        }
+    }
+
+    fn is_of_mailbox(&self, line: &Line<'_>) -> bool {
+        self.mailbox.is_empty() || {
+            let matches = |name: &str| self.mailbox.iter().any(|pattern| pattern.matches(name));
+            line.mailbox.as_ref().is_some_and(|mailbox| matches(&mailbox.name))
+                || moves(line).is_some_and(|data: Data<'_>| {
+                    [data.dst, data.to].into_iter().flatten().any(|name| matches(name.as_str()))
+                })
+        }
+    }
+
+    fn decided_so(&self, line: &Line<'_>) -> bool {
+        let policy = line.policy.as_ref();
+        let verdict = || policy.is_some_and(|policy| self.verdict.iter().any(|verdict| verdict == policy.verdict));
+        let rule = || {
+            let rules = policy.into_iter().flat_map(|policy| policy.by.iter().chain(&policy.shadow));
+            let of_limit = (line.type_name == "limit.hit").then(|| line.data::<Data<'_>>()?.rule).flatten();
+            rules.chain(&of_limit).any(|rule| self.rule.iter().any(|pattern| pattern.matches(rule.as_str())))
+        };
+        (self.verdict.is_empty() || verdict()) && (self.rule.is_empty() || rule())
+    }
+
+    /// Is a question about messages asked, which only `data` answers?
+    #[must_use]
+    pub fn asks_for_messages(&self) -> bool {
+        !self.uid.is_empty() || !self.message_id.is_empty() || self.class.is_some()
+    }
+
+    fn says(&self, line: &Line<'_>) -> bool {
+        if !self.asks_for_messages() {
+            return true;
+        }
+        let Some(data) = line.data::<Data<'_>>() else { return false };
+        (self.uid.is_empty() || self.uid.iter().any(|uid| data.names_uid(*uid)))
+            && (self.message_id.is_empty() || self.message_id.iter().any(|id| data.names_message_id(id)))
+            && self.class.is_none_or(|test| {
+                let reached = data.sets.iter().map(|set| set.cls).chain(data.msgs.iter().map(|message| message.cls));
+                let mut reached = reached.map(class_of).peekable();
+                match reached.peek() {
+                    Some(_) => reached.any(|class| test.holds(class)),
+                    None => data.class().is_some_and(|class| test.holds(class)),
+                }
+            })
+    }
+}
+
+/// What goes somewhere: only these types have a second mailbox.
+fn moves<'l>(line: &Line<'l>) -> Option<Data<'l>> {
+    matches!(line.type_name, "message.copy" | "mailbox.change").then(|| line.data()).flatten()
+}
+
+fn any(patterns: &[Pattern], text: Option<&Text<'_>>) -> bool {
+    patterns.is_empty() || text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(text.as_str())))
+}
+
+fn one_of(wanted: &[String], text: Option<&Text<'_>>) -> bool {
+    wanted.is_empty() || text.is_some_and(|text| wanted.iter().any(|wanted| wanted == text.as_str()))
+}
+
+/// What the programs said of themselves whose sessions are open.
+#[derive(Debug, Default)]
+pub struct Clients {
+    by_session: HashMap<Box<str>, Arc<str>>,
+}
+
+impl Clients {
+    /// Learns from a record. To be told of each, in order.
+    pub fn learn(&mut self, line: &Line<'_>) {
+        match (line.type_name, &line.sid) {
+            ("client.id", Some(sid)) => {
+                if let Some(data) = line.data::<Data<'_>>() {
+                    self.by_session.insert(sid.as_str().into(), client_of(&data).into());
+                }
+            }
+            // Whoever still asks of the record at hand was asked first.
+            ("audit.open", _) if line.is_new_start() => self.by_session.clear(),
+            _ => {}
+        }
+    }
+
+    /// The session is over: what it said is of no interest any more.
+    pub fn forget(&mut self, line: &Line<'_>) {
+        if let ("session.close", Some(sid)) = (line.type_name, &line.sid) {
+            self.by_session.remove(sid.as_str());
+        }
+    }
+
+    /// What the program of this record's session said by now.
+    #[must_use]
+    pub fn of(&self, line: &Line<'_>) -> Option<&Arc<str>> {
+        self.by_session.get(line.sid.as_ref()?.as_str())
+    }
+}
+
+/// `name/version`, as rules see it.
+#[must_use]
+pub fn client_of(data: &Data<'_>) -> String {
+    let name = data.name.as_ref().map_or("", |name| name.as_str());
+    match &data.version {
+        Some(version) => format!("{name}/{}", version.as_str()),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Place;
+
+    const READ: &str = r#"{"v":1,"seq":4,"prev":"x","log":"l","node":"n","ts":"2027-01-13T02:13:32.053604Z","type":"message.read","code":"MS101I","sid":"4c2q8m0v7x1t","cmd":5,"verb":"UID FETCH","stage":"done","user":"m.berg@example.org","actor":"admin","client_ip":"203.0.113.77","mailbox":{"name":"INBOX/Süd","uidv":7},"policy":{"rev":"9b1d02c4","verdict":"narrowed","by":["hide-board-mail"],"shadow":["later"]},"result":{"status":"OK"},"data":{"intent":3,"n":2,"bytes":88213,"msgs":[{"uid":4410,"cls":"full","bytes":81900},{"uid":4412,"cls":"part","bytes":6313,"hdr":{"message_id":"<x@y>"}}]}}"#;
+    const ID: &str = r#"{"v":1,"seq":1,"prev":"x","log":"l","node":"n","ts":"2027-01-13T02:13:30.000000Z","type":"client.id","code":"SE110I","sid":"4c2q8m0v7x1t","data":{"name":"Thunderbird","version":"128.0"}}"#;
+
+    fn ask(change: impl FnOnce(&mut Filter)) -> bool {
+        let mut filter = Filter::default();
+        change(&mut filter);
+        let mut clients = Clients::default();
+        clients.learn(&Line::parse(ID.as_bytes()).expect("a record"));
+        let line = Line::parse(READ.as_bytes()).expect("a record");
+        let place = Place { segment: 1, line: 4, compressed: false };
+        filter.matches(Seen { line: &line, bytes: READ.as_bytes(), place }, &clients)
+    }
+
+    fn text(pattern: &str) -> Vec<Pattern> {
+        vec![Pattern::text(pattern).expect("a pattern")]
+    }
+
+    #[test]
+    fn each_key_asks_its_own() {
+        let mailbox = |pattern| vec![Pattern::mailbox(pattern).expect("a pattern")];
+        let rows: [(&str, bool, bool); 14] = [
+            ("user", ask(|f| f.user = text("M.BERG@*")), ask(|f| f.user = text("admin"))),
+            ("actor", ask(|f| f.actor = text("admin")), ask(|f| f.actor = text("m.berg@example.org"))),
+            ("credential", ask(|f| f.credential = vec![]), ask(|f| f.credential = text("*"))),
+            ("mailbox", ask(|f| f.mailbox = mailbox("inbox/**")), ask(|f| f.mailbox = mailbox("INBOX"))),
+            ("uid", ask(|f| f.uid = vec![1, 4412]), ask(|f| f.uid = vec![4411])),
+            ("Message-ID", ask(|f| f.message_id = vec!["x@y".into()]), ask(|f| f.message_id = vec!["x".into()])),
+            ("session", ask(|f| f.sid = vec!["4c2q8m0v7x1t".into()]), ask(|f| f.sid = vec!["4c".into()])),
+            (
+                "reference",
+                ask(|f| f.reference = vec!["4c2q8m0v7x1t-5".parse().expect("one")]),
+                ask(|f| f.reference = vec!["4c2q8m0v7x1t-6".parse().expect("one")]),
+            ),
+            (
+                "address",
+                ask(|f| f.ip = vec!["203.0.113.0/24".parse().expect("one")]),
+                ask(|f| f.ip = vec!["2001:db8::/32".parse().expect("one")]),
+            ),
+            ("client", ask(|f| f.client = text("thunderbird/*")), ask(|f| f.client = text("Outlook/*"))),
+            ("type", ask(|f| f.type_name = text("message.*")), ask(|f| f.type_name = text("mailbox.*"))),
+            (
+                "class",
+                ask(|f| f.class = ">=part".parse().ok()),
+                ask(|f| f.class = "envelope".parse().ok()),
+            ),
+            ("rule", ask(|f| f.rule = text("later")), ask(|f| f.rule = text("other"))),
+            ("verdict", ask(|f| f.verdict = vec!["narrowed".into()]), ask(|f| f.verdict = vec!["allowed".into()])),
+        ];
+        for (name, found, missed) in rows {
+            assert!(found, "{name} holds");
+            assert!(!missed, "{name} does not");
+        }
+        let at = |f: &mut Filter, since: &str, until: &str| {
+            (f.since, f.until) = (Some(since.to_owned()), Some(until.to_owned()));
+        };
+        assert!(ask(|f| at(f, "2027-01-13T02:13:32.053604Z", "2027-01-13T02:13:32.053605Z")));
+        assert!(!ask(|f| at(f, "2027-01-13T02:13:32.053605Z", "2027-01-14T00:00:00.000000Z")));
+        assert!(!ask(|f| at(f, "2027-01-01T00:00:00.000000Z", "2027-01-13T02:13:32.053604Z")));
+        assert!(!ask(|f| (f.user, f.uid) = (text("m.berg*"), vec![1])), "keys: AND");
+    }
+
+    #[test]
+    fn what_is_no_value_is_said() {
+        assert!("fool".parse::<ClassTest>().is_err());
+        assert!("4c2q8m0v7x1t".parse::<Reference>().is_err());
+        assert_eq!(">=part".parse(), Ok(ClassTest { class: ReadClass::Part, or_above: true }));
+    }
+}

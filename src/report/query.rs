@@ -1,0 +1,277 @@
+//! Records that are asked for, one a line, as they stand in the log or in words.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::describe::describe;
+use super::filter::{Clients, Filter};
+use super::period;
+use super::table::{Cell, Column, Table, column, flexible};
+use crate::audit::{Item, Line, Reader, See, Seen, segments};
+
+const COLUMNS: [Column; 6] = [
+    column("ts", "time"),
+    column("seq", "record"),
+    flexible("user", "user", 12),
+    column("ref", "command"),
+    flexible("mailbox", "mailbox", 10),
+    flexible("what", "what", 24),
+];
+
+/// Rows that are looked at before the widths of a table are settled.
+const SAMPLE: usize = 200;
+
+/// What writes records, in whatever form.
+pub trait Printer {
+    /// One record.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn record(&mut self, seen: Seen<'_>, out: &mut dyn Write) -> io::Result<()>;
+
+    /// All that was held back.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lines as they stand in the log, byte for byte.
+#[derive(Debug, Default)]
+pub struct AsWritten;
+
+impl Printer for AsWritten {
+    fn record(&mut self, seen: Seen<'_>, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(seen.bytes)?;
+        out.write_all(b"\n")
+    }
+}
+
+/// A table whose widths are those of its first rows.
+#[derive(Debug, Default)]
+pub struct InWords {
+    terminal: Option<usize>,
+    held: Vec<Vec<Cell>>,
+    table: Option<Table>,
+}
+
+impl InWords {
+    /// For a terminal of that width.
+    #[must_use]
+    pub fn new(terminal: Option<usize>) -> Self {
+        Self { terminal, ..Self::default() }
+    }
+
+    fn begin(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let begins = self.table.is_none();
+        let table = self.table.get_or_insert_with(|| Table::new(&COLUMNS, &self.held, self.terminal));
+        if begins {
+            out.write_all(table.heads().as_bytes())?;
+        }
+        self.held.drain(..).try_for_each(|row| out.write_all(table.row(&row).as_bytes()))
+    }
+}
+
+impl Printer for InWords {
+    fn record(&mut self, seen: Seen<'_>, out: &mut dyn Write) -> io::Result<()> {
+        self.held.push(row(seen.line));
+        if self.table.is_some() || self.held.len() >= SAMPLE { self.begin(out) } else { Ok(()) }
+    }
+
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.begin(out)
+    }
+}
+
+fn row(line: &Line<'_>) -> Vec<Cell> {
+    let sid = line.sid.as_ref().map(|sid| sid.as_str());
+    let command = match (sid, line.cmd) {
+        (Some(sid), Some(cmd)) => Some(format!("{sid}-{cmd}")),
+        (sid, _) => sid.map(str::to_owned),
+    };
+    vec![
+        Cell::Time(period::micros(line.ts)),
+        Cell::Id(line.seq),
+        line.user.as_ref().map(|user| user.as_str().to_owned()).into(),
+        command.into(),
+        line.mailbox.as_ref().map(|mailbox| mailbox.name.clone().into_owned()).into(),
+        Cell::Text(describe(line)),
+    ]
+}
+
+/// Prints the records that are asked for, in order; what is no record goes to `trouble`.
+///
+/// # Errors
+/// Where the log cannot be read, or nothing can be written.
+pub fn query(
+    directory: &Path,
+    filter: &Filter,
+    printer: &mut dyn Printer,
+    out: &mut dyn Write,
+    trouble: &mut dyn FnMut(&str),
+) -> io::Result<u64> {
+    let mut asking = Asking::new(filter);
+    let (mut found, mut failed) = (0_u64, None);
+    let flow = Reader::new(directory, None).advance(&mut |item| {
+        let Some(seen) = asking.asked(&item, trouble) else { return ControlFlow::Continue(()) };
+        found = found.saturating_add(1);
+        written(printer.record(seen, out), &mut failed)
+    })?;
+    match failed {
+        Some(error) if flow.is_break() => Err(error),
+        _ => printer.end(out).map(|()| found),
+    }
+}
+
+fn written(result: io::Result<()>, failed: &mut Option<io::Error>) -> ControlFlow<()> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            *failed = Some(error);
+            ControlFlow::Break(())
+        }
+    }
+}
+
+/// A filter, with what it must remember of the records before.
+struct Asking<'f> {
+    filter: &'f Filter,
+    clients: Clients,
+}
+
+impl<'f> Asking<'f> {
+    fn new(filter: &'f Filter) -> Self {
+        Self { filter, clients: Clients::default() }
+    }
+
+    fn asked<'i>(&mut self, item: &Item<'i>, trouble: &mut dyn FnMut(&str)) -> Option<Seen<'i>> {
+        match item {
+            Item::Trouble(what) => {
+                trouble(what);
+                None
+            }
+            Item::Record(seen) => {
+                self.clients.learn(seen.line);
+                let asked = self.filter.matches(*seen, &self.clients);
+                self.clients.forget(seen.line);
+                asked.then_some(*seen)
+            }
+        }
+    }
+}
+
+/// The last records that are asked for, then those that come.
+pub struct Tail<'f> {
+    reader: Reader,
+    asking: Asking<'f>,
+}
+
+impl<'f> Tail<'f> {
+    /// Prints the last `n` records that are asked for.
+    ///
+    /// # Errors
+    /// Where the log cannot be read, or nothing can be written.
+    pub fn begin(
+        directory: &Path,
+        filter: &'f Filter,
+        n: usize,
+        printer: &mut dyn Printer,
+        out: &mut dyn Write,
+        trouble: &mut dyn FnMut(&str),
+    ) -> io::Result<Self> {
+        let numbers = segments(directory)?;
+        let mut asking = Asking::new(filter);
+        let mut reader = Reader::new(directory, numbers.last().copied());
+        let mut last = Last::new(n);
+        let _ = reader.advance(&mut |item| {
+            if let Some(seen) = asking.asked(&item, trouble) {
+                last.keep(seen.bytes);
+            }
+            ControlFlow::Continue(())
+        })?;
+        // Backwards, a segment at a time, until there are enough.
+        let mut number = numbers.len().saturating_sub(1);
+        while last.lines.len() < n && number > 0 {
+            number = number.saturating_sub(1);
+            let (Some(segment), Some(next)) = (numbers.get(number), numbers.get(number.saturating_add(1))) else { break };
+            let mut earlier = Last::new(n.saturating_sub(last.lines.len()));
+            let mut asking = Asking::new(filter);
+            one_segment(directory, *segment, *next, &mut |item| {
+                if let Some(seen) = asking.asked(&item, trouble) {
+                    earlier.keep(seen.bytes);
+                }
+                ControlFlow::Continue(())
+            })?;
+            earlier.lines.append(&mut last.lines);
+            last.lines = earlier.lines;
+        }
+        for bytes in &last.lines {
+            if let Ok(line) = Line::parse(bytes) {
+                let place = crate::audit::Place { segment: 0, line: 0, compressed: false };
+                printer.record(Seen { line: &line, bytes, place }, out)?;
+            }
+        }
+        printer.end(out)?;
+        Ok(Self { reader, asking })
+    }
+
+    /// Prints what came since.
+    ///
+    /// # Errors
+    /// Where the log cannot be read, or nothing can be written.
+    pub fn go_on(
+        &mut self,
+        printer: &mut dyn Printer,
+        out: &mut dyn Write,
+        trouble: &mut dyn FnMut(&str),
+    ) -> io::Result<()> {
+        let mut failed = None;
+        let asking = &mut self.asking;
+        let _ = self.reader.advance(&mut |item| match asking.asked(&item, trouble) {
+            Some(seen) => written(printer.record(seen, out), &mut failed),
+            None => ControlFlow::Continue(()),
+        })?;
+        match failed {
+            Some(error) => Err(error),
+            None => printer.end(out),
+        }
+    }
+}
+
+fn one_segment(directory: &Path, number: u32, next: u32, see: &mut See<'_>) -> io::Result<()> {
+    let _ = Reader::new(directory, Some(number)).advance(&mut |item| match &item {
+        Item::Record(seen) if seen.place.segment >= next => ControlFlow::Break(()),
+        _ => see(item),
+    })?;
+    Ok(())
+}
+
+/// The last lines of many.
+struct Last {
+    n: usize,
+    lines: VecDeque<Vec<u8>>,
+}
+
+impl Last {
+    fn new(n: usize) -> Self {
+        Self { n, lines: VecDeque::new() }
+    }
+
+    fn keep(&mut self, line: &[u8]) {
+        if self.n == 0 {
+            return;
+        }
+        // The memory of the line that leaves holds the one that comes.
+        let mut kept = if self.lines.len() >= self.n { self.lines.pop_front() } else { None }.unwrap_or_default();
+        kept.clear();
+        kept.extend_from_slice(line);
+        self.lines.push_back(kept);
+    }
+}
