@@ -91,7 +91,9 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
             format!("{}{to}", text(&data.op))
         }
         "mailbox.acl" => format!("{verb} {}", spaced(&[&data.who, &data.rights])),
-        "message.read" if line.stage != Some("done") => format!("read {} as {}", uids(data.uids), data.want.unwrap_or("?")),
+        "message.read" if line.stage != Some("done") => {
+            format!("read {} as {}", uids(data.uids), data.want.unwrap_or("?"))
+        }
         "message.read" => read(data),
         "message.search" => {
             let into = if data.content { " in content" } else { "" };
@@ -121,7 +123,13 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
         "audit.open" => format!("segment {} begins: {}", number(data.segment), text(&data.reason)),
         "audit.close" => format!("segment ends: {}, {} records", text(&data.reason), number(data.records)),
         "audit.gap" => {
-            format!("{} records lost, {}-{}: {}", number(data.n), number(data.first), number(data.last), text(&data.reason))
+            format!(
+                "{} records lost, {}-{}: {}",
+                number(data.n),
+                number(data.first),
+                number(data.last),
+                text(&data.reason)
+            )
         }
         _ => match line.data {
             // A type of a later version is shown as it stands.
@@ -203,10 +211,7 @@ mod tests {
                 r#""type":"message.read","code":"MS100I","stage":"intent","data":{"uids":"1:3","want":"full"}"#,
                 "is about to: read UID 1:3 as full",
             ),
-            (
-                r#""type":"client.id","code":"SE110I","data":{"name":"evil\u001b[2J"}"#,
-                "says it is evil\\u001b[2J",
-            ),
+            (r#""type":"client.id","code":"SE110I","data":{"name":"evil\u001b[2J"}"#, "says it is evil\\u001b[2J"),
             (
                 r#""type":"message.expunge","code":"MS150I","stage":"done","result":{"status":"NO","code":"EXPUNGEISSUED"},"data":{"how":"close","uids":"1"}"#,
                 "close of UID 1: NO [EXPUNGEISSUED]",
@@ -222,6 +227,6 @@ mod tests {
     #[test]
     fn long_sets_are_counted() {
         let set: String = (1..200).step_by(2).map(|uid| uid.to_string()).collect::<Vec<_>>().join(",");
-        assert_eq!(uids(Some(&set)), "UID 1,3,5,7,9,11,13,15,17,19,21,23,25,27,… (100 messages)");
+        assert_eq!(uids(Some(&set)), "UID 1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,… (100 messages)");
     }
 }

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use super::data::{Data, class_of};
 use crate::audit::{Line, Seen, Text};
 use crate::imap::glob::{Glob, GlobError};
+use crate::imap::mailbox::{fold, fold_text};
 use crate::imap::message::ReadClass;
 
 /// What must hold of a record. Of a key without a value nothing is asked.
@@ -57,6 +58,8 @@ pub struct Filter {
 #[derive(Debug, Clone)]
 pub struct Pattern {
     glob: Glob,
+    /// How names are made comparable.
+    fold: fn(&str) -> String,
     /// What it is without wildcards.
     literal: Option<Box<str>>,
 }
@@ -67,7 +70,7 @@ impl Pattern {
     /// # Errors
     /// Where the text can match nothing.
     pub fn text(pattern: &str) -> Result<Self, GlobError> {
-        Ok(Self::of(Glob::text(pattern)?, pattern))
+        Ok(Self::of(Glob::text(pattern)?, fold_text, pattern))
     }
 
     /// Over mailbox names, as in rules.
@@ -75,17 +78,23 @@ impl Pattern {
     /// # Errors
     /// Where the text can match nothing.
     pub fn mailbox(pattern: &str) -> Result<Self, GlobError> {
-        Ok(Self::of(Glob::folded(pattern)?, pattern))
+        Ok(Self::of(Glob::folded(pattern)?, fold, pattern))
     }
 
-    fn of(glob: Glob, pattern: &str) -> Self {
-        Self { glob, literal: (!pattern.contains(['*', '?'])).then(|| pattern.into()) }
+    fn of(glob: Glob, fold: fn(&str) -> String, pattern: &str) -> Self {
+        Self { glob, fold, literal: (!pattern.contains(['*', '?'])).then(|| pattern.into()) }
+    }
+
+    /// Does it name one, and no others?
+    #[must_use]
+    pub const fn is_literal(&self) -> bool {
+        self.literal.is_some()
     }
 
     /// Does it match?
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        self.literal.as_deref() == Some(text) || self.glob.matches(text)
+        self.literal.as_deref() == Some(text) || self.glob.matches(&(self.fold)(text))
     }
 }
 
@@ -119,7 +128,8 @@ impl std::str::FromStr for ClassTest {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (or_above, word) = text.strip_prefix(">=").map_or((false, text), |word| (true, word));
         let class = ReadClass::ALL.into_iter().find(|class| class.as_str() == word.trim());
-        let class = class.ok_or("a class is needed, such as full or '>=part': listed searched envelope preview part full")?;
+        let class =
+            class.ok_or("a class is needed, such as full or '>=part': listed searched envelope preview part full")?;
         Ok(Self { class, or_above })
     }
 }
@@ -156,9 +166,25 @@ impl Filter {
             && one_of(&self.sid, line.sid.as_ref())
             && self.is_referred_to(line)
             && self.came_from(line)
-            && (self.client.is_empty() || any(&self.client, clients.of(line).map(|said| Text((&**said).into())).as_ref()))
+            && (self.client.is_empty()
+                || any(&self.client, clients.of(line).map(|said| Text((&**said).into())).as_ref()))
             && (self.type_name.is_empty() || self.type_name.iter().any(|pattern| pattern.matches(line.type_name)))
             && self.is_of_mailbox(line)
+    }
+
+    /// Is it a session that is asked for, of which all is known by now?
+    #[must_use]
+    pub fn is_session(&self, session: &Who<'_>) -> bool {
+        let any = |patterns: &[Pattern], text: Option<&str>| {
+            patterns.is_empty() || text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(text)))
+        };
+        let ip = session.ip.and_then(|ip| ip.parse::<IpAddr>().ok());
+        any(&self.user, session.user)
+            && any(&self.actor, session.actor.or(session.user))
+            && any(&self.credential, session.credential)
+            && any(&self.client, session.client)
+            && (self.sid.is_empty() || self.sid.iter().any(|sid| sid == session.sid))
+            && (self.ip.is_empty() || ip.is_some_and(|ip| self.ip.iter().any(|net| net.contains(&ip))))
     }
 
     fn is_referred_to(&self, line: &Line<'_>) -> bool {
@@ -218,6 +244,23 @@ impl Filter {
                 }
             })
     }
+}
+
+/// Whose session it was.
+#[derive(Debug, Clone, Copy)]
+pub struct Who<'w> {
+    /// Its id.
+    pub sid: &'w str,
+    /// Whose mail.
+    pub user: Option<&'w str>,
+    /// Who proved an identity, where it is somebody else.
+    pub actor: Option<&'w str>,
+    /// The proxy's own credential.
+    pub credential: Option<&'w str>,
+    /// The client's address.
+    pub ip: Option<&'w str>,
+    /// What the program said of itself.
+    pub client: Option<&'w str>,
 }
 
 /// What goes somewhere: only these types have a second mailbox.
@@ -283,7 +326,7 @@ mod tests {
     use super::*;
     use crate::audit::Place;
 
-    const READ: &str = r#"{"v":1,"seq":4,"prev":"x","log":"l","node":"n","ts":"2027-01-13T02:13:32.053604Z","type":"message.read","code":"MS101I","sid":"4c2q8m0v7x1t","cmd":5,"verb":"UID FETCH","stage":"done","user":"m.berg@example.org","actor":"admin","client_ip":"203.0.113.77","mailbox":{"name":"INBOX/Süd","uidv":7},"policy":{"rev":"9b1d02c4","verdict":"narrowed","by":["hide-board-mail"],"shadow":["later"]},"result":{"status":"OK"},"data":{"intent":3,"n":2,"bytes":88213,"msgs":[{"uid":4410,"cls":"full","bytes":81900},{"uid":4412,"cls":"part","bytes":6313,"hdr":{"message_id":"<x@y>"}}]}}"#;
+    const READ: &str = r#"{"v":1,"seq":4,"prev":"x","log":"l","node":"n","ts":"2027-01-13T02:13:32.053604Z","type":"message.read","code":"MS101I","sid":"4c2q8m0v7x1t","cmd":5,"verb":"UID FETCH","stage":"done","user":"M.Berg@example.org","actor":"admin","client_ip":"203.0.113.77","mailbox":{"name":"INBOX/Süd","uidv":7},"policy":{"rev":"9b1d02c4","verdict":"narrowed","by":["hide-board-mail"],"shadow":["later"]},"result":{"status":"OK"},"data":{"intent":3,"n":2,"bytes":88213,"msgs":[{"uid":4410,"cls":"full","bytes":81900},{"uid":4412,"cls":"part","bytes":6313,"hdr":{"message_id":"<x@y>"}}]}}"#;
     const ID: &str = r#"{"v":1,"seq":1,"prev":"x","log":"l","node":"n","ts":"2027-01-13T02:13:30.000000Z","type":"client.id","code":"SE110I","sid":"4c2q8m0v7x1t","data":{"name":"Thunderbird","version":"128.0"}}"#;
 
     fn ask(change: impl FnOnce(&mut Filter)) -> bool {
@@ -323,11 +366,7 @@ mod tests {
             ),
             ("client", ask(|f| f.client = text("thunderbird/*")), ask(|f| f.client = text("Outlook/*"))),
             ("type", ask(|f| f.type_name = text("message.*")), ask(|f| f.type_name = text("mailbox.*"))),
-            (
-                "class",
-                ask(|f| f.class = ">=part".parse().ok()),
-                ask(|f| f.class = "envelope".parse().ok()),
-            ),
+            ("class", ask(|f| f.class = ">=part".parse().ok()), ask(|f| f.class = "envelope".parse().ok())),
             ("rule", ask(|f| f.rule = text("later")), ask(|f| f.rule = text("other"))),
             ("verdict", ask(|f| f.verdict = vec!["narrowed".into()]), ask(|f| f.verdict = vec!["allowed".into()])),
         ];

@@ -24,7 +24,8 @@ pub enum End {
 /// # Errors
 /// Where it is neither a day, nor a time, nor so long ago.
 pub fn instant(text: &str, end: End, now: Timestamp) -> Result<Timestamp, &'static str> {
-    const WRONG: &str = "a day (2027-01-13, in UTC), a time (2027-01-13T09:30:00Z) or so long ago (7d, 12h, 30m) is needed";
+    const WRONG: &str =
+        "a day (2027-01-13, in UTC), a time (2027-01-13T09:30:00Z) or so long ago (7d, 12h, 30m) is needed";
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
@@ -61,8 +62,33 @@ pub fn micros(ts: &str) -> i64 {
 /// `2027-01-13T02:13:32.005484Z`, and nothing else: ten million times a report.
 fn plain_micros(ts: &[u8]) -> Option<i64> {
     let [
-        y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2, b'.',
-        f1, f2, f3, f4, f5, f6, b'Z',
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        mo1,
+        mo2,
+        b'-',
+        d1,
+        d2,
+        b'T',
+        h1,
+        h2,
+        b':',
+        mi1,
+        mi2,
+        b':',
+        s1,
+        s2,
+        b'.',
+        f1,
+        f2,
+        f3,
+        f4,
+        f5,
+        f6,
+        b'Z',
     ] = ts
     else {
         return None;

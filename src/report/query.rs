@@ -8,7 +8,7 @@ use std::path::Path;
 use super::describe::describe;
 use super::filter::{Clients, Filter};
 use super::period;
-use super::table::{Cell, Column, Table, column, flexible};
+use super::table::{Cell, Column, Rolling, column, flexible};
 use crate::audit::{Item, Line, Reader, See, Seen, segments};
 
 const COLUMNS: [Column; 6] = [
@@ -19,9 +19,6 @@ const COLUMNS: [Column; 6] = [
     flexible("mailbox", "mailbox", 10),
     flexible("what", "what", 24),
 ];
-
-/// Rows that are looked at before the widths of a table are settled.
-const SAMPLE: usize = 200;
 
 /// What writes records, in whatever form.
 pub trait Printer {
@@ -51,42 +48,25 @@ impl Printer for AsWritten {
     }
 }
 
-/// A table whose widths are those of its first rows.
-#[derive(Debug, Default)]
-pub struct InWords {
-    terminal: Option<usize>,
-    held: Vec<Vec<Cell>>,
-    table: Option<Table>,
-}
+/// In words, for people.
+#[derive(Debug)]
+pub struct InWords(Rolling<'static>);
 
 impl InWords {
     /// For a terminal of that width.
     #[must_use]
     pub fn new(terminal: Option<usize>) -> Self {
-        Self { terminal, ..Self::default() }
-    }
-
-    fn begin(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        if self.held.is_empty() {
-            return Ok(());
-        }
-        let begins = self.table.is_none();
-        let table = self.table.get_or_insert_with(|| Table::new(&COLUMNS, &self.held, self.terminal));
-        if begins {
-            out.write_all(table.heads().as_bytes())?;
-        }
-        self.held.drain(..).try_for_each(|row| out.write_all(table.row(&row).as_bytes()))
+        Self(Rolling::new(&COLUMNS, terminal))
     }
 }
 
 impl Printer for InWords {
     fn record(&mut self, seen: Seen<'_>, out: &mut dyn Write) -> io::Result<()> {
-        self.held.push(row(seen.line));
-        if self.table.is_some() || self.held.len() >= SAMPLE { self.begin(out) } else { Ok(()) }
+        self.0.row(row(seen.line), out)
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        self.begin(out)
+        self.0.flush(out)
     }
 }
 
@@ -200,7 +180,9 @@ impl<'f> Tail<'f> {
         let mut number = numbers.len().saturating_sub(1);
         while last.lines.len() < n && number > 0 {
             number = number.saturating_sub(1);
-            let (Some(segment), Some(next)) = (numbers.get(number), numbers.get(number.saturating_add(1))) else { break };
+            let (Some(segment), Some(next)) = (numbers.get(number), numbers.get(number.saturating_add(1))) else {
+                break;
+            };
             let mut earlier = Last::new(n.saturating_sub(last.lines.len()));
             let mut asking = Asking::new(filter);
             one_segment(directory, *segment, *next, &mut |item| {

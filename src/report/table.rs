@@ -227,6 +227,54 @@ fn fitted(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Rows that are many: the widths are settled by the first of them.
+#[derive(Debug)]
+pub struct Rolling<'c> {
+    columns: &'c [Column],
+    terminal: Option<usize>,
+    held: Vec<Vec<Cell>>,
+    table: Option<Table>,
+}
+
+/// Rows that are looked at before the widths are settled.
+const SAMPLE: usize = 500;
+
+impl<'c> Rolling<'c> {
+    /// For a terminal of that width.
+    #[must_use]
+    pub fn new(columns: &'c [Column], terminal: Option<usize>) -> Self {
+        Self { columns, terminal, held: Vec::new(), table: None }
+    }
+
+    /// One more row.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn row(&mut self, row: Vec<Cell>, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(table) = &self.table {
+            return out.write_all(table.row(&row).as_bytes());
+        }
+        self.held.push(row);
+        if self.held.len() >= SAMPLE { self.flush(out) } else { Ok(()) }
+    }
+
+    /// All rows by now.
+    ///
+    /// # Errors
+    /// Where they cannot be written.
+    pub fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let begins = self.table.is_none();
+        let table = self.table.get_or_insert_with(|| Table::new(self.columns, &self.held, self.terminal));
+        if begins {
+            out.write_all(table.heads().as_bytes())?;
+        }
+        self.held.drain(..).try_for_each(|row| out.write_all(table.row(&row).as_bytes()))
+    }
+}
+
 /// Rows of a report that fit into memory.
 #[derive(Debug, Default)]
 pub struct Listing {
@@ -253,7 +301,7 @@ impl Listing {
             }
         }
         let total: Vec<String> =
-            self.totals.iter().map(|(_, words, cell)| format!("{} {words}", cell.text())).collect();
+            self.totals.iter().map(|(_, words, cell)| format!("{words} {}", cell.text())).collect();
         if total.is_empty() { Ok(()) } else { writeln!(out, "total    {}", total.join(", ")) }
     }
 
@@ -304,14 +352,14 @@ mod tests {
 first read           mailbox                      octets
 2027-01-13 02:13:32  INBOX                        81,900
 -                    Archive/2027/Something long       7
-total    2 messages
+total    messages 2
 ";
         assert_eq!(print(None), wide);
         let narrow = "\
 first read           mailbox      octets
 2027-01-13 02:13:32  INBOX        81,900
 -                    Archive/20…       7
-total    2 messages
+total    messages 2
 ";
         assert_eq!(print(Some(40)), narrow);
         assert!(print(Some(10)).contains("Archive…"), "no narrower than its least");

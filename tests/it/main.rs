@@ -3,6 +3,8 @@
 
 /// Which module may use which: the table, held against every `crate::` in `src/`.
 mod architecture;
+/// Query, reports and simulation over a log that was prepared.
+mod audit_tools;
 /// Arguments, output and exit status.
 mod command_line;
 /// The demo's upstream, over a real socket.

@@ -7,6 +7,7 @@
 
 mod asked;
 mod query;
+mod report;
 mod tail;
 mod verify;
 
@@ -31,6 +32,7 @@ enum Tool {
     Verify(verify::Arguments),
     Query(query::Arguments),
     Tail(tail::Arguments),
+    Report(report::Arguments),
 }
 
 /// What cannot be read is neither intact nor altered.
@@ -55,6 +57,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Tool::Verify(arguments) => verify::run(arguments),
         Tool::Query(arguments) => query::run(arguments),
         Tool::Tail(arguments) => tail::run(arguments),
+        Tool::Report(arguments) => report::run(arguments),
     }
 }
 

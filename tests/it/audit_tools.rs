@@ -1,0 +1,76 @@
+//! `audit query`, `tail` and `report` from outside, on a log that was prepared: every word that they print.
+//!
+//! ```text
+//!   audit_tools/*.console    $ imapwarden audit report reads --dir audit --user m.berg@example.org
+//!                            covers   mx-a1, log 01k9z3t0m4, …
+//!                            exit 3
+//! ```
+//!
+//! `BLESS=1` writes what was printed into the files; the difference is then for people to judge.
+
+mod story;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The folder in which `audit` is the log.
+fn told() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    story::tell(&folder.path().join("audit"));
+    folder
+}
+
+#[test]
+fn consoles_show_what_is_printed() {
+    let folder = told();
+    let mut wrong = Vec::new();
+    for file in consoles() {
+        let mut expected = fs::read_to_string(&file).expect("it can be read");
+        let commands = expected.lines().filter_map(|line| line.strip_prefix("$ "));
+        let printed: String =
+            commands.map(|command| format!("$ {command}\n{}", console(folder.path(), command))).collect();
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&file, &printed).expect("the file is ours");
+            expected.clone_from(&printed);
+        }
+        if printed != expected {
+            wrong.push(format!("{}: expected\n{expected}\nprinted\n{printed}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+fn consoles() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/audit_tools");
+    let entries = fs::read_dir(folder).expect("the folder is in the repository");
+    let files = entries.map(|entry| entry.expect("it can be read").path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "console")).collect();
+    files.sort();
+    assert!(files.len() >= 3, "they are found: {files:?}");
+    files
+}
+
+fn console(folder: &Path, command: &str) -> String {
+    let output = shell(folder, command);
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    format!("{}{err}exit {}\n", without_age(&out), output.status.code().expect("it ends by itself"))
+}
+
+/// How long ago `head` was noted is another time in each run.
+fn without_age(text: &str) -> String {
+    let Some((before, after)) = text.split_once(" as noted ") else { return text.to_owned() };
+    let (_, after) = after.split_once(" ago").expect("so long ago");
+    format!("{before} as noted 0.1 s ago{after}")
+}
+
+/// A command as documents have it, with this program.
+fn shell(folder: &Path, command: &str) -> Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_imapwarden")).parent().expect("a folder");
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("bash");
+    shell.args(["-c", command]).current_dir(folder).env("PATH", path).env_remove("COLUMNS");
+    shell.output().expect("a shell")
+}
