@@ -37,7 +37,7 @@ mod watch;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decision::{Decision, Reference, decision};
 pub use error::{LogFailing, OpenError};

@@ -13,6 +13,7 @@
 pub mod coverage;
 pub mod data;
 mod describe;
+mod export;
 pub mod filter;
 mod gather;
 mod ledger;
@@ -32,6 +33,7 @@ mod volume;
 
 pub use coverage::Coverage;
 pub use describe::describe;
+pub use export::{Exported, Words};
 pub use filter::{Clients, Filter, Pattern};
 pub use gather::{Gather, Gathering, print_listing};
 pub use message::{Trace, Which};

@@ -105,13 +105,16 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// The text without what could move a cursor, end a line, or turn text around (UAX #9).
+/// Can the character neither move a cursor, nor end a line, nor turn text around (UAX #9)?
+#[must_use]
+pub fn is_tame(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
+}
+
+/// The text with escapes for what is not [tame](is_tame).
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let is_tame = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
-    };
     if text.chars().all(is_tame) {
         return text.to_owned();
     }

@@ -3,7 +3,7 @@
 mod failing;
 mod killing;
 mod reading;
-mod schema;
+pub(crate) mod schema;
 mod starting;
 mod verifying;
 mod writing;

@@ -86,6 +86,22 @@ fn every_line_of_every_event_is_described() {
     assert_eq!(described, codes, "described, and written");
 }
 
+/// Lines of every type, for those who read them.
+pub(crate) fn lines(seeds: u64) -> Vec<Vec<u8>> {
+    let name = LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into() };
+    let at: jiff::Timestamp = "2027-01-13T02:13:32.053604Z".parse().expect("a time");
+    let (mut position, mut lines) = (Position::START, Vec::new());
+    for seed in 0..seeds {
+        let mut some = Contents(seed);
+        for kind in some.kinds() {
+            let event = some.event(kind);
+            record::write(&event, at, &name, Some(seed), &mut position, &mut lines);
+        }
+    }
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(<[u8]>::to_vec).collect()
+}
+
 #[test]
 fn the_documented_example_is_described_and_chained() {
     let lines = [

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::asked::Asked;
 use super::{UNREADABLE, Where, failed, is_enough, terminal};
 use crate::audit::verify;
-use crate::report::{AsWritten, Coverage, InWords, Printer, query};
+use crate::report::{AsWritten, Coverage, Exported, InWords, Printer, Words, query};
 
 /// Print records that are asked for, in the order in which they were written. What the log covers is said first: with a
 /// table on standard output, else on standard error. The status is that of `verify`.
@@ -37,6 +37,16 @@ pub(super) enum Format {
     Table,
     /// Lines as they stand in the log
     Jsonl,
+    /// Rows for spreadsheets (RFC 4180)
+    Csv,
+    /// Open Cybersecurity Schema Framework 1.8, an event a line
+    Ocsf,
+    /// Elastic Common Schema 9.4, a document a line
+    Ecs,
+    /// Common Event Format
+    Cef,
+    /// Syslog (RFC 5424), with the line of the log as its message
+    Syslog,
 }
 
 impl Format {
@@ -44,6 +54,11 @@ impl Format {
         match self {
             Self::Table => Box::new(InWords::new(terminal())),
             Self::Jsonl => Box::new(AsWritten),
+            Self::Csv => Box::new(Exported::new(Words::Csv)),
+            Self::Ocsf => Box::new(Exported::new(Words::Ocsf)),
+            Self::Ecs => Box::new(Exported::new(Words::Ecs)),
+            Self::Cef => Box::new(Exported::new(Words::Cef)),
+            Self::Syslog => Box::new(Exported::new(Words::Syslog)),
         }
     }
 }
@@ -52,7 +67,8 @@ const EXAMPLES: &str = "\
 Examples:
   imapwarden audit query --dir audit --user m.berg@example.org --since 7d
   imapwarden audit query --dir audit --type 'message.*' --class '>=part' --ip 203.0.113.0/24 --json
-  imapwarden audit query --config imapwarden.toml --ref 4c2q8m0v7x1t-6";
+  imapwarden audit query --config imapwarden.toml --ref 4c2q8m0v7x1t-6
+  imapwarden audit query --dir audit --since 1d --format ocsf >events.ocsf.jsonl";
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Some(directory) = arguments.place.directory() else { return ExitCode::from(UNREADABLE) };
@@ -67,9 +83,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         return ExitCode::from(UNREADABLE);
     }
     let mut out = BufWriter::new(io::stdout().lock());
-    let said = match format {
-        Format::Table => write!(out, "{coverage}"),
-        Format::Jsonl => write!(io::stderr(), "{coverage}"),
+    let said = match format == Format::Table {
+        true => write!(out, "{coverage}"),
+        false => write!(io::stderr(), "{coverage}"),
     };
     let mut printer = format.printer();
     let printed = said.and_then(|()| {
