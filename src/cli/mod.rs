@@ -10,7 +10,8 @@
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
 //!   imapwarden reload --config FILE     0 reloaded, 1 not, and why
 //!   imapwarden schema, completions      0
-//!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete
+//!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete; query, report likewise
+//!   imapwarden simulate --config FILE   0 told, 1 more would change than --fail-on lets
 //! ```
 //!
 //! Reads arguments, calls what does the work, prints, and says the exit status. Decides nothing else.
@@ -26,6 +27,7 @@ mod ready;
 mod reload;
 mod run;
 mod schema;
+mod simulate;
 mod test;
 mod who;
 
@@ -53,6 +55,7 @@ enum Command {
     Ready(ready::Arguments),
     Reload(reload::Arguments),
     Audit(audit::Arguments),
+    Simulate(simulate::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Ready(arguments) => ready::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }

@@ -16,11 +16,20 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// The folder in which `audit` is the log.
+/// The folder in which `audit` is the log, and `tomorrow` other rules.
 fn told() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     story::tell(&folder.path().join("audit"));
+    for name in ["tomorrow/imapwarden.toml", "tomorrow/rules/finance.toml"] {
+        let to = folder.path().join(name);
+        fs::create_dir_all(to.parent().expect("a folder")).expect("room");
+        fs::copy(here().join(name), to).expect("it is in the repository");
+    }
     folder
+}
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/audit_tools")
 }
 
 #[test]
@@ -44,12 +53,11 @@ fn consoles_show_what_is_printed() {
 }
 
 fn consoles() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/audit_tools");
-    let entries = fs::read_dir(folder).expect("the folder is in the repository");
+    let entries = fs::read_dir(here()).expect("the folder is in the repository");
     let files = entries.map(|entry| entry.expect("it can be read").path());
     let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "console")).collect();
     files.sort();
-    assert!(files.len() >= 3, "they are found: {files:?}");
+    assert!(files.len() >= 4, "they are found: {files:?}");
     files
 }
 

@@ -10,7 +10,7 @@ use crate::report::{Filter, Pattern};
 /// Which records. A key said several times asks for any of its values; all keys must hold.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Which records")]
-pub(super) struct Asked {
+pub(in crate::cli) struct Asked {
     /// Whose mail; * and ? stand for anything.
     #[arg(long, value_name = "U", value_parser = Pattern::text)]
     user: Vec<Pattern>,
@@ -62,7 +62,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn filter(&self) -> Filter {
+    pub(in crate::cli) fn filter(&self) -> Filter {
         let Self {
             user,
             actor,

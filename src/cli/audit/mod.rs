@@ -11,6 +11,8 @@ mod report;
 mod tail;
 mod verify;
 
+pub(super) use asked::Asked;
+
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

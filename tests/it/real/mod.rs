@@ -35,3 +35,4 @@ mod records;
 mod reload;
 mod rights;
 mod signals;
+mod simulated;

@@ -1,0 +1,339 @@
+//! A log, asked again under other rules.
+//!
+//! ```text
+//!   auth.success, client.id, session.open ─▶ who it is ─┐
+//!   a command's record ─▶ Question ─────────────────────┼─▶ policy, at the time of the record ─▶ Change
+//!   what came out then ─────────────────────────────────┘
+//! ```
+//!
+//! Each command and login counts once: by its done or refusal, by its announcement where no end was recorded. What the log
+//! does not say is undecidable, never guessed: names that a LIST gave, whether a FETCH would set `\Seen`, what was left of
+//! a budget. Special use is judged by the usual names, since the log does not tell it.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::Ground;
+use super::Question;
+use super::difference::{Change, Difference, Judged};
+use crate::audit::{Line, Seen, Text};
+use crate::imap::message::Flag;
+use crate::imap::verb::Verb;
+use crate::policy::{Bound, FlagChange, FlagsWanted, Given, Hits, LoginVerdict, RefusalKind, Scope, TlsLevel, Verdict};
+use crate::report::Filter;
+use crate::report::data::Data;
+use crate::report::filter::{Clients, client_of};
+use crate::session::asks::is_offered;
+
+/// Asks rules again what a log says that others decided.
+pub struct Replay<'g> {
+    ground: &'g Ground,
+    filter: Filter,
+    clients: Clients,
+    sessions: HashMap<String, Known>,
+    /// Announcements, until their end is recorded.
+    announced: HashMap<u64, Vec<u8>>,
+    difference: Difference,
+    /// Sessions of which something was asked.
+    asked: HashSet<String>,
+}
+
+/// What is known of a session.
+#[derive(Default)]
+struct Known {
+    groups: Vec<String>,
+    client_id: Option<String>,
+    tls: Option<TlsLevel>,
+    /// The rules that can touch it, and whether its upstream expunges at once.
+    bound: Option<(Bound, bool)>,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Done,
+    Narrowed,
+    Refused,
+    Hidden,
+}
+
+/// What would come of it now.
+struct Comes {
+    came: Came,
+    rules: Vec<String>,
+}
+
+/// Not decidable, and why.
+type Undecidable = &'static str;
+
+const LISTED: Undecidable = "LIST: which names it gave is not in the log";
+const SEEN: Undecidable = "FETCH: whether it would set \\Seen is not in the log";
+const LIMITED: Undecidable = "limits: what was left of a budget then is not known now";
+const MESSAGES: Undecidable = "messages hidden by rules: which would be now is not in the log";
+const NO_MAILBOX: Undecidable = "the record names no mailbox";
+const UNKNOWN: Undecidable = "the command is not known to this version";
+
+impl<'g> Replay<'g> {
+    /// Of what the filter asks for.
+    #[must_use]
+    pub fn new(ground: &'g Ground, filter: Filter) -> Self {
+        Self {
+            ground,
+            filter,
+            clients: Clients::default(),
+            sessions: HashMap::new(),
+            announced: HashMap::new(),
+            difference: Difference::default(),
+            asked: HashSet::new(),
+        }
+    }
+
+    /// The next record.
+    pub fn see(&mut self, seen: Seen<'_>) {
+        let line = seen.line;
+        self.clients.learn(line);
+        if line.is_new_start() {
+            self.end_announced();
+            self.sessions.clear();
+        }
+        self.learn(line);
+        match (line.type_name, line.stage) {
+            _ if !self.filter.matches(seen, &self.clients) => {}
+            (_, Some("intent")) if !line.more => {
+                self.announced.insert(line.seq, seen.bytes.to_vec());
+            }
+            ("auth.success" | "auth.refused", _) => self.login(line),
+            (_, Some("done" | "refused")) if !line.more => self.command(line),
+            _ => {}
+        }
+        if line.stage == Some("done")
+            && !line.more
+            && let Some(intent) = line.intent()
+        {
+            self.announced.remove(&intent);
+        }
+        self.clients.forget(line);
+        if let ("session.close", Some(sid)) = (line.type_name, &line.sid) {
+            self.sessions.remove(sid.as_str());
+        }
+    }
+
+    /// What would come out otherwise, and of how many sessions.
+    #[must_use]
+    pub fn end(mut self) -> (Difference, u64) {
+        self.end_announced();
+        (self.difference, self.asked.len() as u64)
+    }
+
+    /// Of which no end was recorded, that was done.
+    fn end_announced(&mut self) {
+        let mut announced: Vec<_> = std::mem::take(&mut self.announced).into_iter().collect();
+        announced.sort_unstable_by_key(|(seq, _)| *seq);
+        for (_, bytes) in announced {
+            if let Ok(line) = Line::parse(&bytes) {
+                self.command(&line);
+            }
+        }
+    }
+
+    fn learn(&mut self, line: &Line<'_>) {
+        let Some(sid) = &line.sid else { return };
+        if !matches!(line.type_name, "session.open" | "client.id" | "auth.success" | "auth.refused") {
+            return;
+        }
+        let Some(data) = line.data::<Data<'_>>() else { return };
+        let known = self.sessions.entry(sid.as_str().to_owned()).or_default();
+        known.bound = None;
+        match line.type_name {
+            "session.open" => {
+                known.tls = data.tls.as_ref().map(|tls| match tls.client_cert_sha256 {
+                    Some(_) => TlsLevel::Mutual,
+                    None => TlsLevel::Server,
+                });
+            }
+            "client.id" => known.client_id = Some(client_of(&data)),
+            _ => known.groups = data.groups.iter().map(|group| group.as_str().to_owned()).collect(),
+        }
+    }
+
+    fn login(&mut self, line: &Line<'_>) {
+        let was = match line.policy.as_ref().map(|policy| policy.verdict) {
+            Some("limited") => return self.undecidable(line, LIMITED),
+            _ if line.type_name == "auth.refused" => Came::Refused,
+            _ => Came::Done,
+        };
+        let Some(at) = time(line) else { return self.undecidable(line, UNKNOWN) };
+        let comes = match self.bound(line).0.login(at) {
+            LoginVerdict::Denied { by, .. } => Comes { came: Came::Refused, rules: ids(&by) },
+            LoginVerdict::Allowed { .. } => Comes { came: Came::Done, rules: Vec::new() },
+        };
+        self.compare(line, was, comes);
+    }
+
+    fn command(&mut self, line: &Line<'_>) {
+        let was = match (line.stage, line.policy.as_ref().map(|policy| policy.verdict)) {
+            (_, Some("limited")) => return self.undecidable(line, LIMITED),
+            (_, Some("hidden")) => Came::Hidden,
+            (Some("refused"), _) => Came::Refused,
+            (_, Some("narrowed")) => Came::Narrowed,
+            _ => Came::Done,
+        };
+        match self.asks(line, was) {
+            Ok(comes) => self.compare(line, was, comes),
+            Err(why) => self.undecidable(line, why),
+        }
+    }
+
+    /// What comes of the command now.
+    fn asks(&mut self, line: &Line<'_>, was: Came) -> Result<Comes, Undecidable> {
+        let verb = line.verb.as_ref().and_then(|verb| Verb::from_name(verb.as_str())).ok_or(UNKNOWN)?;
+        let data = line.data::<Data<'_>>().unwrap_or_default();
+        let at = time(line).ok_or(UNKNOWN)?;
+        let (bound, deleted_expunges) = self.bound(line);
+        if let LoginVerdict::Denied { by, .. } = bound.login(at) {
+            return Ok(Comes { came: Came::Refused, rules: ids(&by) });
+        }
+        let filtered = bound.scope() == Scope::Filtered;
+        if !is_offered(verb, filtered, bound.restricts()) {
+            return Ok(Comes { came: Came::Refused, rules: Vec::new() });
+        }
+        let is_list = matches!(verb, Verb::List | Verb::Lsub | Verb::Xlist);
+        let reads = matches!(verb, Verb::Fetch | Verb::UidFetch);
+        let mailbox = line.mailbox.as_ref().map(|mailbox| &*mailbox.name);
+        let seen = FlagsWanted { seen: reads, ..FlagsWanted::NONE };
+        let wanted = if reads { seen } else { flags(&data) };
+        let named: Vec<&str> = named(line, &data);
+        let question = Question::recorded(verb, &named, mailbox, wanted).ok_or(NO_MAILBOX)?;
+        let targets = question.targets();
+        let (came, by) = match bound.decide(&question.request(&targets, *deleted_expunges), at) {
+            Verdict::Allowed(permit) if permit.narrowing().is_none() => (Came::Done, ids(permit.by())),
+            Verdict::Allowed(permit) => (Came::Narrowed, ids(permit.by())),
+            Verdict::Refused(refusal) => match refusal.kind {
+                RefusalKind::Hidden => (Came::Hidden, ids(&refusal.by)),
+                RefusalKind::NoPerm | RefusalKind::Reserved => (Came::Refused, ids(&refusal.by)),
+            },
+        };
+        match came {
+            Came::Done | Came::Narrowed if is_list && (filtered || data.hidden.unwrap_or(0) > 0) => Err(LISTED),
+            Came::Done | Came::Narrowed if hid_messages(line, &data) => Err(MESSAGES),
+            Came::Narrowed if reads && was == Came::Done => Err(SEEN),
+            came => Ok(Comes { came, rules: by }),
+        }
+    }
+
+    fn compare(&mut self, line: &Line<'_>, was: Came, comes: Comes) {
+        let change = match (was, comes.came) {
+            (was, comes) if was == comes => Change::Same,
+            (Came::Refused | Came::Hidden, Came::Done | Came::Narrowed) | (Came::Narrowed, Came::Done) => Change::Allow,
+            // Not done either way, but in other words.
+            (Came::Refused, Came::Hidden) | (Came::Done | Came::Narrowed, Came::Hidden) => Change::Hide,
+            (Came::Hidden, Came::Refused) | (Came::Done | Came::Narrowed, Came::Refused) => Change::Refuse,
+            (Came::Done, Came::Narrowed) => Change::Narrow,
+            _ => Change::Same,
+        };
+        let rules = match change {
+            Change::Allow => {
+                line.policy.iter().flat_map(|policy| &policy.by).map(|rule| rule.as_str().to_owned()).collect()
+            }
+            _ => comes.rules,
+        };
+        self.count(line, change, rules, None);
+    }
+
+    fn undecidable(&mut self, line: &Line<'_>, why: Undecidable) {
+        self.count(line, Change::Undecidable, Vec::new(), Some(why));
+    }
+
+    fn count(&mut self, line: &Line<'_>, change: Change, rules: Vec<String>, why: Option<Undecidable>) {
+        if let Some(sid) = &line.sid
+            && !self.asked.contains(sid.as_str())
+        {
+            self.asked.insert(sid.as_str().to_owned());
+        }
+        if let Some(policy) = &line.policy
+            && !self.difference.revisions.contains(&*policy.rev)
+        {
+            self.difference.revisions.insert(policy.rev.clone().into_owned());
+        }
+        let user = line.user.as_ref().map_or("", Text::as_str);
+        let example = if change == Change::Same { String::new() } else { example(line) };
+        self.difference.add(Judged { change, rules, why, user, example });
+    }
+
+    /// The rules that can touch the record's session.
+    fn bound(&mut self, line: &Line<'_>) -> &(Bound, bool) {
+        let sid = line.sid.as_ref().map_or("", |sid| sid.as_str());
+        if !self.sessions.contains_key(sid) {
+            self.sessions.insert(sid.to_owned(), Known::default());
+        }
+        let known = self.sessions.entry(sid.to_owned()).or_default();
+        let ground = self.ground;
+        known.bound.get_or_insert_with(|| {
+            let text = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.as_str().into());
+            let (subject, deleted_expunges) = ground.subject(&Given {
+                user: text(&line.user),
+                actor: text(&line.actor),
+                groups: known.groups.iter().map(|group| (group.as_str().into(), 0..0)).collect(),
+                client_ip: line.client_ip.as_ref().and_then(|ip| ip.as_str().parse().ok()),
+                client_id: known.client_id.as_deref().map(Into::into),
+                listener: text(&line.listener),
+                upstream: text(&line.upstream),
+                tls: known.tls,
+                at: None,
+            });
+            (ground.rules.bind(&subject), deleted_expunges)
+        })
+    }
+}
+
+/// The mailboxes that the command names, in order.
+fn named<'d>(line: &'d Line<'_>, data: &'d Data<'_>) -> Vec<&'d str> {
+    let of_record = line.mailbox.as_ref().map(|mailbox| &*mailbox.name);
+    match &data.dst {
+        // The record's mailbox is the selected one.
+        Some(dst) => vec![dst.as_str()],
+        None => of_record.into_iter().chain(data.to.as_ref().map(Text::as_str)).collect(),
+    }
+}
+
+/// The flags that were asked for: those that went up, and those that rules took.
+fn flags(data: &Data<'_>) -> FlagsWanted {
+    let change = match data.op.as_ref().map(Text::as_str) {
+        Some("remove") => FlagChange::Remove,
+        Some("replace") => FlagChange::Replace,
+        _ => FlagChange::Add,
+    };
+    let mut wanted = FlagsWanted { change, ..FlagsWanted::NONE };
+    for flag in data.flags.iter().chain(&data.dropped).filter_map(|flag| Flag::parse(flag.as_str())) {
+        match flag {
+            Flag::Seen => wanted.seen = true,
+            Flag::Deleted => wanted.deleted = true,
+            _ => wanted.other = true,
+        }
+    }
+    wanted
+}
+
+fn hid_messages(line: &Line<'_>, data: &Data<'_>) -> bool {
+    line.type_name.starts_with("mailbox.open") && data.hidden.unwrap_or(0) > 0
+}
+
+fn time(line: &Line<'_>) -> Option<Timestamp> {
+    line.ts.parse().ok()
+}
+
+fn ids(hits: &Hits) -> Vec<String> {
+    hits.ids().iter().map(ToString::to_string).collect()
+}
+
+/// `UID COPY Finance/Q4 2027-01-12T02:13:37 (4c2q8m0v7x1t-13)`
+fn example(line: &Line<'_>) -> String {
+    let verb = line.verb.as_ref().map_or(line.type_name, Text::as_str);
+    let mailbox = line.mailbox.as_ref().map_or(String::new(), |mailbox| format!(" {}", mailbox.name));
+    let reference = match (&line.sid, line.cmd) {
+        (Some(sid), Some(cmd)) => format!(" ({}-{cmd})", sid.as_str()),
+        _ => String::new(),
+    };
+    format!("{verb}{mailbox} {}{reference}", line.ts.get(..19).unwrap_or(line.ts))
+}
