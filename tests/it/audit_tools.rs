@@ -52,6 +52,34 @@ fn consoles_show_what_is_printed() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+#[test]
+fn the_document_shows_what_is_printed() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit.md");
+    let text = fs::read_to_string(&document).expect("it can be read");
+    let folder = told();
+    let (mut shown, mut commands) = (String::new(), 0);
+    let mut parts = text.split("```console\n");
+    shown.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let (block, rest) = part.split_once("```\n").expect("a block ends");
+        shown.push_str("```console\n");
+        for command in block.lines().filter_map(|line| line.strip_prefix("$ ")) {
+            // Narrow enough for a page.
+            let output = shell(folder.path(), &format!("export COLUMNS=120; {command}"));
+            let said = without_age(&String::from_utf8_lossy(&output.stdout));
+            shown.push_str(&format!("$ {command}\n{said}"));
+            assert!(output.status.code().is_some_and(|code| code == 0 || code == 3), "{command}: {output:?}");
+            commands += 1;
+        }
+        shown.push_str(&format!("```\n{rest}"));
+    }
+    if std::env::var_os("BLESS").is_some() {
+        return fs::write(&document, shown).expect("the file is ours");
+    }
+    assert_eq!(shown, text);
+    assert!(commands >= 8, "{commands} commands");
+}
+
 fn consoles() -> Vec<PathBuf> {
     let entries = fs::read_dir(here()).expect("the folder is in the repository");
     let files = entries.map(|entry| entry.expect("it can be read").path());

@@ -167,7 +167,14 @@ impl Question {
         if let Some(role) = roles.selected {
             targets.push((role, MailboxName::new(selected?)));
         }
-        Some(Self { verb, named: wanted, targets, flags, absent_code: absent_code(Names::Open) })
+        Some(Self {
+            verb,
+            named: wanted,
+            targets,
+            flags,
+            counted: Counted::default(),
+            absent_code: absent_code(Names::Open),
+        })
     }
 
     fn of<'a>(

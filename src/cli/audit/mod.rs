@@ -94,14 +94,15 @@ fn say(problem: &Problem) {
     super::test::say(std::slice::from_ref(problem), &Sources::default());
 }
 
-/// Columns of the terminal on standard output; `None` where nobody looks.
+/// Columns that a table may have: as COLUMNS says, else those of the terminal; `None` where nobody looks.
 fn terminal() -> Option<usize> {
     let out = std::io::stdout();
-    if !out.is_terminal() {
-        return None;
-    }
     let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    told.or_else(|| rustix::termios::tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col))).filter(|n| *n > 0)
+    let looks = || {
+        let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten();
+        size.map(|size| usize::from(size.ws_col))
+    };
+    told.or_else(looks).filter(|columns| *columns > 0)
 }
 
 /// Whoever reads has seen enough: no reason to complain.
