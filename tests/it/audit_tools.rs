@@ -11,6 +11,7 @@
 mod story;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -109,4 +110,156 @@ fn shell(folder: &Path, command: &str) -> Output {
     let mut shell = Command::new("bash");
     shell.args(["-c", command]).current_dir(folder).env("PATH", path).env_remove("COLUMNS");
     shell.output().expect("a shell")
+}
+
+#[test]
+fn a_compressed_log_is_told_in_the_same_words() {
+    let (plain, packed) = (told(), told());
+    let audit = packed.path().join("audit");
+    for number in [1, 2] {
+        let segment = audit.join(format!("0000000{number}.jsonl"));
+        let octets = zstd::encode_all(&*fs::read(&segment).expect("it is there"), 3).expect("memory");
+        fs::write(segment.with_extension("jsonl.zst"), octets).expect("room");
+        fs::remove_file(segment).expect("it is there");
+    }
+    for file in consoles() {
+        let text = fs::read_to_string(&file).expect("it can be read");
+        for command in text.lines().filter_map(|line| line.strip_prefix("$ ")) {
+            assert_eq!(console(packed.path(), command), console(plain.path(), command), "{command}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_log_is_said_before_anything_that_it_says() {
+    const REPORTS: [&str; 6] = ["reads", "sessions", "exfil", "clients", "denies", "timeline --sid 4c2q8m0v7x1t"];
+    let segment = |folder: &TempDir, number: u32| folder.path().join(format!("audit/{number:08}.jsonl"));
+    let replaced = |folder: &TempDir, number: u32, from: &str, to: &str| {
+        let path = segment(folder, number);
+        let text = fs::read_to_string(&path).expect("UTF-8");
+        assert!(text.contains(from), "{from}");
+        fs::write(path, text.replacen(from, to, 1)).expect("room");
+    };
+    let rows: [(&str, &dyn Fn(&TempDir), i32, &str); 6] = [
+        (
+            "a line edited",
+            &|folder| replaced(folder, 1, "\"bytes\":81900", "\"bytes\":81901"),
+            1,
+            "NOT WHAT WAS WRITTEN in 1 place;",
+        ),
+        (
+            "a segment gone",
+            &|folder| fs::remove_file(segment(folder, 1)).expect("it is there"),
+            1,
+            "segment 1 is missing",
+        ),
+        (
+            "cut at the end",
+            &|folder| {
+                let text = fs::read_to_string(segment(folder, 2)).expect("UTF-8");
+                let lines: Vec<&str> = text.split_inclusive('\n').collect();
+                fs::write(segment(folder, 2), lines[..lines.len() - 3].concat()).expect("room");
+            },
+            1,
+            "are cut off: `head` names the last",
+        ),
+        (
+            "rubbish in between",
+            &|folder| replaced(folder, 1, "\n{\"v\":1,\"seq\":9,", "\n\u{0}\u{1}\n{\"v\":1,\"seq\":9,"),
+            1,
+            "a line before record 9 is no record (00000001.jsonl:10)",
+        ),
+        (
+            "another file",
+            &|folder| {
+                fs::remove_file(segment(folder, 2)).expect("it is there");
+                fs::remove_file(folder.path().join("audit/head")).expect("it is there");
+                fs::write(segment(folder, 1), "Jan 12 02:13:32 mx-a1 imapd: LOGIN\n").expect("room");
+            },
+            2,
+            "00000001.jsonl:1: not a record of an audit log",
+        ),
+        (
+            "a newer version",
+            &|folder| {
+                fs::remove_file(segment(folder, 2)).expect("it is there");
+                fs::remove_file(folder.path().join("audit/head")).expect("it is there");
+                let text = fs::read_to_string(segment(folder, 1)).expect("UTF-8");
+                let first = text.lines().next().expect("a line").replace("{\"v\":1,", "{\"v\":2,");
+                fs::write(segment(folder, 1), first + "\n").expect("room");
+            },
+            2,
+            "00000001.jsonl:1: a record of version 2, this imapwarden reads version 1",
+        ),
+    ];
+    for (name, harm, status, wanted) in rows {
+        let folder = told();
+        harm(&folder);
+        for report in REPORTS {
+            let output = shell(folder.path(), &format!("imapwarden audit report {report} --dir audit"));
+            let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            assert_eq!(output.status.code(), Some(status), "{name}, {report}: {out}{err}");
+            let said = if status == 2 { &err } else { &out };
+            assert!(said.starts_with("covers ") && said.contains(wanted), "{name}, {report}: {out}{err}");
+            assert_eq!(out.contains("\ntotal "), status != 2, "{name}, {report}: {out}{err}");
+        }
+        let query = shell(folder.path(), "imapwarden audit query --dir audit --json");
+        assert_eq!(query.status.code(), Some(status), "{name}: {query:?}");
+        let quick = shell(folder.path(), "imapwarden audit query --dir audit --unverified --type none");
+        let out = String::from_utf8_lossy(&quick.stdout).into_owned();
+        assert!(quick.status.code() == Some(0) && out.contains("NOT VERIFIED, as asked"), "{name}: {quick:?}");
+        let err = String::from_utf8_lossy(&quick.stderr).into_owned();
+        let said = ["rubbish in between", "another file", "a newer version"].contains(&name);
+        assert_eq!(err.contains("not read 00000001.jsonl:"), said, "{name}: {err}");
+    }
+}
+
+#[test]
+fn a_gap_that_the_log_names_is_told_with_what_was_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    story::with_a_gap(&folder.path().join("audit"));
+    let output = shell(folder.path(), "imapwarden audit report reads --dir audit");
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{out}");
+    assert!(out.contains("intact, gaps 1, intents without done 0"), "{out}");
+    assert!(out.contains("lost     3-31 (29 message.read) disk_full 2027-01-09T22:14:"), "{out}");
+}
+
+/// Follows the log of a process that writes to it.
+#[test]
+fn tail_follows_a_log_that_is_written_over_its_segments() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = folder.path().join("audit");
+    let mut story = story::Story::begin(&audit, "2027-01-11T08:00:00Z");
+    story.open(imapwarden::session::event::OpenReason::First);
+    story.leave();
+    let mut tail = Command::new(env!("CARGO_BIN_EXE_imapwarden"));
+    tail.args(["audit", "tail", "--json", "-f", "-n", "1", "--type", "auth.*", "--type", "policy.load", "--dir"])
+        .arg(&audit);
+    let mut tail = tail.stdout(std::process::Stdio::piped()).spawn().expect("the program is built");
+    let mut lines = BufReader::new(tail.stdout.take().expect("a pipe")).lines();
+    let mut next = || -> serde_json::Value {
+        serde_json::from_str(&lines.next().expect("a line").expect("UTF-8")).expect("a record as it stands")
+    };
+    assert_eq!(next()["type"], "policy.load", "the last that was there");
+    for (reason, sid) in [(0, "7h3n0r8m4k2p"), (1, "4c2q8m0v7x1t")] {
+        if reason > 0 {
+            story.open(imapwarden::session::event::OpenReason::Start);
+        } else {
+            story.take_up();
+        }
+        let mut session = story::session(&mut story, sid, "ann", "203.0.113.7", None);
+        session.fails(&mut story);
+        session.logs_in(&mut story);
+        session.ends(&mut story, 7);
+        story.leave();
+        if reason > 0 {
+            assert_eq!(next()["type"], "policy.load", "of the segment that begins");
+        }
+        assert_eq!((&next()["type"], sid), (&"auth.failure".into(), sid));
+        let login = next();
+        assert_eq!((&login["type"], &login["sid"]), (&"auth.success".into(), &sid.into()));
+    }
+    tail.kill().expect("it follows");
+    tail.wait().expect("it is ours");
 }

@@ -19,9 +19,9 @@ use imapwarden::imap::message::{Flag, Uid, UidSet};
 use imapwarden::imap::verb::Verb;
 use imapwarden::session::event::{
     AuthFailureReason, CloseReason, CloseSegment, ClosedBy, CommandResult, CopyOp, Durability, Event, EventContext,
-    EventKind, FlagOp, HeaderFacts, LimitAction, LimitKind, LimitName, LimitPer, ListOp, LoadedBy, MailboxRef,
-    Mechanism, OnFailure, OpenReason, PolicyOutcome, ReadClass, ReadCounts, ReadMessage, ReadSet, ResultStatus, Stage,
-    StopReason, TlsFacts, VerdictKind,
+    EventKind, FlagOp, GapReason, HeaderFacts, LimitAction, LimitKind, LimitName, LimitPer, ListOp, LoadedBy,
+    MailboxRef, Mechanism, OnFailure, OpenReason, PolicyOutcome, ReadClass, ReadCounts, ReadMessage, ReadSet,
+    ResultStatus, Stage, StopReason, TlsFacts, VerdictKind,
 };
 use jiff::Timestamp;
 
@@ -97,6 +97,13 @@ impl<'d> Story<'d> {
         fs::write(self.directory.join("head"), head).expect("room");
         self.lines.clear();
         self.records = 0;
+    }
+
+    /// Goes on in the segment that was left.
+    pub fn take_up(&mut self) {
+        let path = self.directory.join(format!("{:08}.jsonl", self.segment));
+        self.lines = fs::read(path).expect("it is there");
+        self.records = self.lines.iter().filter(|byte| **byte == b'\n').count() as u64;
     }
 
     pub fn close(&mut self) {
@@ -350,6 +357,23 @@ pub fn with_id(mut message: ReadMessage, id: &str, subject: Option<&str>) -> Rea
     };
     message.hdr = Some(Box::new(header));
     message
+}
+
+/// A log that lost some of its records, and says which.
+pub fn with_a_gap(directory: &Path) {
+    let mut story = Story::begin(directory, "2027-01-09T22:14:07Z");
+    story.open(OpenReason::First);
+    let (first, n) = (story.position.next_seq, 29);
+    story.position.next_seq += n;
+    let gap = EventKind::AuditGap {
+        first,
+        last: first + n - 1,
+        n,
+        by_type: vec![("message.read", n)],
+        reason: GapReason::DiskFull,
+    };
+    story.record(&Event::of_proxy(gap), None);
+    story.close();
 }
 
 /// The three days.
