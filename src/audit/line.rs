@@ -205,7 +205,9 @@ impl<'l> Line<'l> {
     }
 
     fn parsed(bytes: &'l [u8]) -> serde_json::Result<Self> {
-        let mut line = serde_json::from_slice::<Self>(bytes)?;
+        // Looked at once, as a whole: no string of it needs to be again.
+        let text = std::str::from_utf8(bytes).map_err(de::Error::custom)?;
+        let mut line = serde_json::from_str::<Self>(text)?;
         if let Some(data) = line.data
             && (line.stage == Some("done") || line.type_name.starts_with("audit."))
         {

@@ -185,8 +185,9 @@ impl Scan {
     }
 
     fn record(&mut self, line: &Line<'_>, hash: Hash, place: Place) {
+        let named = line.prev();
         // A hash that cannot be read is that of nothing.
-        self.settle(Some(line.prev().unwrap_or(Hash::ZERO)));
+        self.settle(Some(named.unwrap_or(Hash::ZERO)));
         self.settle_number(line.seq);
         if let Before::Unreadable(at) = self.before {
             self.behind_unreadable(line.seq, at);
@@ -196,7 +197,7 @@ impl Scan {
         let record = (line.seq, place);
         let here = Before::Record { hash, record: Some(record) };
         match self.before {
-            Before::Record { hash: before, record: earlier } => match (line.prev() == Some(before), in_order) {
+            Before::Record { hash: before, record: earlier } => match (named == Some(before), in_order) {
                 (true, true) => self.take(line, hash, place, here),
                 // It names the line before it, so this is its place, and the number is not its own.
                 (true, false) => {

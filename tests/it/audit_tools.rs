@@ -225,6 +225,31 @@ fn a_gap_that_the_log_names_is_told_with_what_was_lost() {
     assert!(out.contains("lost     3-31 (29 message.read) disk_full 2027-01-09T22:14:"), "{out}");
 }
 
+#[test]
+fn every_example_of_the_help_can_be_copied() {
+    let folder = told();
+    for name in ["imapwarden.toml", "tomorrow.toml"] {
+        fs::copy(here().join("tomorrow/imapwarden.toml"), folder.path().join(name)).expect("room");
+    }
+    fs::create_dir(folder.path().join("rules")).expect("room");
+    fs::copy(here().join("tomorrow/rules/finance.toml"), folder.path().join("rules/finance.toml")).expect("room");
+    let reports = "reads sessions timeline message exfil volume clients refusals denies rules searches".split(' ');
+    let reports = reports.map(|report| format!("audit report {report}"));
+    let tools = ["audit verify", "audit query", "audit tail", "simulate"].map(str::to_owned);
+    for tool in tools.into_iter().chain(reports) {
+        let help = shell(folder.path(), &format!("imapwarden {tool} --help"));
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_else(|| panic!("{tool}: {help}"));
+        assert!(examples.lines().count() > 0, "{tool}");
+        for example in examples.lines() {
+            assert!(example.starts_with("  imapwarden "), "{tool}: {example}");
+            // What follows never ends.
+            let done = shell(folder.path(), &example.replace(" -f", ""));
+            assert!(done.status.code().is_some_and(|code| code != 2), "{example}: {done:?}");
+        }
+    }
+}
+
 /// Follows the log of a process that writes to it.
 #[test]
 fn tail_follows_a_log_that_is_written_over_its_segments() {

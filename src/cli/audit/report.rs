@@ -31,7 +31,7 @@ enum What {
     /// Who read what: each message of which content was delivered, how much of it, and how sure that is.
     #[command(after_help = "\
 Examples:
-  imapwarden audit report reads --dir audit --user m.berg@example.org --ip 203.0.113.77 --since 2027-01-13
+  imapwarden audit report reads --dir audit --user m.berg@example.org --since 2027-01-13
   imapwarden audit report reads --dir audit --by user --since 30d
   imapwarden audit report reads --dir audit --mailbox 'Finance/**' --class full --json")]
     Reads {
@@ -53,7 +53,7 @@ Examples:
     /// What one user did, or was done in their name, in the order in which it happened.
     #[command(after_help = "\
 Examples:
-  imapwarden audit report timeline --dir audit --user m.berg@example.org --since 2027-01-12 --until 2027-01-12
+  imapwarden audit report timeline --dir audit --user m.berg@example.org --since 2027-01-12
   imapwarden audit report timeline --dir audit --sid 4c2q8m0v7x1t")]
     Timeline {
         #[command(flatten)]

@@ -34,7 +34,8 @@ pub(super) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   imapwarden audit verify audit
-  imapwarden audit verify --config imapwarden.toml --expect 1204551:kVUaLU3GKiLkDvAVEzlyP5phw7aFT-Yd3fF9lCUm7Cg";
+  imapwarden audit verify --config imapwarden.toml
+  imapwarden audit verify audit --expect 1204551:kVUaLU3GKiLkDvAVEzlyP5phw7aFT-Yd3fF9lCUm7Cg";
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let named = arguments.directory.as_ref().or(arguments.dir.as_ref());
