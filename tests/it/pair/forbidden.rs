@@ -13,7 +13,7 @@ use super::hunt::{hunt, one_seed};
 use super::names::Pool;
 use super::play::play;
 use super::random::Random;
-use super::script::Step;
+use super::script::{Step, pauses};
 use super::told::{side_by_side, told};
 use super::world::{fill, subscribe};
 use crate::real::dovecot::Names;
@@ -163,9 +163,13 @@ fn letters(rights: &str) -> &str {
     }
 }
 
-/// What takes is compared without case, what spares exactly; INBOX always without.
+/// What takes is compared without case, blanks around levels and empty levels; what spares exactly.
 fn matches(pattern: &str, name: &str, fold: bool) -> bool {
-    let folded = |text: &str| if fold { text.to_ascii_lowercase() } else { text.to_owned() };
+    let levels = |text: &str| {
+        let levels = text.split('/').map(|level| level.trim_matches([' ', '.'])).filter(|level| !level.is_empty());
+        levels.collect::<Vec<_>>().join("/").to_ascii_lowercase()
+    };
+    let folded = |text: &str| if fold { levels(text) } else { text.to_owned() };
     if let Some(special_use) = pattern.strip_prefix('\\') {
         return name == special_use; // as Dovecot is told
     }
@@ -261,9 +265,27 @@ fn violations(rules: &Rules, before: &Mail, after: &Mail, heard: &str) -> Vec<St
             None if lacks("te") && was.keys().any(|file| !after.has_file(file)) => {
                 found.push(format!("mail of {name} is destroyed with it, without t and e"));
             }
+            // Where mail cannot be moved out of it, it was renamed with all that is in it.
+            None if lacks("te") && !was.is_empty() && !rules.organises(name) => {
+                let renamed = after.mailboxes.iter().filter(|(new, is)| {
+                    // What a letter of another script stands for is not for this test to say.
+                    let told = !before.mailboxes.contains_key(*new) && !new.contains('&');
+                    told && was.keys().all(|file| is.contains_key(file))
+                });
+                for (new, _) in renamed {
+                    let more: String = rules.kept(new).chars().filter(|right| !kept.contains(*right)).collect();
+                    if !more.is_empty() {
+                        found.push(format!("{name} is now {new}, where rights are more by {more}"));
+                    }
+                }
+            }
             None => {}
             // It may be another one of that name.
-            Some(_) if !lacks("xkte") => {}
+            Some(_) if !lacks("xk") => {
+                if lacks("te") && was.keys().any(|file| !after.has_file(file)) {
+                    found.push(format!("mail of {name} is destroyed, without t and e"));
+                }
+            }
             Some(is) => changes(name, &kept, rules.organises(name), was, is, after, &mut found),
         }
         if lacks("r") {
@@ -359,6 +381,37 @@ fn denied_commands(rules: &Rules, up: &[u8], found: &mut Vec<String>) {
     }
 }
 
+/// What the tagged answers say, in the order of their tags; Dovecot answers some commands later than others that came
+/// behind them, says how long it took, and tells of changes when it comes to it.
+fn answers(steps: &[Step], heard: &[String]) -> Vec<String> {
+    let tags: BTreeSet<&str> = steps.iter().flat_map(Step::tags).collect();
+    let tagged = |line: &&str| line.split(' ').next().is_some_and(|word| tags.contains(word));
+    let timeless = |line: &str| line.split(" (0.").next().unwrap_or(line).to_owned();
+    let heard = heard.concat();
+    let mut answers: Vec<String> = heard.lines().filter(tagged).map(timeless).collect();
+    answers.sort();
+    answers
+}
+
+/// Mailboxes, and what is in them but for the names of files, which the server draws.
+fn contents(mail: &Mail) -> BTreeMap<String, Vec<String>> {
+    let shown = |message: &Message| format!("{:?} {}", message.flags, message.content.escape_ascii());
+    let sorted = |mailbox: &Mailbox| {
+        let mut all: Vec<String> = mailbox.values().map(shown).collect();
+        all.sort();
+        all
+    };
+    mail.mailboxes.iter().map(|(name, mailbox)| (name.clone(), sorted(mailbox))).collect()
+}
+
+/// What a session came to.
+struct Outcome {
+    /// What it did that it may not do.
+    found: Vec<String>,
+    heard: Vec<String>,
+    after: Mail,
+}
+
 struct Trial {
     ground: Ground,
     rules: Vec<Rules>,
@@ -383,11 +436,11 @@ impl Trial {
         if ruled.is_empty() {
             ruled.push("Archive");
         }
-        session(seed, &Pool::of(&all, &ruled, ABSENT), Plan { meanwhile: false, two: true })
+        let visible: Vec<&str> = all.iter().chain(ruled.iter().filter(|name| all.contains(name))).copied().collect();
+        session(seed, &Pool::of(&visible, &ruled, ABSENT), Plan { meanwhile: false, two: true, naming: true })
     }
 
-    /// What a session did that it may not do, and what it heard.
-    fn play(&self, seed: u64, steps: &[Step]) -> (Vec<String>, Vec<String>) {
+    fn play(&self, seed: u64, steps: &[Step]) -> Outcome {
         let rules = self.rules(seed);
         let user = format!("r{:02}-{:08}", seed % SETS, self.ground.number());
         let home = self.ground.home(&user, |maildir| {
@@ -405,11 +458,11 @@ impl Trial {
         if transcript.silent {
             found.push("an answer never came".to_owned());
         }
-        (found, told(&transcript))
+        Outcome { found, heard: told(&transcript), after }
     }
 
     fn wrong(&self, seed: u64, steps: &[Step]) -> Option<String> {
-        let (found, heard) = self.play(seed, steps);
+        let Outcome { found, heard, .. } = self.play(seed, steps);
         let what = || {
             let shown = side_by_side(steps, &heard, &heard);
             format!("{}\n{}\n{shown}", found.join("\n"), self.rules(seed).text(seed % SETS))
@@ -417,12 +470,35 @@ impl Trial {
         (!found.is_empty()).then(what)
     }
 
+    /// Where rights are taken commands stay pipelined: they must be answered as if they were not.
+    fn told_from_one_by_one(&self, seed: u64, steps: &[Step]) -> Option<String> {
+        let alone: Vec<Step> = steps.iter().flat_map(Step::one_by_one).collect();
+        let (at_once, in_turn) = (self.play(seed, steps), self.play(seed, &alone));
+        // Dovecot ends a session whose open mailbox is deleted, as soon as it sees that.
+        if [&at_once, &in_turn]
+            .iter()
+            .any(|outcome| outcome.heard.concat().contains("* BYE Selected mailbox was deleted"))
+        {
+            return None;
+        }
+        let same = answers(steps, &at_once.heard) == answers(&alone, &in_turn.heard)
+            && contents(&at_once.after) == contents(&in_turn.after);
+        (!same).then(|| {
+            let rules = self.rules(seed).text(seed % SETS);
+            let shown = side_by_side(steps, &at_once.heard, &at_once.heard);
+            format!(
+                "pipelining is told from waiting\n{rules}\nat once\n{shown}\none by one\n{}",
+                in_turn.heard.concat()
+            )
+        })
+    }
+
     fn hunt(&self, count: u64) {
         let Some(seed) = one_seed() else {
             return hunt(count, |seed| self.plan(seed), |seed, steps| self.wrong(seed, steps));
         };
         let steps = self.plan(seed);
-        let (found, heard) = self.play(seed, &steps);
+        let Outcome { found, heard, .. } = self.play(seed, &steps);
         eprintln!("{}\n{}", self.rules(seed).text(seed % SETS), side_by_side(&steps, &heard, &heard));
         assert_eq!(found, [""; 0]);
     }
@@ -436,4 +512,11 @@ fn nothing_changes_that_rights_do_not_allow_in_a_session() {
 #[test]
 fn nothing_changes_that_rights_do_not_allow_in_the_program() {
     Trial::new(Ground::program).hunt(500);
+}
+
+#[test]
+fn commands_at_once_are_answered_as_one_by_one_under_rights() {
+    let trial = Trial::new(Ground::direct);
+    let plan = |seed| pauses(trial.plan(seed).into_iter().filter(|step| step.who() == 0).collect());
+    hunt(1_000, plan, |seed, steps| trial.told_from_one_by_one(seed, steps));
 }

@@ -1,6 +1,6 @@
 //! Sessions from a seed: most of them what a client might say, the rest what none should.
 
-use imapwarden::imap::verb::Verb;
+use imapwarden::imap::verb::{Phase, Verb};
 
 use super::messages::{put_items, put_keys, put_messages, put_search, put_set, put_sort, put_store};
 use super::names::{Line, Pool};
@@ -14,11 +14,16 @@ pub struct Plan {
     pub meanwhile: bool,
     /// May there be two connections to one account?
     pub two: bool,
+    /// May mailboxes be given names? Those that are hidden are reserved, and told from others so.
+    pub naming: bool,
 }
 
 /// The session of this seed.
 pub fn session(seed: u64, pool: &Pool, plan: Plan) -> Vec<Step> {
-    let mut generator = Generator { r: Random::new(seed), pool, tags: 0, steps: Vec::new(), selected: [false; 2] };
+    let mut r = Random::new(seed);
+    let pool = &pool.focused(&mut r);
+    let naming = plan.naming;
+    let mut generator = Generator { r, pool, tags: 0, steps: Vec::new(), selected: [false; 2], naming };
     generator.run(plan);
     generator.steps
 }
@@ -30,6 +35,7 @@ struct Generator<'p> {
     steps: Vec<Step>,
     /// Is a mailbox most likely open?
     selected: [bool; 2],
+    naming: bool,
 }
 
 impl Generator<'_> {
@@ -71,7 +77,12 @@ impl Generator<'_> {
             10..=13 => self.idle(who),
             14..=27 => {
                 let count = 2 + self.r.below(4);
-                let verbs: Vec<Verb> = (0..count).map(|_| self.verb(who)).collect();
+                let mut verbs: Vec<Verb> = (0..count).map(|_| self.verb(who)).collect();
+                if self.r.chance(35) {
+                    // What stands behind it is about another mailbox.
+                    verbs[0] = Verb::Select;
+                    verbs[1] = [Verb::Expunge, Verb::Store, Verb::Close, Verb::Fetch, Verb::Move][self.r.below(5)];
+                }
                 self.verbs(who, &verbs);
             }
             _ => {
@@ -84,37 +95,13 @@ impl Generator<'_> {
     /// The next command of a client, more or less.
     fn verb(&mut self, who: usize) -> Verb {
         if !self.selected[who] && self.r.chance(25) {
-            return if self.r.chance(75) { Verb::Select } else { Verb::Examine };
+            return if self.r.chance(80) { Verb::Select } else { Verb::Examine };
         }
-        loop {
-            let verb = Verb::ALL[self.r.below(Verb::ALL.len())];
-            let keep = match verb {
-                Verb::Logout | Verb::Login | Verb::Authenticate | Verb::StartTls | Verb::Compress => 3,
-                Verb::Idle => 0, // has a step of its own
-                Verb::List | Verb::Lsub | Verb::Create | Verb::Delete | Verb::Rename | Verb::Status => 100,
-                _ if !self.selected[who] && !verb.legal_in(imapwarden::imap::verb::Phase::Authenticated) => 8,
-                Verb::Noop
-                | Verb::Select
-                | Verb::Examine
-                | Verb::Subscribe
-                | Verb::Unsubscribe
-                | Verb::Append
-                | Verb::Copy
-                | Verb::UidCopy
-                | Verb::Move
-                | Verb::UidMove
-                | Verb::Store
-                | Verb::UidStore
-                | Verb::Fetch
-                | Verb::UidFetch
-                | Verb::Expunge
-                | Verb::Close => 60,
-                _ => 20,
-            };
-            if self.r.chance(keep) {
-                return verb;
-            }
-        }
+        let mut weights: Vec<(usize, Verb)> =
+            Verb::ALL.iter().map(|verb| (weight(*verb, self.selected[who]), *verb)).collect();
+        let named = |verb: Verb| matches!(verb, Verb::Create | Verb::Rename);
+        weights.retain(|(_, verb)| self.naming || !named(*verb));
+        self.r.weighted(&weights)
     }
 
     fn tag(&mut self) -> String {
@@ -125,8 +112,9 @@ impl Generator<'_> {
     /// These commands, without a pause between them where there are several.
     fn verbs(&mut self, who: usize, verbs: &[Verb]) {
         let mut line = Line::new(verbs.len() > 1);
-        let mut tags = Vec::new();
+        let (mut tags, mut begins) = (Vec::new(), Vec::new());
         for verb in verbs {
+            begins.push(line.parts.concat().len());
             let tag = self.tag();
             line.text(&tag).text(" ");
             self.command(*verb, &mut line);
@@ -138,7 +126,7 @@ impl Generator<'_> {
                 _ => {}
             }
         }
-        self.steps.push(Step::Say { who, said: Said { parts: line.parts, tags } });
+        self.steps.push(Step::Say { who, said: Said { parts: line.parts, tags, begins } });
     }
 
     fn idle(&mut self, who: usize) {
@@ -149,7 +137,7 @@ impl Generator<'_> {
             format!("{} NOOP\r\n", self.tag())
         };
         let parts = vec![format!("{tag} IDLE\r\n").into_bytes(), end.into_bytes()];
-        self.steps.push(Step::Say { who, said: Said { parts, tags: vec![tag] } });
+        self.steps.push(Step::Say { who, said: Said { parts, tags: vec![tag], ..Said::default() } });
     }
 
     /// What is no command, and a NOOP behind it.
@@ -175,6 +163,7 @@ impl Generator<'_> {
             "@ STATUS @n ()",
             "@ STATUS @n MESSAGES",
             "@ RENAME @n",
+            "@ CREATE @n (USE \\Trash)",
             "@ XYZZY @n",
             "@ FIND MAILBOXES *",
             "@ SCAN \"\" * x",
@@ -187,7 +176,6 @@ impl Generator<'_> {
             "@  NOOP",
             "@\tNOOP",
             "@ NOOP ",
-            "@ CREATE @n (USE (\\Trash))",
             "@ SELECT {99999999999}",
             "@ SELECT {-1}",
             "@ SELECT {007}",
@@ -209,7 +197,7 @@ impl Generator<'_> {
         let line = self.r.pick(lines).replace("@n", &name).replace('@', &tag).replace('~', &"x%".repeat(700));
         let end = self.tag();
         let parts = vec![format!("{line}\r\n{end} NOOP\r\n").into_bytes()];
-        self.steps.push(Step::Say { who, said: Said { parts, tags: vec![end] } });
+        self.steps.push(Step::Say { who, said: Said { parts, tags: vec![end], ..Said::default() } });
     }
 
     /// A command with a few octets changed, and a NOOP behind it.
@@ -242,7 +230,7 @@ impl Generator<'_> {
         octets.retain(|octet| !b"{}\r\n".contains(octet));
         let end = self.tag();
         octets.extend_from_slice(format!("\r\n{end} NOOP\r\n").as_bytes());
-        self.steps.push(Step::Say { who, said: Said { parts: vec![octets], tags: vec![end] } });
+        self.steps.push(Step::Say { who, said: Said { parts: vec![octets], tags: vec![end], ..Said::default() } });
     }
 
     /// A command behind its tag.
@@ -441,6 +429,22 @@ impl Generator<'_> {
                 line.text(r.pick(&[" 2", " 1 1:2", " 500"]));
             }
         }
+    }
+}
+
+/// How often a command comes, among all.
+fn weight(verb: Verb, selected: bool) -> usize {
+    match verb {
+        Verb::Logout | Verb::Login | Verb::Authenticate | Verb::StartTls | Verb::Compress => 1,
+        Verb::Idle => 0, // has a step of its own
+        Verb::List => 16,
+        Verb::Lsub | Verb::Create | Verb::Delete | Verb::Rename | Verb::Status => 10,
+        Verb::Select | Verb::Subscribe | Verb::Unsubscribe | Verb::Append => 8,
+        Verb::Examine | Verb::Noop | Verb::Close => 4,
+        Verb::Store | Verb::UidStore | Verb::Fetch | Verb::UidFetch if selected => 16,
+        Verb::Copy | Verb::UidCopy | Verb::Move | Verb::UidMove | Verb::Expunge | Verb::UidExpunge if selected => 8,
+        _ if !selected && !verb.legal_in(Phase::Authenticated) => 1,
+        _ => 3,
     }
 }
 

@@ -106,6 +106,10 @@ const FLAGS: &[&str] = &[
 const CHARSETS: &[&str] = &["UTF-8", "US-ASCII", "utf-8", "ISO-8859-1", "X-UNKNOWN"];
 
 pub fn put_set(r: &mut Random, line: &mut Line) {
+    if r.chance(25) {
+        line.text("1:*");
+        return;
+    }
     let number = |r: &mut Random| match r.below(14) {
         0 => "*".to_owned(),
         1 => "4294967295".to_owned(),

@@ -4,7 +4,10 @@ use super::random::Random;
 use super::world::World;
 
 /// Names that a generator draws from.
+#[derive(Clone)]
 pub struct Pool {
+    /// What a session comes back to.
+    focus: Vec<String>,
     visible: Vec<String>,
     /// What rules are about.
     ruled: Vec<String>,
@@ -79,6 +82,7 @@ impl Pool {
         let hidden = hidden.clone().chain(hidden.filter_map(levels)).chain(world.subscribed_hidden.iter().copied());
         let common = world.common.iter().map(|(name, _)| *name);
         Self {
+            focus: Vec::new(),
             visible: wire(&mut common.clone().chain(common.filter_map(levels))),
             ruled: wire(&mut hidden.chain(["Finance", "Finance/New", "HR", "Secret/Deeper"])),
             absent: wire(&mut world.absent.iter().copied().chain(world.subscribed.iter().copied())),
@@ -86,20 +90,44 @@ impl Pool {
         }
     }
 
+    /// The same with names that never were in place of what rules are about: of the same lengths, letter for letter.
+    pub fn never_were(self) -> Self {
+        let turned = |c: char| match c {
+            'a'..='m' | 'A'..='M' => char::from_u32(u32::from(c) + 13).unwrap_or(c),
+            'n'..='z' | 'N'..='Z' => char::from_u32(u32::from(c) - 13).unwrap_or(c),
+            other => other,
+        };
+        let ruled = self.ruled.iter().map(|name| name.chars().map(turned).collect()).collect();
+        Self { ruled, ..self }
+    }
+
     /// Of an account in which rules are about these mailboxes.
     pub fn of(visible: &[&str], ruled: &[&str], absent: &[&str]) -> Self {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Self { visible: own(visible), ruled: own(ruled), absent: own(absent), delimiter: '/' }
+        Self { focus: Vec::new(), visible: own(visible), ruled: own(ruled), absent: own(absent), delimiter: '/' }
+    }
+
+    /// For one session, that comes back to a few names again and again.
+    pub fn focused(&self, r: &mut Random) -> Self {
+        let some = |r: &mut Random, from: &[String]| from[r.below(from.len())].clone();
+        let focus = vec![some(r, &self.visible), some(r, &self.ruled), self.name(r)];
+        Self { focus, ..self.clone() }
     }
 
     /// A name as it is.
     pub fn name(&self, r: &mut Random) -> String {
+        if !self.focus.is_empty() && r.chance(40) {
+            return self.focus[r.below(self.focus.len())].clone();
+        }
         let from = r.weighted(&[(45, &self.visible), (35, &self.ruled), (20, &self.absent)]);
         from[r.below(from.len())].clone()
     }
 
     /// One that can be opened, most likely.
     pub fn visible(&self, r: &mut Random) -> String {
+        if let Some(name) = self.focus.first().filter(|_| r.chance(40)) {
+            return name.clone();
+        }
         self.visible[r.below(self.visible.len())].clone()
     }
 

@@ -101,7 +101,7 @@ fn login(form: LoginForm, user: &str, right: bool) -> Said {
             format!("{}\r\n", base64(&password)),
         ],
     };
-    Said { parts: parts.into_iter().map(String::into_bytes).collect(), tags: vec!["l".to_owned()] }
+    Said { parts: parts.into_iter().map(String::into_bytes).collect(), tags: vec!["l".to_owned()], ..Said::default() }
 }
 
 impl Connection {

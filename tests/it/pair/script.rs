@@ -19,6 +19,26 @@ pub enum Step {
 pub struct Said {
     pub parts: Vec<Vec<u8>>,
     pub tags: Vec<String>,
+    /// Where in the only part each command begins, where there are several.
+    pub begins: Vec<usize>,
+}
+
+impl Said {
+    /// The same commands, each said when the one before it is answered.
+    fn one_by_one(&self) -> Vec<Self> {
+        let [all] = self.parts.as_slice() else { return vec![self.clone()] };
+        if self.begins.len() < 2 {
+            return vec![self.clone()];
+        }
+        let ends = self.begins.iter().skip(1).copied().chain([all.len()]);
+        let commands = self.begins.iter().zip(ends).zip(&self.tags);
+        let alone = |((begin, end), tag): ((&usize, usize), &String)| Self {
+            parts: vec![all[*begin..end].to_vec()],
+            tags: vec![tag.clone()],
+            begins: Vec::new(),
+        };
+        commands.map(alone).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +59,54 @@ pub enum Meanwhile {
     Created,
     Removed,
     Subscribed,
+}
+
+impl Step {
+    /// Which connection it is about.
+    pub fn who(&self) -> usize {
+        match self {
+            Self::Login { who, .. } | Self::Say { who, .. } => *who,
+            Self::Meanwhile(_) => 0,
+        }
+    }
+
+    /// The tags of its commands.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        let said = match self {
+            Self::Say { said, .. } => Some(said),
+            _ => None,
+        };
+        said.into_iter().flat_map(|said| said.tags.iter().map(String::as_str))
+    }
+
+    /// The same without pipelining.
+    pub fn one_by_one(&self) -> Vec<Self> {
+        match self {
+            Self::Say { who, said } => {
+                said.one_by_one().into_iter().map(|said| Self::Say { who: *who, said }).collect()
+            }
+            other => vec![other.clone()],
+        }
+    }
+}
+
+/// With a NOOP behind what waits for a literal. Behind one that was refused a single command may come, for several could be
+/// the literal, sent all the same.
+pub fn pauses(steps: Vec<Step>) -> Vec<Step> {
+    let mut out = Vec::new();
+    for step in steps {
+        let pause = match &step {
+            Step::Say { who, said } if said.parts.len() > 1 => {
+                let tag = format!("p{}", out.len());
+                let parts = vec![format!("{tag} NOOP\r\n").into_bytes()];
+                Some(Step::Say { who: *who, said: Said { parts, tags: vec![tag], ..Said::default() } })
+            }
+            _ => None,
+        };
+        out.push(step);
+        out.extend(pause);
+    }
+    out
 }
 
 impl fmt::Display for Step {

@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use super::generator::{Plan, session};
 use super::ground::Ground;
-use super::hunt::{hunt, one_seed};
+use super::hunt::{each, hunt, one_seed};
 use super::names::Pool;
 use super::play::play;
-use super::script::{LoginForm, Step};
+use super::script::{LoginForm, Step, pauses};
 use super::told::{sent_up, side_by_side, told};
 use super::world::{Twin, WORLDS, World};
 use crate::real::dovecot::Names;
@@ -81,8 +81,31 @@ impl Grounds {
         }
     }
 
+    /// Does it matter whether a client waits for its answers?
+    fn told_from_one_by_one(&self, seed: u64, steps: &[Step]) -> Option<String> {
+        let alone: Vec<Step> = steps.iter().flat_map(Step::one_by_one).collect();
+        let at_once = self.play(world(seed), Twin::B, steps);
+        let in_turn = self.play(world(seed), Twin::B, &alone);
+        let (a, b) = (at_once.transcript.concat(), in_turn.transcript.concat());
+        let both = || {
+            let (a, b) = (side_by_side(steps, &at_once.transcript, &at_once.transcript), in_turn.transcript.concat());
+            format!("pipelining is told from waiting; at once\n{a}\none by one\n{b}")
+        };
+        (a != b).then(both)
+    }
+
+    /// Is what is hidden told from what never was? The same session about the one and about the other must be the same.
+    fn told_from_nothing(&self, seed: u64, steps: &[Step], never: &[Step]) -> Option<String> {
+        let world = world_called("p6");
+        let a = self.play(world, Twin::A, never);
+        let b = self.play(world, Twin::B, steps);
+        let both = || side_by_side(steps, &a.transcript, &b.transcript);
+        let differs = a.transcript != b.transcript || a.up != b.up;
+        differs.then(|| format!("seed {seed}: hidden (B) is told from what never was (A)\n{}\nup\n{}", both(), b.up))
+    }
+
     fn hunt(&self, count: u64, two: bool) {
-        let plan = |seed| session(seed, &Pool::twins(world(seed)), Plan { meanwhile: true, two });
+        let plan = |seed| session(seed, &Pool::twins(world(seed)), Plan { meanwhile: true, two, naming: true });
         let Some(seed) = one_seed() else { return hunt(count, plan, |seed, steps| self.wrong(seed, steps)) };
         let steps = plan(seed);
         let [a, b] = [Twin::A, Twin::B].map(|twin| self.play(world(seed), twin, &steps));
@@ -93,6 +116,10 @@ impl Grounds {
 
 fn world(seed: u64) -> &'static World {
     &WORLDS[usize::try_from(seed).expect("a small seed") % WORLDS.len()]
+}
+
+fn world_called(tag: &str) -> &'static World {
+    WORLDS.iter().find(|world| world.tag == tag).expect("a world")
 }
 
 fn changed(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<PathBuf> {
@@ -111,4 +138,25 @@ fn twins_that_differ_only_in_what_is_hidden_hear_the_same_from_a_session() {
 fn twins_that_differ_only_in_what_is_hidden_hear_the_same_from_the_program() {
     // Absent names are asked for anew only so often in a while: with two connections time would matter.
     Grounds::new(Ground::program).hunt(500, false);
+}
+
+#[test]
+fn what_is_hidden_is_answered_as_what_never_was() {
+    let grounds = Grounds::new(Ground::direct);
+    let plan = Plan { meanwhile: false, two: false, naming: false };
+    let pool = Pool::twins(world_called("p6"));
+    // Steps cannot be left out one by one: each stands for two.
+    each(500, |seed| {
+        let steps = session(seed, &pool, plan);
+        let never = session(seed, &pool.clone().never_were(), plan);
+        grounds.told_from_nothing(seed, &steps, &never)
+    });
+}
+
+#[test]
+fn commands_at_once_are_answered_as_one_by_one() {
+    let grounds = Grounds::new(Ground::direct);
+    let plan = Plan { meanwhile: false, two: false, naming: true };
+    let plan = |seed| pauses(session(seed, &Pool::twins(world(seed)), plan));
+    hunt(1_000, plan, |seed, steps| grounds.told_from_one_by_one(seed, steps));
 }

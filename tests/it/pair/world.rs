@@ -231,6 +231,24 @@ rights = "lrswi"
         covered: &["Finance/*", "Vertraulich", "Vertraulich&APw-", "&BEEENQQ6BEAENQRC-/**", "Team/Cell"],
         absent: &["Mine", "Mine/Deep", "Finance/New", "Team/bell", "Other"],
     },
+    // Nothing that is hidden lies above or below what is not: it must be answered as names that never were.
+    World {
+        tag: "p6",
+        rules: r#"
+[[rule]]
+id = "@-hide"
+when = { user = ["?@-*"] }
+mailbox = ["Finance/**", "Quiet/**", "Junk/**"]
+hide = true
+"#,
+        names: Names::Slash,
+        common: &[("INBOX", 3), ("Archive", 2), ("Archive/2024", 1), ("Team/Open", 1), ("Sent", 1), ("Trash", 1)],
+        hidden: &[("Finance", 2), ("Finance/Q3", 2), ("Quiet", 1), ("Junk", 1)],
+        subscribed: &["Archive", "Team/Open", "Gone"],
+        subscribed_hidden: &["Finance", "Finance/Q3", "Quiet", "Finance/Gone"],
+        covered: &["Finance/**", "Quiet/**", "Junk/**"],
+        absent: &["Mine", "Mine/Deep", "Archive/New", "Other"],
+    },
     World {
         tag: "p4",
         rules: FINANCE,
