@@ -16,6 +16,10 @@ pub fn write_list(out: &mut Vec<u8>, word: &str, listed: &Listed<'_>, mode: Utf8
     write_delimiter(out, listed.delimiter);
     out.push(b' ');
     encode::string(out, &listed.octets, mode, false);
+    if !listed.below.is_empty() {
+        let below: Vec<String> = listed.below.iter().map(|option| format!("\"{option}\"")).collect();
+        out.extend_from_slice(format!(" (\"CHILDINFO\" ({}))", below.join(" ")).as_bytes());
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -32,7 +32,7 @@ impl Session {
             self.follow_code_of(code);
         }
         if let Effect::Own(own) = entry.effect {
-            return self.complete_own(&own, status, now);
+            return self.complete_own(own, status, now);
         }
         let ok = status == Some(Status::Ok);
         let mut entry = entry;
@@ -174,14 +174,15 @@ impl Session {
         self.state_moved();
     }
 
-    pub(super) fn complete_own(&mut self, own: &Own, status: Option<Status>, now: Instant) {
+    pub(super) fn complete_own(&mut self, own: Own, status: Option<Status>, now: Instant) {
         let failed = status != Some(Status::Ok);
         match own {
             // Which names there are must be known; that there are no namespaces, or subscriptions, may be.
             Own::Names if failed => {
                 return self.end(CloseReason::UpstreamFault, Some(Bye::Unavailable), now);
             }
-            Own::Name(name) => self.name_answered(name),
+            Own::Name(name) => self.name_answered(&name),
+            Own::Status(statuses) => self.status_answered(*statuses, status, now),
             Own::Uses if !failed => self.uses_answered(),
             Own::Uids | Own::Deleted | Own::Sizes => {
                 if let Some(held) = self.held.take() {

@@ -80,6 +80,8 @@ pub(super) enum Own {
     Name(MailboxName),
     /// `LSUB "" *`: every subscription.
     Subscriptions,
+    /// `STATUS name (…)`: what LIST was asked to tell of each mailbox.
+    Status(Box<super::listing::Statuses>),
     /// `FETCH set (UID)`: which UIDs the client's numbers stand for.
     Uids,
     /// `FETCH set (UID RFC822.SIZE)`: which messages are too large to be read.

@@ -6,18 +6,15 @@ use std::time::Instant;
 
 use crate::imap::rights::{Right, Rights};
 use crate::imap::status::Status;
-use crate::imap::verb::Verb;
-use crate::rewrite::{mailbox_data, status_data};
-use crate::view::mailboxes::Query;
-use crate::wire::command::{Args, Command};
+use crate::rewrite::status_data;
 use crate::wire::response;
 use crate::wire::response::{Code, Keyword};
 
 use super::Session;
-use super::effect::{Effect, Held};
-use super::event::{CloseReason, Event, EventKind, FaultReason, FilterAction, FilteredResponse, Note};
+use super::effect::Effect;
+use super::event::{CloseReason, Event, EventKind, FilterAction, FilteredResponse};
 use super::in_flight::Entry;
-use super::refusal::{Answer, Bye};
+use super::refusal::Bye;
 use super::response_path::Flow;
 
 /// Response codes that may be told of a filtered session's commands, as they are (surface B.3).
@@ -120,18 +117,6 @@ impl Session {
         out
     }
 
-    pub(super) fn narrow_myrights(&mut self, response: &[u8], rest: usize, now: Instant) {
-        let target = self.in_flight.iter().find_map(|entry| match &entry.effect {
-            Effect::Acl { target: Some(target), .. } if entry.verb == Verb::MyRights => Some(target.clone()),
-            _ => None,
-        });
-        let kept = target.map(|target| self.bound.rights(&self.target(&target), self.wall).rights);
-        match kept.and_then(|kept| mailbox_data::narrow_myrights(response, rest, kept)) {
-            Some(line) => self.out.client().extend_from_slice(&line),
-            None => self.filter_failed(now),
-        }
-    }
-
     /// An untagged status response of a filtered session's upstream: what it says of the open mailbox passes, in the
     /// proxy's own words.
     pub(super) fn filter_untagged_status(&mut self, code: Option<&Code<'_>>, _now: Instant) -> Flow {
@@ -155,40 +140,23 @@ impl Session {
     /// Untagged data that is not about messages, in filtered scope: an allow-list of one.
     pub(super) fn filter_data(&mut self, keyword: Keyword, _now: Instant) -> Flow {
         match keyword {
-            Keyword::Status if self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Status { .. })) => {
-                Flow::Collect
-            }
+            Keyword::Status if self.asks_status() => Flow::Collect,
             _ => Flow::Drop,
         }
     }
 
     /// STATUS of a mailbox that was asked for passes.
     pub(super) fn filter_status(&mut self, response: &[u8], rest: usize, now: Instant) {
-        let asked = self.in_flight.iter().find_map(|entry| match &entry.effect {
-            Effect::Status { mailbox, .. } => Some(Arc::clone(&mailbox.name)),
-            _ => None,
-        });
         let named = response::token(response, rest).and_then(|(name, _)| name.string());
         let named = named.map(|octets| {
             let delimiter = self.delimiter();
             crate::wire::mailbox::decode_lenient(&octets, self.utf8_mode(), delimiter).name
         });
-        match (asked, named) {
-            (Some(asked), Some(named)) if *asked == *named.as_str() => {
+        match named {
+            Some(named) if self.asks_status_of(&named) => {
                 self.out.client().extend_from_slice(response);
             }
             _ => self.filter_failed(now),
-        }
-    }
-
-    /// STATUS that comes with LIST (RFC 5819) tells only of mailboxes that may be read.
-    pub(super) fn narrow_status(&mut self, response: &[u8], rest: usize) {
-        let name = response::token(response, rest).and_then(|(name, _)| name.string());
-        let readable = name
-            .and_then(|octets| self.resolve_listed(&octets))
-            .is_some_and(|resolved| self.bound.rights(&self.target(&resolved), self.wall).rights.contains(Right::Read));
-        if readable {
-            self.out.client().extend_from_slice(response);
         }
     }
 
@@ -200,69 +168,5 @@ impl Session {
         );
         self.out.record(event);
         self.end(CloseReason::FilterFailure, Some(Bye::Unavailable), now);
-    }
-
-    /// LIST, LSUB, XLIST and NAMESPACE of a filtered session are answered from the view. Says whether it was one.
-    pub(super) fn answer_from_view(&mut self, command: &Command<'_>, held: &mut Held, now: Instant) -> bool {
-        let mut out = Vec::new();
-        match &command.args {
-            Args::List(list) => {
-                use crate::wire::list::{ReturnKind, SelectKind};
-                let returns = list.returns.as_deref().unwrap_or_default();
-                let known = |kind: &ReturnKind<'_>| {
-                    matches!(kind, ReturnKind::Subscribed | ReturnKind::Children | ReturnKind::SpecialUse)
-                };
-                let selects = list.select.as_deref().unwrap_or_default();
-                let recursive = selects.iter().any(|option| option.kind == SelectKind::RecursiveMatch);
-                if recursive || !returns.iter().all(|option| known(&option.kind)) {
-                    self.bad_command(command.frame(), &Answer::Syntax, FaultReason::CommandSyntax, now);
-                    return true;
-                }
-                let word = match command.verb {
-                    Verb::Lsub => "LSUB",
-                    Verb::Xlist => "XLIST",
-                    _ => "LIST",
-                };
-                let patterns =
-                    list.patterns.iter().map(|pattern| self.joined(list.reference.octets(), pattern.octets()));
-                let patterns: Vec<String> = patterns.collect();
-                if list.asks_for_delimiter() {
-                    self.write_root(word, &mut out);
-                } else {
-                    let subscribed = selects.iter().any(|option| option.kind == SelectKind::Subscribed);
-                    let query = Query {
-                        patterns: &patterns,
-                        subscribed: subscribed || command.verb == Verb::Lsub,
-                        special_use: selects.iter().any(|option| option.kind == SelectKind::SpecialUse),
-                        say_subscribed: subscribed
-                            || returns.iter().any(|option| matches!(option.kind, ReturnKind::Subscribed)),
-                        extended: list.select.is_some() || list.returns.is_some(),
-                        lsub: command.verb == Verb::Lsub,
-                    };
-                    let (n, withheld) = self.write_list_answer(word, &query, &mut out);
-                    if let Effect::Listing { n: lines, hidden, .. } = &mut held.effect {
-                        (*lines, *hidden) = (n, withheld);
-                    }
-                    if withheld > 0 {
-                        self.note(Note::Hidden { messages: 0, mailboxes: withheld });
-                    }
-                }
-            }
-            Args::None if command.verb == Verb::Namespace => self.write_namespaces(&mut out),
-            _ => return false,
-        }
-        Answer::Completed(command.verb).write(&held.tag, &mut out);
-        self.record_local_done(held, now);
-        self.answer_in_turn(out);
-        true
-    }
-
-    /// Reference and pattern as one (RFC 3501 §6.3.8); octets that are no name match nothing.
-    pub(super) fn joined(&self, reference: &[u8], pattern: &[u8]) -> String {
-        let text = |octets: &[u8]| crate::wire::mailbox::decode_text(octets, self.utf8_mode()).ok();
-        match (text(reference), text(pattern)) {
-            (Some(reference), Some(pattern)) => reference + &pattern,
-            _ => "\0".to_owned(),
-        }
     }
 }

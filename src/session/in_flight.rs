@@ -90,6 +90,11 @@ impl InFlight {
         self.entries.push_back(entry);
     }
 
+    /// What an answer waits for that stands in it already.
+    pub fn push_front(&mut self, entry: Entry) {
+        self.entries.push_front(entry);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

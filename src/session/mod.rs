@@ -29,6 +29,7 @@ mod idle;
 mod in_flight;
 mod judging;
 mod limiting;
+mod listing;
 mod names;
 mod outbox;
 mod reads;

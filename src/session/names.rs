@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use crate::imap::mailbox::MailboxName;
 use crate::policy::{SpecialUse, Target};
-use crate::rewrite::mailbox_data::{Namespace, personal_prefix, read_list, read_namespaces, write_list};
-use crate::view::mailboxes::{NameTable, Query, Row};
+use crate::rewrite::mailbox_data::{Namespace, personal_prefix, read_list, read_namespaces};
+use crate::view::mailboxes::{Listed, NameTable, Query, Row};
 use crate::wire::command::{MailboxArg, Utf8Mode};
 use crate::wire::response::Keyword;
 
@@ -329,6 +329,7 @@ impl Session {
             patterns: &["*".to_owned()],
             subscribed: false,
             special_use: false,
+            recursive: false,
             say_subscribed: false,
             extended: false,
             lsub: false,
@@ -340,13 +341,14 @@ impl Session {
         !lines.is_empty()
     }
 
-    /// Answers LIST, LSUB or XLIST from the table; says how many lines that were and how many were withheld.
-    pub(super) fn write_list_answer(&self, word: &str, query: &Query<'_>, out: &mut Vec<u8>) -> (u64, u64) {
-        let (lines, hidden) = self.names.table.answer(query, |row| !self.row_is_hidden(row));
-        for line in &lines {
-            write_list(out, word, line, self.utf8_mode());
-        }
-        (lines.len() as u64, hidden)
+    /// What LIST, LSUB or XLIST says, from the table; and how many lines were withheld.
+    pub(super) fn listed(&self, query: &Query<'_>) -> (Vec<Listed<'_>>, u64) {
+        self.names.table.answer(query, |row| !self.row_is_hidden(row))
+    }
+
+    /// The mailbox of a row of the table.
+    pub(super) fn resolved_row(&self, row: &Row) -> Resolved {
+        Resolved { name: row.name.clone(), special: self.told_use(row), octets: Some(row.octets.clone()) }
     }
 
     /// The answer to `LIST "" ""`: the delimiter (RFC 9051 §6.3.9).

@@ -58,6 +58,8 @@ pub struct Query<'a> {
     pub subscribed: bool,
     /// Only mailboxes with a special use.
     pub special_use: bool,
+    /// Also what lies above such mailboxes, if it matches (RECURSIVEMATCH).
+    pub recursive: bool,
     /// Is `\Subscribed` to be said?
     pub say_subscribed: bool,
     /// Is the extended form asked for, which knows `\NonExistent`?
@@ -75,6 +77,23 @@ pub struct Listed<'a> {
     pub delimiter: Option<char>,
     /// The name on the wire.
     pub octets: Vec<u8>,
+    /// What of the options that select is true of mailboxes below it, where that is asked for (RFC 5258 §4: CHILDINFO).
+    pub below: Vec<&'static str>,
+    /// Its row, if it was selected and can be opened.
+    pub mailbox: Option<&'a Row>,
+}
+
+impl Query<'_> {
+    fn selects(&self, row: &Row) -> bool {
+        (if self.subscribed { row.subscribed } else { row.listed })
+            && (!self.special_use || SPECIAL_USE.iter().any(|attribute| row.has(attribute)))
+    }
+
+    /// The options that select, as CHILDINFO names them.
+    fn below(&self) -> Vec<&'static str> {
+        let options = [(self.subscribed, "SUBSCRIBED"), (self.special_use, "SPECIAL-USE")];
+        options.into_iter().filter(|(asked, _)| *asked).map(|(_, name)| name).collect()
+    }
 }
 
 /// Attributes of special use (RFC 6154, RFC 8457).
@@ -127,23 +146,23 @@ impl NameTable {
         self.rows.is_empty()
     }
 
-    /// Whether a name lies below `name` that is visible.
-    fn has_visible_child(&self, name: &MailboxName, visible: &impl Fn(&Row) -> bool) -> bool {
+    /// Whether a name lies below `name` of which this is true.
+    fn any_below(&self, name: &MailboxName, wanted: impl Fn(&Row) -> bool) -> bool {
         self.rows
             .range::<MailboxName, _>((std::ops::Bound::Excluded(name), std::ops::Bound::Unbounded))
             .take_while(|(other, _)| other.as_str().starts_with(name.as_str()))
-            .any(|(other, row)| other.is_below(name) && row.listed && visible(row))
+            .any(|(other, row)| other.is_below(name) && wanted(row))
+    }
+
+    fn has_visible_child(&self, name: &MailboxName, visible: &impl Fn(&Row) -> bool) -> bool {
+        self.any_below(name, |row| row.listed && visible(row))
     }
 
     /// Answers LIST or LSUB with what is `visible`, and says how many hidden names would have matched.
     pub fn answer<'a>(&'a self, query: &Query<'_>, visible: impl Fn(&Row) -> bool) -> (Vec<Listed<'a>>, u64) {
         let mut lines: BTreeMap<&str, Listed<'a>> = BTreeMap::new();
         let mut hidden = 0u64;
-        for row in self.rows.values() {
-            let asked = if query.subscribed { row.subscribed } else { row.listed };
-            if !asked || (query.special_use && !SPECIAL_USE.iter().any(|attribute| row.has(attribute))) {
-                continue;
-            }
+        for row in self.rows.values().filter(|row| query.selects(row)) {
             if !visible(row) {
                 hidden = hidden.saturating_add(u64::from(matches_any(query.patterns, row)));
                 continue;
@@ -152,9 +171,10 @@ impl NameTable {
                 continue;
             }
             if matches_any(query.patterns, row) {
-                lines.insert(&row.text, self.line(row, query, &visible));
+                lines.entry(&row.text).or_insert_with(|| self.line(row, query, &visible));
             }
-            if !query.special_use {
+            // Only LSUB and the simple LIST tell of levels unasked (RFC 3501 §6.3.8; RFC 5258 §3).
+            if query.recursive || query.lsub || !(query.subscribed || query.special_use) {
                 self.levels_above(row, query, &visible, &mut lines);
             }
         }
@@ -174,7 +194,8 @@ impl NameTable {
             .filter(|attribute| KEPT.iter().chain(&SPECIAL_USE).any(|kept| kept.eq_ignore_ascii_case(attribute)))
             .collect();
         if !row.listed {
-            attributes = if query.extended { vec!["\\NonExistent"] } else { vec!["\\Noselect"] };
+            // In LSUB `\\Noselect` would say that it is not subscribed to (RFC 3501 §6.3.9).
+            attributes = if query.lsub { Vec::new() } else { vec!["\\NonExistent"] };
         }
         if row.listed && !row.has("\\Noinferiors") {
             let children = self.has_visible_child(&row.name, visible);
@@ -183,10 +204,16 @@ impl NameTable {
         if row.subscribed && query.say_subscribed {
             attributes.push("\\Subscribed");
         }
-        Listed { attributes, delimiter: row.delimiter, octets: row.octets.to_vec() }
+        let chosen = |row: &Row| query.selects(row) && visible(row) && self.stands_alone(row, visible);
+        let below = query.recursive && self.any_below(&row.name, chosen);
+        let below = if below { query.below() } else { Vec::new() };
+        // What stands there for what is below it only is not what was asked for (RFC 5819 §2).
+        let mailbox = Some(row).filter(|row| row.exists() && query.selects(row));
+        Listed { attributes, delimiter: row.delimiter, octets: row.octets.to_vec(), below, mailbox }
     }
 
-    /// `%` at the end of a pattern names levels that do not exist themselves (RFC 3501 §6.3.8).
+    /// `%` at the end of a pattern names levels that do not exist themselves (RFC 3501 §6.3.8). RECURSIVEMATCH names each
+    /// level that matches, there or not, above what is selected.
     fn levels_above<'a>(
         &'a self,
         row: &'a Row,
@@ -200,23 +227,25 @@ impl NameTable {
         for end in ends.into_iter().rev() {
             let (Some(parent), Some(text)) = (name.parent(), row.text.get(..end)) else { return };
             name = parent;
-            let shown = |row: &Row| {
-                let asked = if query.subscribed { row.subscribed } else { row.listed };
-                asked && visible(row)
-            };
-            if self.rows.get(&name).is_some_and(shown) || lines.contains_key(text) {
+            let there = self.rows.get(&name).filter(|row| visible(row));
+            if lines.contains_key(text) || there.is_some_and(|row| query.selects(row)) {
                 continue;
             }
-            let named =
-                query.patterns.iter().any(|pattern| pattern.ends_with('%') && matches(pattern, text, delimiter));
-            let levels = text.matches(delimiter).count();
-            if let (true, Some(octets)) = (named, prefix_of(&row.octets, delimiter, levels)) {
+            let names = |pattern: &&String| query.recursive || pattern.ends_with('%');
+            if !query.patterns.iter().filter(names).any(|pattern| matches(pattern, text, delimiter)) {
+                continue;
+            }
+            if let Some(above) = there.filter(|above| query.recursive && above.listed) {
+                lines.insert(&above.text, self.line(above, query, visible));
+            } else if let Some(octets) = prefix_of(&row.octets, delimiter, text.matches(delimiter).count()) {
                 let attributes = match (query.extended, query.lsub) {
                     (_, true) => vec!["\\Noselect"],
                     (true, false) => vec!["\\NonExistent", "\\HasChildren"],
                     (false, false) => vec!["\\Noselect", "\\HasChildren"],
                 };
-                lines.insert(text, Listed { attributes, delimiter: row.delimiter, octets: octets.to_vec() });
+                let below = if query.recursive { query.below() } else { Vec::new() };
+                let (octets, delimiter) = (octets.to_vec(), row.delimiter);
+                lines.insert(text, Listed { attributes, delimiter, octets, below, mailbox: None });
             }
         }
     }
@@ -313,13 +342,67 @@ mod tests {
             patterns: &patterns,
             subscribed,
             special_use: false,
+            recursive: false,
             say_subscribed: false,
             extended,
             lsub: subscribed && !extended,
         };
         let table = table();
         let (lines, _) = table.answer(&query, visible);
-        lines.iter().map(|line| format!("({}) {}", line.attributes.join(" "), line.octets.escape_ascii())).collect()
+        lines.iter().map(shown).collect()
+    }
+
+    fn shown(line: &Listed<'_>) -> String {
+        let below = line.below.iter().map(|option| format!(" [{option}]")).collect::<String>();
+        format!("({}) {}{below}", line.attributes.join(" "), line.octets.escape_ascii())
+    }
+
+    #[test]
+    fn levels_above_what_is_selected() {
+        let rows: [(&str, bool, bool, &[&str]); 7] = [
+            ("%", true, false, &["(\\NonExistent \\HasChildren) HR [SUBSCRIBED]", "(\\NonExistent \\Subscribed) Old"]),
+            (
+                "*",
+                true,
+                false,
+                &[
+                    "(\\NonExistent \\HasChildren) HR [SUBSCRIBED]",
+                    "(\\HasNoChildren \\Subscribed) HR/Jobs",
+                    "(\\NonExistent \\Subscribed) Old",
+                ],
+            ),
+            ("HR", true, false, &["(\\NonExistent \\HasChildren) HR [SUBSCRIBED]"]),
+            ("Team", true, false, &[]),
+            ("Deep%", false, true, &["(\\HasChildren) Deep [SPECIAL-USE]"]),
+            (
+                "*",
+                false,
+                true,
+                &[
+                    "(\\HasChildren) Deep [SPECIAL-USE]",
+                    "(\\Trash \\HasNoChildren) Deep/Trash",
+                    "(\\Sent \\HasNoChildren) Sent",
+                ],
+            ),
+            ("S%", true, true, &[]),
+        ];
+        let mut table = table();
+        table.list(row("Deep", &[]));
+        table.list(row("Deep/Trash", &["\\Trash"]));
+        for (pattern, subscribed, special_use, want) in rows {
+            let patterns = [pattern.to_owned()];
+            let query = Query {
+                patterns: &patterns,
+                subscribed,
+                special_use,
+                recursive: true,
+                say_subscribed: subscribed,
+                extended: true,
+                lsub: false,
+            };
+            let (lines, _) = table.answer(&query, visible);
+            assert_eq!(lines.iter().map(shown).collect::<Vec<_>>(), want, "{pattern}");
+        }
     }
 
     #[test]
@@ -343,7 +426,7 @@ mod tests {
 
     #[test]
     fn subscriptions() {
-        assert_eq!(answer(&["%"], false, true), ["(\\Noselect) HR", "(\\Noselect) Old"]);
+        assert_eq!(answer(&["%"], false, true), ["(\\Noselect) HR", "() Old"]);
         assert_eq!(answer(&["*"], true, true), ["(\\HasNoChildren) HR/Jobs", "(\\NonExistent) Old"]);
     }
 

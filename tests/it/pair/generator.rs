@@ -468,7 +468,7 @@ fn status_items(r: &mut Random) -> String {
 }
 
 /// LIST in all its forms.
-fn put_list(pool: &Pool, r: &mut Random, line: &mut Line) {
+pub fn put_list(pool: &Pool, r: &mut Random, line: &mut Line) {
     line.text(" ");
     if r.chance(30) {
         let options = ["SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"];

@@ -13,6 +13,7 @@ mod forbidden;
 mod generator;
 mod ground;
 mod hunt;
+mod lists;
 mod messages;
 mod names;
 mod play;
