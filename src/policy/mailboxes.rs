@@ -30,11 +30,14 @@ pub(super) struct Names<'t> {
     aggregate: bool,
     /// Of `key`: most patterns have others.
     letters: Letters,
+    /// What is told of mailboxes below it.
+    uses_below: SpecialUse,
 }
 
 impl<'t> Names<'t> {
     pub(super) fn new(target: &Target<'t>) -> Self {
-        Self::of(target.name.as_str(), target.special_use, target.prefix.unwrap_or_default())
+        let names = Self::of(target.name.as_str(), target.special_use, target.prefix.unwrap_or_default());
+        Self { uses_below: target.uses_below, ..names }
     }
 
     /// Where no rule asks for a name, there is no need to fold it.
@@ -43,6 +46,7 @@ impl<'t> Names<'t> {
         Self {
             exact,
             special_use: target.special_use,
+            uses_below: target.uses_below,
             prefix: "",
             key: FoldKey::new(),
             bare: 0,
@@ -54,8 +58,16 @@ impl<'t> Names<'t> {
     fn of(exact: &'t str, special_use: Option<SpecialUse>, prefix: &'t str) -> Self {
         let mut key = FoldKey::new();
         fold_onto(&mut key, exact);
-        let mut names =
-            Self { exact, special_use, prefix, key, bare: 0, aggregate: false, letters: Letters::default() };
+        let mut names = Self {
+            exact,
+            special_use,
+            uses_below: SpecialUse::NONE,
+            prefix,
+            key,
+            bare: 0,
+            aggregate: false,
+            letters: Letters::default(),
+        };
         names.spell_prefix();
         names.letters = Letters::of(names.whole());
         names.aggregate = match special_use {
@@ -142,7 +154,8 @@ impl<'t> Names<'t> {
 
     /// Could a mailbox for one of these uses lie below it?
     pub(super) fn may_be_above(&self, uses: SpecialUse) -> bool {
-        !self.is_prefix() && self.folded().into_iter().any(|name| is_usual_below(name, uses))
+        let usual = |name| is_usual_below(name, uses);
+        uses.intersects(self.uses_below) || (!self.is_prefix() && self.folded().into_iter().any(usual))
     }
 
     fn folded_reach(&self, glob: &Glob) -> Reach {
@@ -305,7 +318,7 @@ mod tests {
     fn cover(mailboxes: &Mailboxes, name: &str, special_use: Option<SpecialUse>, prefix: &str) -> bool {
         let name = MailboxName::new(name);
         let prefix = (!prefix.is_empty()).then_some(prefix);
-        mailboxes.cover(&Names::new(&Target { name: &name, special_use, prefix }))
+        mailboxes.cover(&Names::new(&Target { special_use, prefix, ..Target::new(&name) }))
     }
 
     #[test]
@@ -344,7 +357,7 @@ mod tests {
     }
 
     fn names<'t>(name: &'t MailboxName, prefix: &'t str) -> Names<'t> {
-        Names::new(&Target { name, special_use: None, prefix: (!prefix.is_empty()).then_some(prefix) })
+        Names::new(&Target { prefix: (!prefix.is_empty()).then_some(prefix), ..Target::new(name) })
     }
 
     #[test]
@@ -394,8 +407,8 @@ mod tests {
         ];
         let (old, new) = (MailboxName::new("Trash"), MailboxName::new("Deleted Items"));
         for (name, takes, of_old, special_use, want) in rows {
-            let from = Names::new(&Target { name: &old, special_use: Some(of_old), prefix: None });
-            let to = Names::new(&Target { name: &new, special_use, prefix: None });
+            let from = Names::new(&Target { special_use: Some(of_old), ..Target::new(&old) });
+            let to = Names::new(&Target { special_use, ..Target::new(&new) });
             assert_eq!(mailboxes(takes, &[]).cover_alike(&from, &to, &[]), want, "{name}");
         }
     }

@@ -149,7 +149,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 impl Asked {
     fn target(&self, at: usize) -> Target<'_> {
-        Target { name: &self.names[at], special_use: self.special_use, prefix: self.prefix }
+        Target { special_use: self.special_use, prefix: self.prefix, ..Target::new(&self.names[at]) }
     }
 
     fn decide(&self, bound: &Bound) -> Verdict {
@@ -336,7 +336,7 @@ proptest! {
         let subject = Subject { user: login.as_str().into(), actor: login.as_str().into(), client_id: name.as_str().into(), ..ann() };
         let bound = bind(&rules, &subject);
         let name = MailboxName::new(&name);
-        let target = Target { name: &name, special_use: asked.special_use, prefix: Some(&prefix) };
+        let target = Target { special_use: asked.special_use, prefix: Some(&prefix), ..Target::new(&name) };
         for role in [Role::Create, Role::RenameFrom, Role::RenameTo, Role::MoveFrom, Role::MoveTo, Role::Store] {
             let verdict = bound.decide(&Request::new(asked.verb, &[(role, target), (Role::RenameTo, asked.target(0))]), asked.at);
             prop_assert!(!outcome(&verdict).is_empty());

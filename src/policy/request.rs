@@ -65,6 +65,8 @@ pub struct Target<'a> {
     pub name: &'a MailboxName,
     /// What LIST says it is for; `None` where the server tells no special uses (usual names decide then).
     pub special_use: Option<SpecialUse>,
+    /// What LIST says that mailboxes below it are for, all together.
+    pub uses_below: SpecialUse,
     /// Prefix of the personal namespace with "/" as the delimiter, such as `INBOX/`, if it has one.
     pub prefix: Option<&'a str>,
 }
@@ -73,7 +75,7 @@ impl<'a> Target<'a> {
     /// A mailbox of which nothing but the name is known.
     #[must_use]
     pub const fn new(name: &'a MailboxName) -> Self {
-        Self { name, special_use: None, prefix: None }
+        Self { name, special_use: None, uses_below: SpecialUse::NONE, prefix: None }
     }
 }
 

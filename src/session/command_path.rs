@@ -238,7 +238,8 @@ impl Session {
         let roles = Roles::of(command.verb);
         let mut targets = smallvec::SmallVec::<[_; 3]>::new();
         for (at, (_, _, resolved)) in names.iter().enumerate() {
-            targets.push((role_of_named(roles, at), self.target(resolved)));
+            let role = role_of_named(roles, at);
+            targets.push((role, self.target_as(role, resolved)));
         }
         if let (Some(role), Some(selected)) = (roles.selected, self.state.selected()) {
             targets.push((role, self.target(&selected.target)));

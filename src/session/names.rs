@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::imap::mailbox::MailboxName;
-use crate::policy::{SpecialUse, Target};
+use crate::policy::{Role, SpecialUse, Target};
 use crate::rewrite::mailbox_data::{Namespace, personal_prefix, read_list, read_namespaces};
 use crate::view::mailboxes::{Listed, NameTable, Query, Row};
 use crate::wire::command::{MailboxArg, Utf8Mode};
@@ -218,11 +218,31 @@ impl Session {
     }
 
     pub(super) fn target<'a>(&'a self, resolved: &'a Resolved) -> Target<'a> {
-        Target { name: &resolved.name, special_use: resolved.special, prefix: self.names.prefix.as_deref() }
+        Target { special_use: resolved.special, prefix: self.names.prefix.as_deref(), ..Target::new(&resolved.name) }
+    }
+
+    /// The same for a role: what moves or removes a mailbox is about those below it, too.
+    pub(super) fn target_as<'a>(&'a self, role: Role, resolved: &'a Resolved) -> Target<'a> {
+        let target = self.target(resolved);
+        match role {
+            Role::RenameFrom | Role::Delete => Target { uses_below: self.uses_below(&resolved.name), ..target },
+            _ => target,
+        }
+    }
+
+    /// What mailboxes below it are for that this client may see: with it they would be renamed.
+    fn uses_below(&self, name: &MailboxName) -> SpecialUse {
+        if !self.names.tells_special_use {
+            return SpecialUse::NONE;
+        }
+        let below = self.names.table.below(name).map(|row| (row, special_use(row)));
+        let visible = below.filter(|(row, uses)| !(uses.is_empty() || self.filtered() && self.row_is_hidden(row)));
+        visible.fold(SpecialUse::NONE, |all, (_, uses)| all | uses)
     }
 
     fn row_is_hidden(&self, row: &Row) -> bool {
-        let target = Target { name: &row.name, special_use: self.told_use(row), prefix: self.names.prefix.as_deref() };
+        let target =
+            Target { special_use: self.told_use(row), prefix: self.names.prefix.as_deref(), ..Target::new(&row.name) };
         self.bound.is_hidden(&target, self.wall)
     }
 

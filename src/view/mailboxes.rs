@@ -146,12 +146,17 @@ impl NameTable {
         self.rows.is_empty()
     }
 
-    /// Whether a name lies below `name` of which this is true.
-    fn any_below(&self, name: &MailboxName, wanted: impl Fn(&Row) -> bool) -> bool {
+    /// The rows of names below `name`.
+    pub fn below<'a>(&'a self, name: &'a MailboxName) -> impl Iterator<Item = &'a Row> {
         self.rows
             .range::<MailboxName, _>((std::ops::Bound::Excluded(name), std::ops::Bound::Unbounded))
             .take_while(|(other, _)| other.as_str().starts_with(name.as_str()))
-            .any(|(other, row)| other.is_below(name) && wanted(row))
+            .filter(|(other, _)| other.is_below(name))
+            .map(|(_, row)| row)
+    }
+
+    fn any_below(&self, name: &MailboxName, wanted: impl Fn(&Row) -> bool) -> bool {
+        self.below(name).any(wanted)
     }
 
     fn has_visible_child(&self, name: &MailboxName, visible: &impl Fn(&Row) -> bool) -> bool {

@@ -245,6 +245,13 @@ fn rename_moves_all_that_is_below() {
     for (name, bodies, from, to, want) in rows {
         assert_eq!(outcome(&ask(bodies, Verb::Rename, &[from, to], "C", FlagsWanted::NONE)), want, "{name}");
     }
+    let (old, new) = (MailboxName::new("A"), MailboxName::new("B"));
+    for (uses_below, want) in [(SpecialUse::TRASH, "no"), (SpecialUse::SENT, "ok")] {
+        let targets =
+            [(Role::RenameFrom, Target { uses_below, ..Target::new(&old) }), (Role::RenameTo, Target::new(&new))];
+        let bound = rules(&["mailbox = \"\\\\Trash\"\nrights = \"lrswikx\""]).bind(&ann());
+        assert_eq!(outcome(&bound.decide(&Request::new(Verb::Rename, &targets), at(FRIDAY))), want, "{uses_below:?}");
+    }
     let denied = ["mailbox = \"A\"\ndeny_commands = \"FETCH\"\nrights = \"lrkx\""];
     let verdict = ask(&denied, Verb::Rename, &["A", "B"], "C", FlagsWanted::NONE);
     assert_eq!(by(&verdict), "r0:rights r0:deny_commands");

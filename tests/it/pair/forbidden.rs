@@ -281,11 +281,10 @@ fn violations(rules: &Rules, before: &Mail, after: &Mail, heard: &str) -> Vec<St
             }
             None => {}
             // It may be another one of that name.
-            Some(_) if !lacks("xk") => {
-                if lacks("te") && was.keys().any(|file| !after.has_file(file)) {
-                    found.push(format!("mail of {name} is destroyed, without t and e"));
-                }
+            Some(_) if !lacks("xk") && lacks("te") && was.keys().any(|file| !after.has_file(file)) => {
+                found.push(format!("mail of {name} is destroyed, without t and e"));
             }
+            Some(_) if !lacks("xk") => {}
             Some(is) => changes(name, &kept, rules.organises(name), was, is, after, &mut found),
         }
         if lacks("r") {
