@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use crate::imap::verb::Verb;
-use crate::policy::{FlagChange, FlagsWanted, Narrowing, Permit, Request, Role, Verdict};
+use crate::policy::{FlagChange, FlagsWanted, Limiting, Narrowing, Permit, Request, Role, Verdict};
 use crate::wire::command::append::{AppendNext, MessageForm, MessageHead, parse_append_continuation};
 use crate::wire::command::{AppendContinuation, AppendPrefix, Command, CommandPrefix, MessageLiteral};
 use crate::wire::frame::Announced;
@@ -45,8 +45,9 @@ pub(super) struct Stream {
     pub several: bool,
     /// What is left out of their flags.
     pub later: Narrowing,
-    /// How large each may be.
+    /// How large each may be, and which limits say so.
     pub largest: u64,
+    pub limits: Arc<[Limiting]>,
     /// The upstream has refused: the octets go nowhere, and this is said when they are over.
     pub refused: bool,
 }
@@ -213,6 +214,7 @@ impl Session {
                 flags,
                 uid: None,
                 uidv: None,
+                cancelled: None,
             },
             judged: Judged::default(),
             mailbox: None,
@@ -253,7 +255,8 @@ impl Session {
         let later = if several { self.narrowing_of_later(append.verb, &resolved) } else { Narrowing::default() };
         let largest = Self::largest_message(&limits).unwrap_or(u64::MAX).min(self.shared.limits.max_literal);
         let (left, sync) = (literal.size, literal.sync);
-        let stream = Stream { serial: 0, left, sync, form, several, later, largest, refused: false };
+        let limits = limits.into_iter().filter(|limiting| limiting.limits.message_size.is_some()).collect();
+        let stream = Stream { serial: 0, left, sync, form, several, later, largest, limits, refused: false };
         self.send_append(frame, append, permit, resolved.octets, held, stream, now);
     }
 
@@ -363,11 +366,17 @@ impl Session {
     fn on_continued(&mut self, line: &[u8], stream: Stream, more: bool, now: Instant) -> Option<bool> {
         match parse_append_continuation(line, stream.form, stream.several, self.utf8_mode()) {
             Ok(AppendContinuation { then: AppendNext::Message(form, literal), messages, .. })
-                if literal.size <= stream.largest
-                    && self.takes_form(form)
-                    && messages.iter().all(|head| self.takes_form(head.form)) =>
+                if self.takes_form(form) && messages.iter().all(|head| self.takes_form(head.form)) =>
             {
                 let next = Stream { left: literal.size, sync: literal.sync, form, ..stream };
+                if !literal.sync && literal.size > self.shared.limits.max_literal {
+                    self.fault(Side::Client, FaultReason::LiteralTooLong, Bye::Garbage, now);
+                    return Some(true);
+                }
+                if !next.refused && literal.size > next.largest {
+                    self.cancel_append(next, more, now);
+                    return Some(true);
+                }
                 let mut patch = Patch::new(line);
                 drop_flags_of(&messages, next.later, &mut patch);
                 self.follow_append(&messages, &next);
@@ -384,11 +393,29 @@ impl Session {
             }
             _ => {
                 // The upstream waits for the rest of a command that will never be whole.
-                let _ = more;
                 self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
             }
         }
         Some(true)
+    }
+
+    /// A message behind others is too large: none of them is stored. An empty literal tells the upstream so (RFC 3502 §4), and
+    /// the client hears why when that is answered.
+    fn cancel_append(&mut self, stream: Stream, more: bool, now: Instant) {
+        let over = Self::over_size(&stream.limits, stream.left).over;
+        if let Some(entry) = self.in_flight.find(|entry| entry.serial == stream.serial)
+            && let Effect::Appending { cancelled, .. } = &mut entry.effect
+        {
+            *cancelled = Some(Box::new(over));
+        }
+        self.send_in_parts(stream.serial, b" {0}\r\n\r\n", &[6]);
+        if !stream.sync {
+            self.mode = self.streaming(Stream { refused: true, ..stream });
+        } else if more {
+            self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
+        } else {
+            self.suspect = true;
+        }
     }
 
     /// One more message of an APPEND under way: its record tells of it, too.

@@ -37,9 +37,11 @@ impl Session {
         let ok = status == Some(Status::Ok);
         let mut entry = entry;
         self.note(Note::UpstreamResponse { after: now.saturating_duration_since(entry.sent) });
-        let limited = self.finish_budget(&mut entry).filter(|_| status != Some(Status::Bad));
+        let cancelled = matches!(&entry.effect, Effect::Appending { cancelled: Some(_), .. });
+        let limited = self.finish_budget(&mut entry).filter(|_| cancelled || status != Some(Status::Bad));
         // What passes as it came is written behind its record, without a copy of its own.
-        let passes = limited.is_none() && self.passes_answer(&entry, code.as_ref());
+        let marking = Self::marking(&mut entry);
+        let passes = limited.is_none() && marking.is_none() && self.passes_answer(&entry, code.as_ref());
         let passes = passes.then(|| entry.tag.clone());
         let answer = match (&passes, &limited) {
             (Some(_), _) => Vec::new(),
@@ -72,7 +74,10 @@ impl Session {
         }
         self.record_done(entry, result, code.as_ref(), now);
         self.note(Note::CommandDone { verb: Some(verb), kind, status: note, duration, overhead: Some(overhead) });
-        if let Some(tag) = passes {
+        if let Some(line) = marking {
+            self.send_own_as(&line, Own::Seen, now);
+            self.answer_in_turn(answer);
+        } else if let Some(tag) = passes {
             let out = self.out.client();
             out.extend_from_slice(&tag);
             out.push(b' ');

@@ -46,7 +46,15 @@ pub(super) enum Effect {
     /// COPY, MOVE.
     Copying { op: CopyOp, dst: Arc<str>, uids: Option<UidSet>, code: Option<CopyUid>, ask: Option<Box<[u8]>> },
     /// APPEND, REPLACE.
-    Appending { dst: Arc<MailboxRef>, size: u64, flags: Vec<Flag>, uid: Option<Uid>, uidv: Option<u32> },
+    /// `cancelled`: a message behind others was too large, for which rule if it was for one.
+    Appending {
+        dst: Arc<MailboxRef>,
+        size: u64,
+        flags: Vec<Flag>,
+        uid: Option<Uid>,
+        uidv: Option<u32>,
+        cancelled: Option<Box<Option<super::limiting::Over>>>,
+    },
     /// EXPUNGE, UID EXPUNGE.
     Expunging { how: ExpungeHow, uids: Option<UidSet> },
     /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
@@ -86,6 +94,8 @@ pub(super) enum Own {
     Uids,
     /// `FETCH set (UID RFC822.SIZE)`: which messages are too large to be read.
     Sizes,
+    /// `UID STORE set +FLAGS (\\Seen)`: what the client read of a FETCH that limits may cut short.
+    Seen,
     /// `UID SEARCH DELETED`: what an EXPUNGE is going to remove.
     Deleted,
     /// UNSELECT, so that nothing stays open behind a SELECT that was refused here.

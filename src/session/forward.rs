@@ -61,7 +61,7 @@ impl Session {
                     opening.examine = true;
                 }
             }
-            Args::Fetch(fetch) if narrowing.peek => {
+            Args::Fetch(fetch) if narrowing.peek || self.marks_later(fetch, &mut held.effect) => {
                 for item in fetch.items.iter().filter(|item| !item.peek) {
                     peek(&mut patch, frame, item, &mut held.effect);
                 }

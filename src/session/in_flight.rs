@@ -108,6 +108,8 @@ impl InFlight {
         self.entries.iter().any(|entry| {
             entry.verb.pipelining() == Pipelining::Barrier && !matches!(entry.effect, Effect::Local(_))
                 || matches!(entry.effect, Effect::Own(_))
+                // What it leaves to be marked is in the mailbox that is open now.
+                || matches!(&entry.effect, Effect::Fetching(reads) if reads.marks)
         })
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::imap::message::{Uid, UidSet};
 use crate::imap::verb::Verb;
 use crate::policy::{Effect as RuleEffect, Hits, Limiting, Measure, Mode, Per};
-use crate::wire::command::{Args, Command};
+use crate::wire::command::{Args, Command, Fetch};
 
 use super::auth::Login;
 use super::budgets::{Account, Owner, Seat};
@@ -261,6 +261,25 @@ impl Session {
         None
     }
 
+    /// Could something of this FETCH be kept from the client? Then `\\Seen` is not for the upstream to set on all of it.
+    pub(super) fn marks_later(&self, fetch: &Fetch<'_>, effect: &mut Effect) -> bool {
+        let Effect::Fetching(reads) = effect else { return false };
+        // What is too large is left out before it goes up.
+        let draws = |limiting: &Limiting| limiting.limits.download.or(limiting.limits.messages).is_some();
+        let keeps = |limiting: &Limiting| limiting.mode == Mode::Enforce && draws(limiting);
+        let keeps = |budget: &FetchBudget| budget.limits.iter().any(keeps);
+        let read_only = self.opened_read_only();
+        reads.marks = fetch.sets_seen() && !read_only && reads.budget.as_deref().is_some_and(keeps);
+        reads.marks
+    }
+
+    /// The command that sets `\\Seen` where [`Session::marks_later`] kept it back.
+    pub(super) fn marking(entry: &mut Entry) -> Option<Vec<u8>> {
+        let Effect::Fetching(reads) = &mut entry.effect else { return None };
+        let uids = std::mem::take(&mut reads.marked);
+        (!uids.is_empty()).then(|| format!("UID STORE {uids} +FLAGS (\\Seen)").into_bytes())
+    }
+
     /// The sizes of all messages of a FETCH are known: those that are too large are left out of it.
     pub(super) fn cap_sizes(&mut self, mut held: Held, now: Instant) {
         let Effect::Fetching(reads) = &mut held.effect else { return self.record_intent(held, now) };
@@ -379,6 +398,10 @@ impl Session {
 
     /// A FETCH is over: was something kept from the client? Says how it is answered then.
     pub(super) fn finish_budget(&mut self, entry: &mut Entry) -> Option<Answer> {
+        if let Effect::Appending { cancelled, .. } = &mut entry.effect {
+            let over = *cancelled.take()?;
+            return Some(self.finish_cancelled(entry, over));
+        }
         let Effect::Fetching(reads) = &mut entry.effect else { return None };
         let FetchBudget { over, shadow, .. } = *reads.budget.take()?;
         if over.is_none() && shadow.is_empty() {
@@ -397,6 +420,17 @@ impl Session {
         let over = over?;
         self.record_limit_hit(&over, Some((entry.cmd, entry.verb)), LimitAction::Refuse);
         Some(over.answer(format!("{}-{}", self.start.sid, entry.cmd)))
+    }
+
+    /// An APPEND is over of which a message was too large.
+    fn finish_cancelled(&mut self, entry: &mut Entry, over: Option<Over>) -> Answer {
+        let Some(over) = over else { return Answer::Refused { text: "[TOOBIG] message too large" } };
+        let judged = entry.judged.get_or_insert_default();
+        judged.verdict = Some(VerdictKind::Limited);
+        judged.by.join(&over.hits());
+        self.note_hits(&over.hits(), &Hits::NONE);
+        self.record_limit_hit(&over, Some((entry.cmd, entry.verb)), LimitAction::Refuse);
+        over.answer(format!("{}-{}", self.start.sid, entry.cmd))
     }
 
     /// Somebody has logged in: is there room for one more session? Rules that are not in force count it, too, for when

@@ -46,6 +46,10 @@ pub(super) struct Reads {
     pub budget: Option<Box<FetchBudget>>,
     /// Its messages must be small enough: their sizes are asked for first.
     pub cap: Option<Box<SizeCap>>,
+    /// It sets `\\Seen`, but went up without: the flag is set on what the client gets, and on nothing that is kept from it.
+    pub marks: bool,
+    /// Messages that the client got.
+    pub marked: UidSet,
     pub(super) listed: Class,
     pub(super) envelope: Class,
     pub(super) messages: Vec<ReadMessage>,
@@ -121,7 +125,7 @@ impl Coverage {
 impl Reads {
     /// A whole response in one line. `false`: its items have other names for the client, and must be changed.
     pub fn add_line(&mut self, line: &FetchLine) -> bool {
-        if !self.renames.is_empty() {
+        if !self.renames.is_empty() || self.marks {
             return false;
         }
         if !line.more_than_flags && !self.wants_flags {
@@ -215,6 +219,9 @@ impl Reads {
             if uid.is_some_and(|uid| coverage.add(uid, from, to, end)) {
                 class = ReadClass::Full;
             }
+        }
+        if let Some(uid) = uid.filter(|_| self.marks && !now.only_flags) {
+            self.marked.insert(uid);
         }
         self.bytes = self.bytes.saturating_add(now.bytes);
         match class {

@@ -64,7 +64,7 @@ impl House {
     /// What rules know of a mailbox.
     pub fn target<'a>(&'a self, row: &'a Row) -> Target<'a> {
         let told = self.tells_special_use.then_some(row.special_use);
-        Target { name: &row.name, special_use: told, prefix: self.prefix.as_deref() }
+        Target { special_use: told, prefix: self.prefix.as_deref(), ..Target::new(&row.name) }
     }
 
     pub fn matches(&self, pattern: &Pattern<'_>) -> bool {
