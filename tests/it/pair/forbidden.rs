@@ -385,7 +385,14 @@ fn denied_commands(rules: &Rules, up: &[u8], found: &mut Vec<String>) {
 fn answers(steps: &[Step], heard: &[String]) -> Vec<String> {
     let tags: BTreeSet<&str> = steps.iter().flat_map(Step::tags).collect();
     let tagged = |line: &&str| line.split(' ').next().is_some_and(|word| tags.contains(word));
-    let timeless = |line: &str| line.split(" (0.").next().unwrap_or(line).to_owned();
+    // How far the mailbox has come is news, too.
+    let timeless = |line: &str| {
+        let line = line.split(" (0.").next().unwrap_or(line);
+        match (line.split_once("[HIGHESTMODSEQ "), line.split_once("] ")) {
+            (Some((before, _)), Some((_, behind))) => format!("{before}{behind}"),
+            _ => line.to_owned(),
+        }
+    };
     let heard = heard.concat();
     let mut answers: Vec<String> = heard.lines().filter(tagged).map(timeless).collect();
     answers.sort();

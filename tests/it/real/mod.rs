@@ -15,6 +15,7 @@
 
 mod certificate;
 mod client;
+mod courier;
 pub mod dovecot;
 mod front;
 mod mail;
@@ -30,6 +31,7 @@ mod logins;
 mod mail_programs;
 mod mbsync;
 mod observed;
+mod on_courier;
 mod preview;
 mod records;
 mod reload;
