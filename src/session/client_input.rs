@@ -36,10 +36,12 @@ impl Session {
     /// Reads what the client has sent, as far as it may be read now.
     pub(super) fn pump(&mut self, now: Instant) {
         self.wall = self.shared.clock.at(now);
+        self.turn_if_quiet(now);
         while !self.closing && self.step(now) {}
         if self.inbox.is_empty() && self.inbox.capacity() > 4096 {
             self.inbox = Vec::new();
         }
+        self.resume_idle(now);
         self.drain_if_quiet(now);
         self.close_if_done(now);
     }
@@ -78,6 +80,7 @@ impl Session {
             return false; // in the middle of a command: the line behind its message has to come
         }
         self.held.is_some()
+            || self.turning.is_some()
             || self.gate.is_some()
             || self.login.is_some()
             || self.in_flight.has_barrier()

@@ -35,7 +35,7 @@ impl Session {
             return self.complete_own(own, status, now);
         }
         let ok = status == Some(Status::Ok);
-        let mut entry = entry;
+        let Some(mut entry) = self.keeps_idling(entry) else { return };
         self.note(Note::UpstreamResponse { after: now.saturating_duration_since(entry.sent) });
         let cancelled = matches!(&entry.effect, Effect::Appending { cancelled: Some(_), .. });
         let limited = self.finish_budget(&mut entry).filter(|_| cancelled || status != Some(Status::Bad));
@@ -186,6 +186,7 @@ impl Session {
             Own::Names if failed => {
                 return self.end(CloseReason::UpstreamFault, Some(Bye::Unavailable), now);
             }
+            Own::Names => self.names_known(now),
             Own::Name(name) => self.name_answered(&name),
             Own::Status(statuses) => self.status_answered(*statuses, status, now),
             Own::Uses if !failed => self.uses_answered(),

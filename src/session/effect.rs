@@ -31,8 +31,9 @@ pub(super) enum Effect {
     /// CLOSE (which expunges these) or UNSELECT.
     /// `by_absence`: the upstream has no UNSELECT and is asked for a mailbox that is not there, whose NO closes the open one.
     Closing { uids: Option<UidSet>, by_absence: bool },
-    /// IDLE; `over`: DONE has gone up. `broken`: it ended with something else than DONE.
-    Idle { confirmed: bool, done: bool, broken: bool },
+    /// IDLE; `done`: the client has said DONE, `broken`: or something else. `pausing`: the proxy ends it upstream, the client
+    /// knows nothing of it; `resumed`: nor that it begins again.
+    Idle { confirmed: bool, done: bool, broken: bool, pausing: bool, resumed: bool },
     /// LIST, LSUB or XLIST.
     Listing { op: ListOp, reference: Box<str>, pattern: Box<str>, n: u64, hidden: u64 },
     /// STATUS.

@@ -115,7 +115,9 @@ impl Session {
                 Verb::Expunge => Effect::Expunging { how: ExpungeHow::Expunge, uids: None },
                 Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()), by_absence: false },
                 Verb::Unselect => Effect::Closing { uids: None, by_absence: false },
-                Verb::Idle => Effect::Idle { confirmed: false, done: false, broken: false },
+                Verb::Idle => {
+                    Effect::Idle { confirmed: false, done: false, broken: false, pausing: false, resumed: false }
+                }
                 _ => Effect::Plain,
             },
             _ => Effect::Plain,

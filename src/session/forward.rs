@@ -80,11 +80,23 @@ impl Session {
             Args::Enable(words) if !self.narrow_enable(words, &mut patch, &mut held) => return,
             _ => {}
         }
-        self.switched_on |= matches!(command.verb, Verb::Enable | Verb::Notify | Verb::CancelUpdate);
+        self.switched_on |= self.switches_on(command);
         let from = command.tag.span.end.saturating_add(1);
         // The tag is never touched by a patch: what stands behind it is where it was.
         held.line = patch.to_vec_from(from);
         self.prepare(held, now);
+    }
+
+    /// Does it switch something on that lasts, and that is not offered where rules hide?
+    fn switches_on(&self, command: &Command<'_>) -> bool {
+        use crate::imap::capability::class;
+        match &command.args {
+            Args::Enable(words) => {
+                words.iter().any(|word| class(word.text.as_bytes()).is_some_and(|class| !class.offered(true, false)))
+            }
+            Args::Search(_) | Args::Sort(_) => !super::extensions::are_offered(command, true, false),
+            _ => matches!(command.verb, Verb::Notify | Verb::CancelUpdate),
+        }
     }
 
     /// A command that closes the open mailbox and expunges nothing. Without UNSELECT (RFC 3691) it is the EXAMINE of a mailbox

@@ -51,6 +51,46 @@ impl Session {
 
     /// A reload: the rules, limits and upstreams that hold from the next command on.
     pub fn handle_shared(&mut self, shared: Arc<Shared>, now: Instant) {
+        let begins_to_hide = !self.state.is_before_login()
+            && !self.filtered()
+            && shared.rules.bind(&self.subject).scope() == crate::policy::Scope::Filtered;
+        if begins_to_hide {
+            // What is under way was judged by looser rules, and is answered as they let it.
+            self.turning = Some(shared);
+            self.pause_idle();
+        } else {
+            self.turning = None;
+            self.take_rules(shared, now);
+        }
+        self.pump(now);
+    }
+
+    /// Nothing is under way any more: from here on rules hide.
+    pub(super) fn turn_if_quiet(&mut self, now: Instant) {
+        let quiet = self.in_flight.is_empty()
+            && self.held.is_none()
+            && self.login.is_none()
+            && self.gate.is_none()
+            && self.appending.is_none()
+            && self.doomed.is_none()
+            && self.reading.between_responses()
+            && matches!(self.mode, super::ClientMode::Command | super::ClientMode::Idle);
+        if !quiet || self.closing {
+            return;
+        }
+        let Some(shared) = self.turning.take() else { return };
+        if self.switched_on {
+            // What was switched on cannot be taken back: the client begins anew.
+            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
+        }
+        self.turned = true;
+        self.take_rules(shared, now);
+        if !self.closing {
+            self.begin_names(now);
+        }
+    }
+
+    fn take_rules(&mut self, shared: Arc<Shared>, now: Instant) {
         self.shared = shared;
         if self.state.is_before_login() {
             return;
@@ -59,17 +99,21 @@ impl Session {
         let knew_names = self.bound.names_mailboxes();
         self.bind_rules(now);
         self.move_seats(now);
-        let under_way = !self.in_flight.is_empty() || self.held.is_some() || self.appending.is_some();
-        if self.filtered() && !was_filtered && (under_way || self.switched_on) {
-            // What is under way or was switched on under looser rules cannot be taken back: the client begins anew.
-            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
-        }
         if !self.judge_again(now) {
             return;
         }
         if self.bound.names_mailboxes() && (!knew_names || self.filtered() != was_filtered) {
             self.names_changed(); // asked for at the next command: now may be the middle of one, or IDLE
         }
-        self.pump(now);
+    }
+
+    /// All names are known since rules began to hide: the open mailbox has to be one of them. It was opened by another name of
+    /// its own, perhaps.
+    pub(super) fn names_known(&mut self, now: Instant) {
+        if std::mem::take(&mut self.turned)
+            && self.state.selected().is_some_and(|selected| !self.exists(&selected.target))
+        {
+            self.end(CloseReason::Policy, Some(Bye::Policy), now);
+        }
     }
 }

@@ -210,6 +210,12 @@ pub struct Session {
 
     subject: Subject,
     bound: Bound,
+    /// Rules that begin to hide: they hold as soon as what is under way has ended.
+    turning: Option<Arc<Shared>>,
+    /// They hold, and the names are to come: is the open mailbox one of them?
+    turned: bool,
+    /// The client idles, the upstream does not.
+    idle_paused: Option<Box<in_flight::Entry>>,
     /// When hours next change what the rules say.
     rules_change: Option<Instant>,
     /// Under which names budgets are drawn on.
@@ -318,6 +324,9 @@ impl Session {
             held: None,
             subject,
             bound,
+            turning: None,
+            turned: false,
+            idle_paused: None,
             rules_change: None,
             owners: limiting::Owners::default(),
             seats: Vec::new(),

@@ -17,7 +17,7 @@
 //!
 //! Lines end in CRLF; `…` at the end of a line stands for nothing at all (no CRLF), `␍`, `␊`, `␀` for their octets, `⟦ff⟧` for any.
 //! Silence is asserted: what stands not in the script must not be said. More steps: `wait 61s`, `audit fails`,
-//! `audit works`, `upstream closes`, `client closes`, `->X` (the session closed), `unreachable`.
+//! `audit works`, `reload mailbox = ["x"]; hide = true` (the only rule from here on), `upstream closes`, `client closes`, `->X` (the session closed), `unreachable`.
 //!
 //! Each is played as it stands, with what follows each other in one segment, byte by byte, and cut at random.
 
@@ -55,6 +55,8 @@ enum Step {
     NoRecord(Vec<String>),
     Wait(Duration),
     Audit(bool),
+    /// From here on this is the only rule, or none is.
+    Reload(Vec<String>),
     Closes(Side),
     Closed,
     Unreachable,
@@ -211,6 +213,7 @@ fn read(name: &str, text: &str) -> Script {
             "unreachable" => Step::Unreachable,
             "wait" => Step::Wait(Duration::from_secs(rest.trim_end_matches('s').parse().expect("seconds"))),
             "audit" => Step::Audit(rest == "works"),
+            "reload" => Step::Reload((!rest.is_empty()).then(|| rest.to_owned()).into_iter().collect()),
             "client" => Step::Closes(Side::Client),
             "upstream" => Step::Closes(Side::Upstream),
             other => panic!("{name}:{number}: `{other}` begins no step"),
@@ -247,12 +250,17 @@ fn octets(text: &str) -> Vec<u8> {
     out
 }
 
-fn rule_text(script: &Script) -> String {
+/// Keys are parted by "; ", so that a line can hold a whole rule.
+fn rules_of(lines: &[String]) -> String {
     let mut text = String::new();
-    // Keys are parted by "; ", so that a line can hold a whole rule.
-    for (at, rule) in script.rules.iter().enumerate() {
+    for (at, rule) in lines.iter().enumerate() {
         writeln!(text, "[[rule]]\nid = \"r{}\"\n{}", at + 1, rule.replace("; ", "\n")).expect("to a string");
     }
+    text
+}
+
+fn rule_text(script: &Script) -> String {
+    let mut text = rules_of(&script.rules);
     for exception in &script.exceptions {
         writeln!(text, "[[exception]]\n{}", exception.replace("; ", "\n")).expect("to a string");
     }
@@ -465,6 +473,7 @@ fn play(script: &Script, cut: Cut) -> Result<(), String> {
                 driver.session.handle_audit_failing(!works, driver.now);
                 driver.perform();
             }
+            Step::Reload(rules) => driver.reload(crate::driver::rules(&rules_of(rules), None)),
             Step::Closes(side) => {
                 match side {
                     Side::Client => driver.session.handle_client_closed(driver.now),

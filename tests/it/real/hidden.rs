@@ -191,6 +191,38 @@ fn a_visible_mailbox_works_in_full_beside_hidden_ones() {
     proxy.stop();
 }
 
+#[test]
+fn rules_that_begin_to_hide_reach_a_session_that_idles() {
+    let dovecot = Dovecot::start(&["eve"]);
+    let mut proxy = Settings::before(&dovecot).rules("").start();
+    let mut eve = proxy.login("eve");
+    eve.run("SELECT INBOX").ok();
+    let tag = eve.send("IDLE");
+    assert_eq!(eve.response().as_deref(), Some(&b"+ idling"[..]));
+    proxy.place().write("rules/rules-1.toml", RULES);
+    proxy.process().signal(super::place::Signal::HUP);
+    proxy.metric_reaches("imapwarden_policy_reloads_total", &[("result", "ok")], 1.0);
+    // Names are asked for while the client idles; then news come as before.
+    let mut straight = dovecot.login("eve");
+    straight.run("APPEND INBOX {5+}\r\nhello").ok();
+    let news = format!("* {} EXISTS", super::mail::IN_INBOX + 1);
+    while eve.response().is_some_and(|response| response != news.as_bytes()) {}
+    eve.say("DONE\r\n");
+    loop {
+        let line = eve.response().expect("an answer to IDLE");
+        if line.starts_with(format!("{tag} ").as_bytes()) {
+            assert_eq!(line, format!("{tag} OK IDLE completed").into_bytes());
+            break;
+        }
+    }
+    eve.run("SELECT Finance/Q3").no("[NONEXISTENT]");
+    let names = eve.run("LIST \"\" *").ok().names();
+    assert!(!names.contains(&"Finance/Q3".to_owned()), "{names:?}");
+    eve.logout();
+    straight.logout();
+    proxy.stop();
+}
+
 /// One user who has what the rule hides, one who does not.
 fn eve_and_eva(names: Names) -> (Dovecot, Proxy) {
     let dovecot = Dovecot::start_with(&["eve", "eva"], names, "");
