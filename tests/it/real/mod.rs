@@ -27,6 +27,7 @@ mod broken;
 mod decisions;
 mod hidden;
 mod large;
+mod limits;
 mod logins;
 mod mail_programs;
 mod mbsync;
