@@ -149,7 +149,8 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 impl Asked {
     fn target(&self, at: usize) -> Target<'_> {
-        Target { special_use: self.special_use, prefix: self.prefix, ..Target::new(&self.names[at]) }
+        let uses_below = self.special_use.unwrap_or(SpecialUse::NONE);
+        Target { special_use: self.special_use, uses_below, prefix: self.prefix, ..Target::new(&self.names[at]) }
     }
 
     fn decide(&self, bound: &Bound) -> Verdict {

@@ -10,9 +10,6 @@ use crate::wire::response::{Code, code, number, tagged_status};
 
 use super::Session;
 
-/// In filtered scope the proxy answers LIST itself, without these.
-const NOT_FILTERED: [&[u8]; 1] = [b"LIST-STATUS"];
-
 impl Session {
     /// Is this capability of the upstream's offered to the client?
     fn offers(&self, token: &[u8], at: jiff::Timestamp) -> bool {
@@ -22,9 +19,7 @@ impl Session {
             Some(class) => class.offered(self.filtered(), ruled),
             None => false,
         };
-        understood
-            && !(self.filtered() && NOT_FILTERED.iter().any(|name| token.eq_ignore_ascii_case(name)))
-            && !self.bound.denies_capability(token, at)
+        understood && !self.bound.denies_capability(token, at)
     }
 
     /// The upstream's list as the client gets it.

@@ -507,6 +507,8 @@ impl Session {
                 self.follow_search(line.get(rest..).unwrap_or_default(), piece);
                 Flow::Pass
             }
+            // What a search over many mailboxes finds has their names in it (RFC 7377): nobody here can have asked for one.
+            Keyword::Esearch if self.filtered() && names_a_mailbox(line.get(rest..).unwrap_or_default()) => Flow::Drop,
             Keyword::Esearch => {
                 self.follow_esearch(line.get(rest..).unwrap_or_default());
                 self.with_clients_tag(line)
@@ -596,4 +598,11 @@ impl Session {
         self.reading.collected = collected;
         self.reading.collected.clear();
     }
+}
+
+/// Is there a mailbox in the correlator of this ESEARCH response?
+fn names_a_mailbox(text: &[u8]) -> bool {
+    let Some(correlator) = text.trim_ascii_start().strip_prefix(b"(") else { return false };
+    let words = correlator.split(|octet| octet.is_ascii_whitespace() || *octet == b')');
+    words.into_iter().any(|word| word.eq_ignore_ascii_case(b"MAILBOX") || word.eq_ignore_ascii_case(b"UIDVALIDITY"))
 }

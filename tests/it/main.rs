@@ -35,5 +35,7 @@ mod replay;
 mod running;
 /// What `schema` prints, held against files that load and files that do not.
 mod schema;
+/// Every way around rules that is known, and the test that holds it.
+mod surface;
 /// `transcripts/**/*.txt`: one behaviour each, played whole, byte by byte and at random cuts.
 mod transcripts;

@@ -6,6 +6,7 @@
 //! exception: rule = "r1"; mailbox = "Finance/Q3"       an exception, likewise
 //! groups: finance = ["ann@example.org"]                the groups file
 //! upstream: IMAP4rev1 UIDPLUS MOVE                     what the upstream offers; the default has the usual
+//! names-answered                                       `LIST "" *` and LSUB are answered with the lines `name:`
 //! selected: INBOX                                      how far the session has come: `login: no`, logged in, or selected
 //!
 //! C->  a1 NOOP                the client says
@@ -79,7 +80,11 @@ struct Script {
     tls: Option<String>,
     default_domain: Option<String>,
     names: Vec<String>,
+    /// What NAMESPACE answers after login.
+    namespace: Option<String>,
     starttls_upstream: bool,
+    /// All names are answered from the head as often as they are asked for: no part of the script.
+    names_answered: bool,
     /// Timing or a state of the segment matters: played by lines only.
     lines_only: bool,
     steps: Vec<(usize, Step)>,
@@ -193,6 +198,14 @@ fn read(name: &str, text: &str) -> Script {
             }
             "name:" => {
                 script.names.push(rest.to_owned());
+                continue;
+            }
+            "namespace:" => {
+                script.namespace = Some(rest.to_owned());
+                continue;
+            }
+            "names-answered" => {
+                script.names_answered = true;
                 continue;
             }
             "upstream-starttls" => {
@@ -332,7 +345,8 @@ fn answer_names(driver: &mut Driver, script: &Script, asked: &[u8]) {
         let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
         let mut answer = String::new();
         if command.starts_with("NAMESPACE") {
-            answer.push_str("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+            let namespaces = script.namespace.as_deref().unwrap_or("((\"\" \"/\")) NIL NIL");
+            write!(answer, "* NAMESPACE {namespaces}\r\n").expect("to a string");
         } else if command == "LIST \"\" \"\"" {
             answer.push_str("* LIST (\\Noselect) \"/\" \"\"\r\n");
         } else if command.starts_with("LIST") {
@@ -384,6 +398,7 @@ fn renumber(bytes: &[u8], used: u32) -> Vec<u8> {
 /// Names that the proxy asks for one by one, where rules take rights on mailboxes, are answered from the head: its questions
 /// are counted, and are no part of the script.
 fn answer_names_asked(driver: &mut Driver, script: &Script, names: &mut Names) {
+    while script.names_answered && answer_all_names(driver, script, &mut names.used) {}
     loop {
         let lines: Vec<&[u8]> = driver.upstream.split_inclusive(|byte| *byte == b'\n').collect();
         let first = lines.iter().position(|line| line.ends_with(b" NAMESPACE\r\n"));
@@ -415,6 +430,21 @@ fn answer_names_asked(driver: &mut Driver, script: &Script, names: &mut Names) {
         names.used += 1;
         driver.upstream_says(answer.as_bytes());
     }
+}
+
+/// Answers one question for all names, if there is one.
+fn answer_all_names(driver: &mut Driver, script: &Script, used: &mut u32) -> bool {
+    let text = String::from_utf8_lossy(&driver.upstream).into_owned();
+    let asks = |line: &&str| line.ends_with(" LIST \"\" \"*\"") || line.ends_with(" LSUB \"\" \"*\"");
+    let Some(line) = text.lines().find(asks) else { return false };
+    let (tag, command) = line.split_once(' ').expect("a command");
+    driver.upstream = text.replacen(&format!("{line}\r\n"), "", 1).into_bytes();
+    let (word, subscribed) = if command.starts_with("LSUB") { ("LSUB", true) } else { ("LIST", false) };
+    let rows = script.names.iter().filter(|row| !subscribed || row.contains("\\Subscribed"));
+    let rows: String = rows.map(|row| format!("* {word} {row}\r\n")).collect();
+    *used += 1;
+    driver.upstream_says(format!("{rows}{tag} OK done\r\n").as_bytes());
+    true
 }
 
 fn play(script: &Script, cut: Cut) -> Result<(), String> {

@@ -15,6 +15,7 @@ mod ground;
 mod hunt;
 mod lists;
 mod messages;
+mod monotone;
 mod names;
 mod play;
 mod random;
