@@ -119,6 +119,7 @@ pub(super) fn absent_answer(role: Names) -> Answer {
     match role {
         // As for any absent name: the client may create it, and learns then whether it may.
         Names::CopyTo | Names::MoveTo | Names::AppendTo | Names::ReplaceTo => Answer::TryCreate,
+        Names::Create | Names::RenameTo => Answer::Refused { text: "[CANNOT] no name for a mailbox" },
         _ => Answer::Absent,
     }
 }

@@ -175,6 +175,10 @@ impl Session {
                 let row = self.names.table.get(&name).or_else(|| {
                     self.names.asked.get(&name).and_then(Option::as_ref).and_then(|real| self.names.table.get(real))
                 });
+                let told = row.is_some_and(|row| !(self.filtered() && self.row_is_hidden(row)));
+                if ruled && !told && reaches_elsewhere(&name) {
+                    return None; // who knows which mailbox a server takes it for
+                }
                 Some(Resolved {
                     special: row.and_then(|row| self.told_use(row)),
                     octets: row.map(|row| row.octets.clone()),
@@ -383,4 +387,11 @@ impl Session {
 
 fn special_use(row: &Row) -> SpecialUse {
     SpecialUse::of(row.attributes.iter().map(AsRef::as_ref))
+}
+
+/// Has it a level that means another place where mailboxes are files: `..`, `.`, a home, the root? Such a name is one only if
+/// the upstream itself lists it.
+fn reaches_elsewhere(name: &MailboxName) -> bool {
+    let name = name.as_str();
+    name.starts_with(['/', '~']) || name.split('/').any(|level| matches!(level, "." | ".."))
 }
