@@ -7,6 +7,7 @@ pub mod wire;
 
 pub mod session;
 
+pub mod mail;
 pub mod policy;
 pub mod rewrite;
 pub mod view;

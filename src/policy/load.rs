@@ -10,12 +10,14 @@
 mod condition;
 pub(super) mod document;
 mod effect;
+mod even;
 mod exception;
 mod groups;
 mod hours;
 mod life;
 mod limit;
 mod mailboxes;
+mod messages;
 mod rule;
 mod warning;
 
@@ -53,6 +55,8 @@ pub struct LoadContext {
     pub default_domain: Option<Box<str>>,
     /// Who belongs to which group.
     pub groups: GroupsFile,
+    /// Do sessions judge messages? Where they do not, a rule that hides some is refused.
+    pub judges_messages: bool,
     /// The time by which a rule or an exception has ended.
     pub now: Timestamp,
 }

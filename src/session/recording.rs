@@ -236,6 +236,7 @@ impl Session {
                     crate::policy::Effect::Rights => RuleEffect::Rights,
                     crate::policy::Effect::DenyCommands => RuleEffect::DenyCommands,
                     crate::policy::Effect::DenyLogin => RuleEffect::DenyLogin,
+                    crate::policy::Effect::HideMessages => RuleEffect::HideMessages,
                     crate::policy::Effect::Limit => RuleEffect::Limit,
                 };
                 self.out.push(Output::Note(Note::RuleHit { rule: Arc::clone(&hit.rule), effect, mode }));

@@ -13,12 +13,13 @@ use super::groups::Known;
 use super::life::{End, Lived};
 use super::limit;
 use super::mailboxes::{self, Chosen};
+use super::messages::{self, Programs};
 use super::warning;
 use crate::imap::glob::Glob;
 use crate::imap::rights::Right;
 use crate::policy::rule::{Mode, Rule};
 
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 18] = [
     "id",
     "description",
     "mode",
@@ -28,6 +29,9 @@ pub(super) const KEYS: [&str; 15] = [
     "except_mailbox",
     "hide",
     "aggregates",
+    "hide_messages",
+    "except_messages",
+    "judge",
     "rights",
     "deny_commands",
     "deny_login",
@@ -36,7 +40,7 @@ pub(super) const KEYS: [&str; 15] = [
     "until",
 ];
 
-const LATER: [&str; 5] = ["hide_messages", "except_messages", "judge", "audit", "alert"];
+const LATER: [&str; 2] = ["audit", "alert"];
 
 /// A rule as far as it could be read.
 pub(super) struct Draft {
@@ -94,6 +98,7 @@ struct Read {
     spares_at: Option<Span>,
     hide: Option<Span>,
     aggregates: Option<Span>,
+    programs: Programs,
     lived: Lived,
     limit: Option<limit::Read>,
     effects: effect::Effects,
@@ -165,6 +170,15 @@ impl Read {
                 self.aggregates = shown.then(|| key.span());
                 shown
             }
+            "hide_messages" | "except_messages" | "judge" if !known.context.judges_messages => {
+                self.has_effect = true;
+                document.not_yet(key);
+                false
+            }
+            "hide_messages" | "except_messages" | "judge" => {
+                self.has_effect |= name == "hide_messages";
+                messages::read(document, name, key.span(), value, &mut self.programs)
+            }
             "rights" | "deny_commands" | "deny_login" => {
                 self.has_effect = true;
                 effect::read(document, name, key.span(), value, &mut self.effects)
@@ -191,7 +205,7 @@ impl Read {
         if !self.has_effect && !self.wrong {
             self.wrong = true;
             let problem = document.error(place.clone(), "the rule takes nothing").label("without an effect");
-            document.push(problem.help("add one of hide, rights, deny_commands, deny_login, limit"));
+            document.push(problem.help("add one of hide, hide_messages, rights, deny_commands, deny_login, limit"));
         }
         if let (Some(hide), None) = (&self.hide, &self.takes_at) {
             self.wrong = true;
@@ -269,6 +283,7 @@ impl Read {
             conditions: 0,
             mailboxes: mailboxes::both(self.takes, self.spares),
             hide: self.hide.is_some(),
+            messages: self.programs.into_rule().map(Arc::new),
             shows_aggregates: self.aggregates.is_some(),
             keep: self.effects.keep,
             deny: self.effects.deny,

@@ -5,6 +5,7 @@ use crate::diagnostic::{Sources, render};
 
 fn context() -> LoadContext {
     LoadContext {
+        judges_messages: true,
         listeners: vec!["imaps".into(), "office".into()],
         upstreams: vec!["main".into()],
         default_domain: Some("example.org".into()),
