@@ -77,6 +77,8 @@ fn strict_list(raw: &str) -> Option<Vec<String>> {
     let mut list = Vec::new();
     for mailbox in split_list(raw)? {
         let address = match mailbox.angle {
+            // An address that is not one: which of the two is meant?
+            Some(_) if mailbox.outside.contains('@') => return None,
             Some(address) => address,
             None => mailbox.outside,
         };
@@ -99,7 +101,12 @@ fn split_list(raw: &str) -> Option<Vec<Parted>> {
     let mut chars = raw.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '(' => skip_comment(&mut chars)?,
+            '(' => {
+                // Only where it parts nothing.
+                let stands = current.outside.is_empty() || current.outside.ends_with([' ', '\t']);
+                (stands && !inside || current.angle.is_some() && !inside).then_some(())?;
+                skip_comment(&mut chars)?;
+            }
             '"' => {
                 let quoted = quoted(&mut chars)?;
                 // Behind it comes the address, or it is the local part of one.

@@ -130,19 +130,16 @@ impl<'h> Field<'h> {
 
 /// Is there an octet in it at which readers part: NUL, a CR or LF that stands alone, a line of nothing but blanks?
 fn is_odd(value: &[u8]) -> bool {
-    let mut begins = true;
+    let mut blank = false;
     let mut octets = value.iter().copied().peekable();
     while let Some(octet) = octets.next() {
         match octet {
-            b'\r' if octets.peek() == Some(&b'\n') || octets.peek().is_none() => {}
-            b'\r' | 0 => return true,
-            b'\n' if begins && octets.peek().is_some() => return true,
-            b'\n' => begins = true,
-            b' ' | b'\t' => continue,
-            _ => begins = false,
-        }
-        if octet == b'\n' {
-            begins = true;
+            0 => return true,
+            b'\r' if !matches!(octets.peek(), Some(b'\n') | None) => return true,
+            b'\n' if blank && octets.peek().is_some() => return true,
+            b'\n' => blank = true,
+            b'\r' | b' ' | b'\t' => {}
+            _ => blank = false,
         }
     }
     false

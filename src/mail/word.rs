@@ -243,7 +243,10 @@ impl<'v> Word<'v> {
         let charset = rest.get(2..charset_end)?;
         let [encoding, b'?', text @ ..] = rest.get(charset_end.checked_add(1)?..)? else { return None };
         let encoding = encoding.to_ascii_lowercase();
-        if charset.is_empty() || charset.iter().any(u8::is_ascii_whitespace) || !matches!(encoding, b'q' | b'b') {
+        if (charset.is_empty() && way == Way::Strict)
+            || charset.iter().any(u8::is_ascii_whitespace)
+            || !matches!(encoding, b'q' | b'b')
+        {
             return None;
         }
         let begins = charset_end.checked_add(3)?;

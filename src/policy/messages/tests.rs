@@ -1,5 +1,7 @@
 //! Rules as they are written, messages as they come.
 
+mod evasions;
+
 use jiff::Timestamp;
 
 use super::{Facts, InternalDate, Judgement, MessageFilter};
