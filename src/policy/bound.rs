@@ -202,7 +202,8 @@ impl Bound {
     #[must_use]
     pub fn may_hide_messages_in(&self, target: &Target<'_>, at: Timestamp) -> bool {
         let hides = |names: &Names<'_>| {
-            self.about(names, false, at).any(|rule| rule.is_enforced() && rule.hides_messages_in(names))
+            // Exceptions end, too.
+            self.about(names, false, at).any(|rule| rule.is_enforced() && Rule::hides_messages_in(&rule, names))
         };
         self.scope == Scope::Filtered && hides(&Names::new(target))
     }

@@ -9,6 +9,7 @@
 
 mod condition;
 pub(super) mod document;
+mod doubtful;
 mod effect;
 mod even;
 mod exception;

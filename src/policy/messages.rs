@@ -389,6 +389,6 @@ impl FilterRule {
 }
 
 /// Flags know no case (RFC 9051 §2.3.2).
-pub(super) fn is_same(one: &Flag, other: &Flag) -> bool {
+pub(in crate::policy) fn is_same(one: &Flag, other: &Flag) -> bool {
     one.is_system() == other.is_system() && one.name().eq_ignore_ascii_case(other.name())
 }

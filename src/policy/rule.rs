@@ -149,7 +149,7 @@ impl Rule {
     }
 
     /// Does it hide the mailboxes that it covers?
-    fn hides_mailboxes(&self) -> bool {
+    pub(super) fn hides_mailboxes(&self) -> bool {
         self.hide || self.taken().contains(Right::Lookup)
     }
 

@@ -14,13 +14,15 @@ use jiff::civil;
 
 use super::document::{Document, Span, Text, Value};
 
+use super::doubtful;
 use super::even::Even;
 
 /// What the three keys say.
 #[derive(Default)]
 pub(super) struct Programs {
-    hide: Vec<Test>,
-    except: Vec<Test>,
+    /// Each with its place.
+    hide: Vec<(Test, Span)>,
+    except: Vec<(Test, Span)>,
     written: Written,
     pub(super) hide_at: Option<Span>,
     pub(super) except_at: Option<Span>,
@@ -53,8 +55,32 @@ pub(super) fn read(
 }
 
 impl Programs {
+    /// Which of them go together. Says whether they do.
+    pub(super) fn check(&self, document: &mut Document<'_>) -> bool {
+        let lonely = [("except_messages", &self.except_at), ("judge", &self.judge_at)];
+        if self.hide_at.is_none() {
+            for (name, at) in lonely.into_iter().filter_map(|(name, at)| Some((name, at.clone()?))) {
+                let problem =
+                    document.error(at, format!("`{name}` without `hide_messages`")).label("nothing is hidden");
+                document.push(problem.help("hide_messages = \"ALL\" hides all but what except_messages names"));
+            }
+            return self.except_at.is_none() && self.judge_at.is_none();
+        }
+        self.hide.iter().for_each(|(test, span)| doubtful::about_hiding(document, span, test, self.upstream));
+        self.except.iter().for_each(|(test, span)| doubtful::about_sparing(document, span, test, self.upstream));
+        true
+    }
+
+    /// Does it hide every message there is?
+    pub(super) fn hide_all(&self) -> Option<&Span> {
+        let is_all = |test: &Test| matches!(test, Test::All(tests) if tests.is_empty());
+        self.hide.iter().find(|(test, _)| is_all(test) && self.except_at.is_none()).map(|(_, span)| span)
+    }
+
     pub(super) fn into_rule(self) -> Option<MessageRule> {
-        self.hide_at.map(|_| MessageRule::new(self.hide, self.except, self.upstream, self.written))
+        let tests = |tests: Vec<(Test, Span)>| tests.into_iter().map(|(test, _)| test).collect();
+        let (hide, except) = (tests(self.hide), tests(self.except));
+        self.hide_at.map(|_| MessageRule::new(hide, except, self.upstream, self.written))
     }
 }
 
@@ -71,7 +97,7 @@ fn read_programs(
     document: &mut Document<'_>,
     key: &str,
     value: &Value<'_>,
-    tests: &mut Vec<Test>,
+    tests: &mut Vec<(Test, Span)>,
     written: &mut Box<[Box<str>]>,
 ) -> bool {
     let Some(texts) = document.strings(key, value) else { return false };
@@ -79,7 +105,7 @@ fn read_programs(
     let mut fine = true;
     for text in &texts {
         match (Reader { document, text, fine: true }).program() {
-            Some(test) => tests.push(test),
+            Some(test) => tests.push((test, text.span.clone())),
             None => fine = false,
         }
     }
@@ -131,6 +157,11 @@ impl Reader<'_, '_> {
         let rest = even.text.get(at..).unwrap_or_default();
         let word: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         let span = even.place(at..at.saturating_add(word.len().max(1)));
+        // Only dates have parts without a name.
+        let (expected, is_date) = match expected {
+            "something else" => ("a date", true),
+            expected => (expected, expected.starts_with("a date")),
+        };
         let message = match word.is_empty() {
             true if rest.is_empty() => "the search program ends too early".to_owned(),
             true => "not a search program".to_owned(),
@@ -140,6 +171,9 @@ impl Reader<'_, '_> {
         let near = crate::diagnostic::suggest(&word.to_ascii_uppercase(), KEYS);
         let help = match near.filter(|_| expected == "a search key") {
             Some(near) => format!("did you mean `{near}`?"),
+            None if is_date => {
+                "days are written 1-Feb-2027, {today} or {today-30d}; the last two without quotes".to_owned()
+            }
             None if even.text.contains('{') => "a string with `{` in it is written in quotes".to_owned(),
             None => "the language is that of SEARCH (RFC 9051 §6.4.4): HEADER \"X-Class\" \"secret\"".to_owned(),
         };

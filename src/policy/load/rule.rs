@@ -225,11 +225,19 @@ impl Read {
             let problem = document.error(sessions, "`sessions` is about no mailbox").label("of the whole session");
             document.push(problem.help("put what is about mailboxes into a rule of its own"));
         }
+        self.wrong |= !self.programs.check(document);
         let hides = self.hide.is_some() || self.effects.taken().contains(Right::Lookup);
-        if let (Some(aggregates), false) = (&self.aggregates, hides || self.wrong) {
+        let hides_messages = self.programs.hide_at.is_some();
+        if let (Some(aggregates), false) = (&self.aggregates, hides || hides_messages || self.wrong) {
             self.wrong = true;
             let problem = document.error(aggregates.clone(), "`aggregates` without `hide`").label("nothing is hidden");
             document.push(problem.help("leave it out"));
+        }
+        if let (Some(aggregates), true, true) = (&self.aggregates, hides || hides_messages, self.takes_at.is_some()) {
+            warning::aggregates_shown(document, aggregates.clone());
+        }
+        if let Some(span) = self.programs.hide_all() {
+            warning::hides_every_message(document, span.clone());
         }
         if hides {
             self.check_hiding(document);
@@ -259,9 +267,6 @@ impl Read {
             self.wrong = true;
             let problem = document.error(span.clone(), "what is hidden is told by name, never by special use");
             document.push(problem.help("write the name of the mailbox, for example \"Trash\""));
-        }
-        if let Some(aggregates) = &self.aggregates {
-            warning::aggregates_shown(document, aggregates.clone());
         }
         match (&self.takes_at, &self.effects.rights_at) {
             (None, Some(rights)) => warning::inbox_hidden(document, rights.clone(), self.spares.as_ref()),
