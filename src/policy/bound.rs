@@ -229,7 +229,12 @@ impl Bound {
         }
         let names = Names::new(target);
         let hiding = self.about(&names, false, at).filter(|rule| rule.in_force && rule.hides_messages_in(&names));
-        hiding.filter_map(|rule| Some((Arc::clone(&rule.id), rule.mode, Arc::clone(rule.messages.as_ref()?)))).collect()
+        let programs =
+            hiding.filter_map(|rule| Some((Arc::clone(&rule.id), rule.mode, Arc::clone(rule.messages.as_ref()?))));
+        // The order of rules does not matter, and so not what is remembered under a digest.
+        let mut programs: Vec<_> = programs.collect();
+        programs.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        programs
     }
 
     /// What is left of the rights on a mailbox that is not hidden.

@@ -158,11 +158,6 @@ impl Rule {
         self.messages.is_some() && self.covers(names)
     }
 
-    /// Can messages be hidden in this mailbox, or one below? What goes with them stays: it is neither deleted nor renamed.
-    pub(super) fn may_hide_messages_from(&self, names: &Names<'_>) -> bool {
-        self.messages.is_some() && (self.covers(names) || self.may_cover_below(names))
-    }
-
     /// Can it take anything of a command?
     pub(super) fn takes_of_commands(&self) -> bool {
         self.hiding().is_some() || !self.taken().is_empty() || !self.deny.is_empty()

@@ -1,6 +1,7 @@
 //! Rules as they are written, messages as they come.
 
 mod evasions;
+mod random;
 
 use jiff::Timestamp;
 
