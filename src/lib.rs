@@ -14,6 +14,7 @@ pub mod view;
 
 pub mod audit;
 pub mod metrics;
+pub mod store;
 
 pub mod admin;
 pub mod app;

@@ -39,6 +39,7 @@ mod seq_uids;
 mod shared;
 mod state;
 mod upstream;
+pub mod verdicts;
 
 pub use budgets::{Budgets, InMemory};
 pub use shared::{Clock, Limits, Shared, UpstreamInfo, UserTest};

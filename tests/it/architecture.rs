@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The writer is a thread of its own; sessions wait for its word on a channel.
     ("audit", &["imap", "policy", "session::event", "diagnostic", "tokio::sync"]),
     ("metrics", &["imap", "session::event", "prometheus"]),
+    ("store", &["session::verdicts", "redb"]),
     ("config", &["diagnostic", "toml"]),
     ("credential", &["imap", "diagnostic", "toml"]),
     // Problems of certificates are found where rustls lives.
@@ -60,6 +61,7 @@ const WATCHED: &[&str] = &[
     "ipnet",
     "nom",
     "prometheus",
+    "redb",
     "regex",
     "rustls",
     "socket2",
