@@ -104,7 +104,7 @@ fn split_list(raw: &str) -> Option<Vec<Parted>> {
             '(' => {
                 // Only where it parts nothing.
                 let stands = current.outside.is_empty() || current.outside.ends_with([' ', '\t']);
-                (stands && !inside || current.angle.is_some() && !inside).then_some(())?;
+                (!inside && (stands || current.angle.is_some())).then_some(())?;
                 skip_comment(&mut chars)?;
             }
             '"' => {

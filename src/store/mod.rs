@@ -294,7 +294,7 @@ mod tests {
             assert!(last.is_some() && directory.path().join(FILE).exists());
             let (memory, _store) = open(directory.path());
             let is_kept = |number: &u32| memory.recall(&place(*number), &DIGEST) == judged(*number);
-            let last = (1..20_000).filter(is_kept).last().unwrap_or(0);
+            let last = (1..20_000).rfind(is_kept).unwrap_or(0);
             // What one round of writing misses the next one has.
             assert!((1..last.saturating_sub(1000)).all(|number| is_kept(&number)), "of {last}");
             assert!(!directory.path().join(BROKEN).exists());

@@ -266,7 +266,11 @@ impl Reader<'_, '_> {
         let text = self.string(even, key, text)?;
         let subject = name.eq_ignore_ascii_case("subject");
         let key = if subject { FieldKey::Subject } else { FieldKey::Addresses };
-        Some(Test::Field(FieldTest { name: name.to_ascii_lowercase().into(), key, needle: Needle::new(&text) }))
+        Some(Test::Field(Box::new(FieldTest {
+            name: name.to_ascii_lowercase().into(),
+            key,
+            needle: Needle::new(&text),
+        })))
     }
 
     /// Here an empty text is one: the field is there.
@@ -285,7 +289,7 @@ impl Reader<'_, '_> {
         };
         let test =
             FieldTest { name: name.to_ascii_lowercase().into(), key: FieldKey::Header, needle: Needle::new(text) };
-        Some(Test::Field(test))
+        Some(Test::Field(Box::new(test)))
     }
 
     fn date(&mut self, even: &Even, key: &Key<'_>, of: search::DateOf, when: search::When, date: Date) -> Option<Test> {

@@ -40,7 +40,7 @@ pub(in crate::policy) enum Test {
     /// `UID`
     Uid(UidSet),
     /// `HEADER`, `SUBJECT`, `FROM` and its like
-    Field(FieldTest),
+    Field(Box<FieldTest>),
     /// `BODY`, `TEXT`, …: only the upstream knows.
     Only(Only),
     /// The answer to what was asked under this number.
