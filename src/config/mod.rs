@@ -33,5 +33,5 @@ pub use read::read;
 pub use table::reason;
 pub use values::{
     Admin, Audit, Auth, CertificatePair, Config, GroupsPath, Limits, Listener, ListenerTls, Log, LogFormat, LogLevel,
-    OnFailure, Policy, Rate, Server, Upstream, UpstreamTls,
+    OnFailure, Policy, Rate, Server, State, Upstream, UpstreamTls,
 };

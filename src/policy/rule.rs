@@ -252,6 +252,12 @@ impl RuleSet {
         self.rules.is_empty()
     }
 
+    /// Does any rule hide messages, be it in shadow?
+    #[must_use]
+    pub fn hides_messages(&self) -> bool {
+        self.rules.iter().any(|rule| rule.messages.is_some())
+    }
+
     /// What is told of each rule, in the order of files and lines.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = RuleInfo<'_>> {
         self.rules.iter().map(|rule| RuleInfo { id: &rule.id, mode: rule.mode, file: &rule.file, line: rule.line })
