@@ -55,7 +55,12 @@ fn without_marks(folded: &str) -> String {
             ')' => depth = depth.saturating_sub(1),
             '"' | '\\' => {}
             _ if depth > 0 => {}
-            '.' | '@' | '>' => {
+            // Domains take the one for the other (RFC 3490 §3.1).
+            '.' | '\u{3002}' => {
+                out.truncate(out.trim_end().len());
+                out.push('.');
+            }
+            '@' | '>' => {
                 out.truncate(out.trim_end().len());
                 out.push(c);
             }
@@ -68,7 +73,7 @@ fn without_marks(folded: &str) -> String {
 
 /// Do encoded words hold what an address is told by? Who decodes before parsing then finds others.
 fn hides_marks(raw: &str, text: &Text) -> bool {
-    let count = |text: &str| text.chars().filter(|c| matches!(c, '@' | '<' | '>' | ',' | '"' | ';' | ':')).count();
+    let count = |text: &str| text.chars().filter(|c| matches!(c, '@' | '<' | '>')).count();
     text.lenient.as_ref().is_some_and(|lenient| count(lenient) != count(raw))
 }
 

@@ -150,6 +150,13 @@ fn addresses() {
             Doubt,
         ),
         (
+            "a comma in the encoded name",
+            b"From: =?utf-8?q?M=C3=BCller=2C_Ann?= <ann@example.org>\r\n",
+            "FROM @example.org",
+            Hit,
+        ),
+        ("another full stop", "From: eve@evil\u{3002}example\r\n".as_bytes(), "FROM @evil.example", Doubt),
+        (
             "another one in the encoded name",
             b"From: =?utf-8?q?=3Ceve=40evil.example=3E?= <ann@example.org>\r\n",
             "FROM @example.org",
