@@ -14,11 +14,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use self::code::{Reader, Writer};
 use crate::imap::message::{Uid, UidSet};
-use crate::policy::Lasting;
+use crate::policy::{Facts, Lasting, MessageFilter};
 
 /// Whose mailbox, and since when its UIDs hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +76,26 @@ impl Judged {
         self.kinds.iter()
     }
 
+    /// What a filter says to these messages, as far as it is remembered. Of one whose judgement does not all last nothing is
+    /// said: for each message it takes what may have changed.
+    #[must_use]
+    pub fn sort(&self, filter: &MessageFilter, uids: &UidSet) -> Sorted {
+        let mut sorted = Sorted { unknown: uids.clone(), ..Sorted::default() };
+        if !filter.lasting() {
+            return sorted;
+        }
+        for (lasting, known) in &self.kinds {
+            let known = known.intersect(uids);
+            let Some(any) = known.first() else { continue };
+            // Neither flags nor the clock have a say, nor does it matter which message it is.
+            let hidden = filter.judge_changing(lasting, &Facts::of(any), Timestamp::UNIX_EPOCH).hidden;
+            let of_its_kind = if hidden { &mut sorted.hidden } else { &mut sorted.shown };
+            known.runs().for_each(|(first, last)| of_its_kind.insert_run(first, last));
+            sorted.unknown = sorted.unknown.without(&known);
+        }
+        sorted
+    }
+
     /// What the other remembers, too.
     pub fn join(&mut self, other: &Self) {
         for (lasting, uids) in &other.kinds {
@@ -82,6 +103,17 @@ impl Judged {
             uids.runs().for_each(|(first, last)| own.insert_run(first, last));
         }
     }
+}
+
+/// Messages of which it is remembered what rules said to them, and the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sorted {
+    /// Nothing hides these.
+    pub shown: UidSet,
+    /// These do not exist for the client.
+    pub hidden: UidSet,
+    /// These are to be judged.
+    pub unknown: UidSet,
 }
 
 /// What the upstream says of a mailbox: while it says the same, nothing has changed there.

@@ -34,6 +34,45 @@ fn judgements_are_joined() {
     assert!(memory.recall(&place("INBOX", 1), &[8; 32]).is_empty());
 }
 
+/// The filter of a rule for everybody.
+fn filter(body: &str) -> Arc<MessageFilter> {
+    use crate::imap::mailbox::MailboxName;
+    use crate::policy::{LoadContext, RuleFile, RuleSet, Subject, Target, TlsLevel};
+    let text = format!("[[rule]]\nid = \"a\"\n{body}\n");
+    let file = RuleFile { path: std::path::Path::new("a.toml").into(), text };
+    let context = LoadContext { judges_messages: true, ..LoadContext::default() };
+    let rules = Arc::new(RuleSet::load(&[file], &context).0.unwrap());
+    let subject = Subject {
+        user: "ann".into(),
+        actor: "ann".into(),
+        groups: [].into(),
+        listener: "imap".into(),
+        upstream: "main".into(),
+        client_ip: "127.0.0.1".parse().unwrap(),
+        client_id: "".into(),
+        tls: TlsLevel::None,
+    };
+    let inbox = MailboxName::inbox();
+    rules.bind(&subject).message_filter(&Target::new(&inbox), Timestamp::UNIX_EPOCH).unwrap()
+}
+
+#[test]
+fn what_is_remembered_need_not_be_judged() {
+    let sizes = filter("hide_messages = 'LARGER 10'");
+    let mut judged = Judged::default();
+    for number in 1..=9 {
+        let facts = Facts { size: Some(if number % 3 == 0 { 11 } else { 9 }), ..Facts::of(uid(number)) };
+        judged.insert(uid(number), &sizes.judge_lasting(&facts));
+    }
+    assert_eq!(judged.kinds().len(), 2);
+    let asked = UidSet::run(uid(3), uid(12));
+    let Sorted { shown, hidden, unknown } = judged.sort(&sizes, &asked);
+    assert_eq!((shown.to_string(), hidden.to_string()), ("4:5,7:8".to_owned(), "3,6,9".to_owned()));
+    assert_eq!(unknown.to_string(), "10:12");
+    let changing = filter("hide_messages = 'LARGER 10 SEEN'");
+    assert_eq!(judged.sort(&changing, &asked).unknown, asked);
+}
+
 #[test]
 fn names_do_not_run_together() {
     assert_ne!(Place::new("a", "bc", b"", 1), Place::new("ab", "c", b"", 1));
