@@ -8,6 +8,7 @@
 //!
 //! In plain scope what is not changed passes byte for byte, as it comes; a response is held only up to its line end.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use crate::imap::status::Status;
@@ -61,7 +62,7 @@ pub(super) struct Reading {
     /// The client has been given NIL instead of the literal under way.
     skips: bool,
     /// What is put in the place of what in the line under way.
-    edits: Vec<(std::ops::Range<usize>, &'static str)>,
+    edits: Vec<(std::ops::Range<usize>, Cow<'static, str>)>,
 }
 
 impl Reading {
@@ -270,11 +271,11 @@ impl Session {
             && let Some(reads) = self.reads_of(serial)
         {
             reads.fragment(line, literal);
-            self.reading.edits = reads.take_edits();
+            self.reading.edits = borrowed(reads.take_edits(), 0);
             if !self.admits_fragment(serial, line.len(), literal) {
                 let brace = memchr::memrchr(b'{', line).unwrap_or(line.len());
                 let begin = brace.saturating_sub(usize::from(line.get(..brace).is_some_and(|b| b.ends_with(b"~"))));
-                self.reading.edits.push((begin..line.len(), "NIL"));
+                self.reading.edits.push((begin..line.len(), Cow::Borrowed("NIL")));
                 self.reading.skips = true;
             }
         }
@@ -467,9 +468,7 @@ impl Session {
                 self.reading.fetch = self.begin_fetch_response(number, what == Numbered::UidFetch, text, literal);
                 if let Some(reads) = self.reading.fetch.and_then(|serial| self.reads_of(serial)) {
                     let offset = line_len.saturating_sub(text.len());
-                    let edits = reads.take_edits().into_iter();
-                    self.reading.edits =
-                        edits.map(|(span, name)| (span.start + offset..span.end + offset, name)).collect();
+                    self.reading.edits = borrowed(reads.take_edits(), offset);
                 }
                 if let Some(serial) = self.reading.fetch
                     && !self.admits_response(serial, line_len, literal)
@@ -593,4 +592,13 @@ impl Session {
         self.reading.collected = collected;
         self.reading.collected.clear();
     }
+}
+
+/// Edits of what begins at this offset of the line.
+fn borrowed(
+    edits: Vec<(std::ops::Range<usize>, &'static str)>,
+    offset: usize,
+) -> Vec<(std::ops::Range<usize>, Cow<'static, str>)> {
+    let moved = |span: std::ops::Range<usize>| span.start.saturating_add(offset)..span.end.saturating_add(offset);
+    edits.into_iter().map(|(span, name)| (moved(span), Cow::Borrowed(name))).collect()
 }
