@@ -213,6 +213,7 @@ impl Session {
                 flags,
                 uid: None,
                 uidv: None,
+                guarded: self.guards_mailbox(&resolved),
             },
             judged: Judged::default(),
             mailbox: None,
@@ -220,6 +221,7 @@ impl Session {
             stream: None,
             wait_quiet: false,
             ready: now,
+            parts: super::messages::Parts::default(),
         };
         let shadow = demand.shadow.joined(&size.shadow);
         // What is hidden is answered as what is not there, however large the message.

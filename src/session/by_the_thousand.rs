@@ -14,6 +14,9 @@ impl Session {
     /// Does this whole line pass as it is, with nothing more to be done? Asked between responses only.
     pub(super) fn passes_at_once(&mut self, line: &[u8]) -> bool {
         let Some(rest) = line.strip_prefix(b"* ").filter(|_| self.leg.phase == LegPhase::Ready) else { return false };
+        if self.guards() {
+            return false;
+        }
         match rest.first() {
             Some(b'1'..=b'9') => self.passes_fetch(rest),
             Some(b'L') => self.passes_list(rest),

@@ -23,6 +23,7 @@ impl Session {
             None => false,
         };
         understood
+            && !(self.may_hide_messages() && super::messages::is_withheld(token))
             && !(self.filtered() && NOT_FILTERED.iter().any(|name| token.eq_ignore_ascii_case(name)))
             && !self.bound.denies_capability(token, at)
     }
@@ -63,7 +64,7 @@ impl Session {
 
     /// May the client use the extensions that the arguments of this command use?
     pub(super) fn knows_extensions_of(&self, command: &Command<'_>) -> bool {
-        super::extensions::are_offered(command, self.filtered(), self.bound.restricts())
+        super::extensions::are_offered(command, self.filtered(), self.bound.restricts()) && self.offers_here(command)
     }
 
     /// May a message come in this form? An upstream that does not know it would not know where the message ends.

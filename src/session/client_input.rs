@@ -78,6 +78,7 @@ impl Session {
             return false; // in the middle of a command: the line behind its message has to come
         }
         self.held.is_some()
+            || self.work.is_some()
             || self.gate.is_some()
             || self.login.is_some()
             || self.in_flight.has_barrier()

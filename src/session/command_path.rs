@@ -311,6 +311,7 @@ impl Session {
             stream: None,
             wait_quiet: false,
             ready: now,
+            parts: super::messages::Parts::default(),
         }
     }
 
@@ -332,6 +333,7 @@ impl Session {
         }
         if matches!(held.verb, Verb::Select | Verb::Examine) && self.state.selected().is_some() {
             self.state.closed();
+            self.leave_view();
             self.coverage.clear();
             self.state_moved();
             let line = self.local_answer(&held.tag, answer);

@@ -31,8 +31,9 @@ pub(super) enum Effect {
     /// CLOSE (which expunges these) or UNSELECT.
     /// `by_absence`: the upstream has no UNSELECT and is asked for a mailbox that is not there, whose NO closes the open one.
     Closing { uids: Option<UidSet>, by_absence: bool },
-    /// IDLE; `over`: DONE has gone up. `broken`: it ended with something else than DONE.
-    Idle { confirmed: bool, done: bool, broken: bool },
+    /// IDLE; `done`: the client has ended it. `broken`: with something else than DONE. `paused`: the proxy has ended it, to
+    /// go on with it; `resumed`: it has.
+    Idle { confirmed: bool, done: bool, broken: bool, paused: bool, resumed: bool },
     /// LIST, LSUB or XLIST.
     Listing { op: ListOp, reference: Box<str>, pattern: Box<str>, n: u64, hidden: u64 },
     /// STATUS.
@@ -46,7 +47,8 @@ pub(super) enum Effect {
     /// COPY, MOVE.
     Copying { op: CopyOp, dst: Arc<str>, uids: Option<UidSet>, code: Option<CopyUid>, ask: Option<Box<[u8]>> },
     /// APPEND, REPLACE.
-    Appending { dst: Arc<MailboxRef>, size: u64, flags: Vec<Flag>, uid: Option<Uid>, uidv: Option<u32> },
+    /// `guarded`: messages may be hidden there.
+    Appending { dst: Arc<MailboxRef>, size: u64, flags: Vec<Flag>, uid: Option<Uid>, uidv: Option<u32>, guarded: bool },
     /// EXPUNGE, UID EXPUNGE.
     Expunging { how: ExpungeHow, uids: Option<UidSet> },
     /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
@@ -88,6 +90,8 @@ pub(super) enum Own {
     Deleted,
     /// UNSELECT, so that nothing stays open behind a SELECT that was refused here.
     Unselect,
+    /// What the view of an open mailbox must know.
+    Look(super::messages::Look),
 }
 
 /// A mailbox that is being opened.
@@ -100,6 +104,10 @@ pub(super) struct Opening {
     pub exists: Option<u32>,
     pub uidvalidity: Option<u32>,
     pub read_only: bool,
+    /// What is said of it is kept until it is known which messages may be seen.
+    pub guarded: Option<Box<super::messages::Guarded>>,
+    /// The messages that may not.
+    pub hidden: Option<UidSet>,
 }
 
 /// A search that is under way.
@@ -111,6 +119,8 @@ pub(super) struct Searching {
     pub uid: bool,
     pub hits: u64,
     pub uids: UidSet,
+    /// What it has found of a view, and how that is said.
+    pub guarded: Option<Box<super::messages::Results>>,
 }
 
 /// A COPYUID code (RFC 4315 §3).
@@ -148,4 +158,6 @@ pub(super) struct Held {
     pub wait_quiet: bool,
     /// When nothing but the proxy's own work stood between it and the upstream.
     pub ready: Instant,
+    /// What it becomes in a mailbox where messages may be hidden.
+    pub parts: super::messages::Parts,
 }

@@ -39,6 +39,8 @@ impl Session {
                     exists: None,
                     uidvalidity: None,
                     read_only: command.verb == Verb::Examine,
+                    guarded: self.guards_mailbox(resolved).then(Box::default),
+                    hidden: None,
                 })),
                 None => Effect::Plain,
             },
@@ -115,7 +117,9 @@ impl Session {
                 Verb::Expunge => Effect::Expunging { how: ExpungeHow::Expunge, uids: None },
                 Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()), by_absence: false },
                 Verb::Unselect => Effect::Closing { uids: None, by_absence: false },
-                Verb::Idle => Effect::Idle { confirmed: false, done: false, broken: false },
+                Verb::Idle => {
+                    Effect::Idle { confirmed: false, done: false, broken: false, paused: false, resumed: false }
+                }
                 _ => Effect::Plain,
             },
             _ => Effect::Plain,

@@ -81,9 +81,20 @@ impl Session {
             _ => {}
         }
         self.switched_on |= matches!(command.verb, Verb::Enable | Verb::Notify | Verb::CancelUpdate);
+        let mut meant = None;
+        if self.guards() {
+            let Some((translated, messages)) = self.translate(command, &mut patch, held, now) else { return };
+            (held, meant) = (translated, messages);
+        }
         let from = command.tag.span.end.saturating_add(1);
         // The tag is never touched by a patch: what stands behind it is where it was.
         held.line = patch.to_vec_from(from);
+        if let Some(meant) = meant {
+            match self.part_line(held, &meant, now) {
+                Some(parted) => held = parted,
+                None => return,
+            }
+        }
         self.prepare(held, now);
     }
 
@@ -159,7 +170,7 @@ impl Session {
     pub(super) fn prepare(&mut self, mut held: Held, now: Instant) {
         let own = match &held.effect {
             Effect::Fetching(reads) if reads.cap.is_some() => {
-                reads.cap.as_ref().map(|cap| (fetch_sizes(&cap.set, held.verb), Own::Sizes))
+                reads.cap.as_ref().map(|cap| (fetch_sizes(&cap.set, cap.form(held.verb)), Own::Sizes))
             }
             Effect::Fetching(reads) if reads.ask.is_some() => {
                 reads.ask.clone().map(|set| (fetch_uids(&set, held.verb), Own::Uids))
@@ -202,7 +213,13 @@ impl Session {
     }
 
     /// The UIDs are known: the record goes first (audit.md §3).
-    pub(super) fn record_intent(&mut self, held: Held, now: Instant) {
+    pub(super) fn record_intent(&mut self, mut held: Held, now: Instant) {
+        if self.guards() {
+            match self.part_removal(held, now) {
+                Some(parted) => held = parted,
+                None => return,
+            }
+        }
         match self.intent(&held) {
             Some(event) => {
                 self.held = Some(Box::new(held));
@@ -232,6 +249,7 @@ impl Session {
             mailbox: held.mailbox,
             judged,
             overhead: now.saturating_duration_since(held.ready),
+            parts: held.parts,
         });
         if idle {
             self.mode = ClientMode::Idle;

@@ -11,14 +11,18 @@ use super::{ClientMode, Session};
 impl Session {
     /// The upstream idles.
     pub(super) fn on_idle_confirmed(&mut self, serial: u32, line: &[u8]) {
-        self.out.client().extend_from_slice(line);
         let mut send_done = false;
+        let mut said = line;
         if let Some(entry) = self.in_flight.find(|entry| entry.serial == serial)
-            && let Effect::Idle { confirmed, done, .. } = &mut entry.effect
+            && let Effect::Idle { confirmed, done, paused, resumed, .. } = &mut entry.effect
         {
             *confirmed = true;
-            send_done = *done;
+            send_done = *done || *paused;
+            if *resumed {
+                said = b""; // the client was told when it began
+            }
         }
+        self.out.client().extend_from_slice(said);
         if send_done {
             self.out.upstream().extend_from_slice(b"DONE\r\n");
         }
@@ -29,12 +33,16 @@ impl Session {
         let is_done = line.eq_ignore_ascii_case(b"DONE\r\n");
         self.mode = ClientMode::Command;
         let mut send_done = false;
+        if self.end_paused_idle(is_done) {
+            return self.state_moved();
+        }
         if let Some(entry) = self.in_flight.find(|entry| matches!(entry.effect, Effect::Idle { .. }))
-            && let Effect::Idle { confirmed, done, broken } = &mut entry.effect
+            && let Effect::Idle { confirmed, done, broken, paused, .. } = &mut entry.effect
         {
             *done = true;
             *broken = !is_done;
-            send_done = *confirmed; // else it goes up when the upstream is ready for it
+            // Else it goes up when the upstream is ready for it, or has gone up already.
+            send_done = *confirmed && !*paused;
         }
         if send_done {
             self.out.upstream().extend_from_slice(b"DONE\r\n");

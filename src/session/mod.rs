@@ -29,6 +29,7 @@ mod idle;
 mod in_flight;
 mod judging;
 mod limiting;
+mod messages;
 mod names;
 mod outbox;
 mod reads;
@@ -218,6 +219,12 @@ pub struct Session {
     seats: Vec<budgets::Seat>,
     names: Names,
     coverage: Coverage,
+    /// The open mailbox, where messages may be hidden in it.
+    view: Option<Box<messages::View>>,
+    /// What waits until the view knows what it must.
+    work: Option<messages::Work>,
+    /// Rules or hours may have changed what is hidden in it.
+    filter_is_stale: bool,
 
     out: Outbox,
     ctx: Arc<EventContext>,
@@ -323,6 +330,9 @@ impl Session {
             seats: Vec::new(),
             names: Names::default(),
             coverage: Coverage::default(),
+            view: None,
+            work: None,
+            filter_is_stale: false,
             out: Outbox::default(),
             ctx: Arc::new(EventContext::proxy()),
             phase: None,

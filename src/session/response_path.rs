@@ -58,11 +58,13 @@ pub(super) struct Reading {
     flow: Flow,
     collected: Vec<u8>,
     /// The FETCH whose response this is, by its serial.
-    fetch: Option<u32>,
+    pub(super) fetch: Option<u32>,
     /// The client has been given NIL instead of the literal under way.
     skips: bool,
     /// What is put in the place of what in the line under way.
-    edits: Vec<(std::ops::Range<usize>, Cow<'static, str>)>,
+    pub(super) edits: Vec<(std::ops::Range<usize>, Cow<'static, str>)>,
+    /// The response passes under another number: its UID is looked at.
+    pub(super) uid_check: Option<super::messages::UidCheck>,
 }
 
 impl Reading {
@@ -164,6 +166,8 @@ impl Session {
             return false;
         }
         let passes = match response::head(piece) {
+            // Where messages may be hidden a line is looked at as a whole.
+            _ if self.guards() && !self.reading.inside => false,
             _ if self.reading.inside => self.reading.flow != Flow::Collect && piece.len() >= HOLD_FETCH,
             Head::Number { what: Numbered::Fetch | Numbered::UidFetch, .. } => piece.len() >= HOLD_FETCH,
             Head::Data { keyword: Keyword::Capability, .. } | Head::Tagged { .. } | Head::Continuation => false,
@@ -231,7 +235,7 @@ impl Session {
         if self.reading.long {
             self.pass(line);
         } else if self.reading.inside {
-            self.on_fragment(line, literal);
+            self.on_fragment(line, literal, now);
         } else if self.leg.phase != LegPhase::Ready {
             return self.on_line_before_ready(line, more, now);
         } else {
@@ -262,11 +266,16 @@ impl Session {
         if self.reading.flow == Flow::Collect
             && (self.reading.collected.len() as u64).saturating_add(size) > COLLECT as u64
         {
-            self.filter_failed(now);
+            if !self.guards() || self.opening().is_some() {
+                return self.filter_failed(now);
+            }
+            let begun = std::mem::take(&mut self.reading.collected);
+            self.too_large_to_judge(&begun);
+            self.reading.flow = Flow::Drop;
         }
     }
 
-    fn on_fragment(&mut self, line: &[u8], literal: Option<u64>) {
+    fn on_fragment(&mut self, line: &[u8], literal: Option<u64>, now: Instant) {
         if let Some(serial) = self.reading.fetch
             && let Some(reads) = self.reads_of(serial)
         {
@@ -278,6 +287,9 @@ impl Session {
                 self.reading.edits.push((begin..line.len(), Cow::Borrowed("NIL")));
                 self.reading.skips = true;
             }
+        }
+        if !self.check_fragment(line, literal, now) {
+            return;
         }
         self.pass_edited(line);
     }
@@ -298,6 +310,7 @@ impl Session {
     fn finish_response(&mut self, now: Instant) {
         self.reading.inside = false;
         self.reading.long = false;
+        self.reading.uid_check = None;
         if let Some(serial) = self.reading.fetch.take() {
             self.end_fetch_response(serial, now);
         }
@@ -306,7 +319,13 @@ impl Session {
     /// Decides what becomes of a response from its first line, and follows what it says. Lines that need other bytes
     /// than the upstream's are written here and dropped. The literal comes back `None` where the line is text to its end.
     fn route(&mut self, line: &[u8], literal: Option<u64>, piece: bool, now: Instant) -> (Option<u64>, Flow) {
-        match response::head(line) {
+        let head = response::head(line);
+        if self.guards()
+            && let Some(routed) = self.route_guarded(&head, line, literal, now)
+        {
+            return routed;
+        }
+        match head {
             Head::Tagged { tag, rest } => (None, self.on_tagged(tag, rest, line, now)),
             Head::Continuation => {
                 self.on_continuation(line, now);
@@ -578,7 +597,9 @@ impl Session {
     fn finish_collected(&mut self, now: Instant) {
         let collected = std::mem::take(&mut self.reading.collected);
         self.reading.flow = Flow::Pass;
-        if let Head::Data { keyword, rest } = response::head(&collected) {
+        if let Head::Number { .. } = response::head(&collected) {
+            self.learn_facts(&collected);
+        } else if let Head::Data { keyword, rest } = response::head(&collected) {
             let own = self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(_)));
             match keyword {
                 Keyword::Myrights => self.narrow_myrights(&collected, rest, now),
@@ -595,7 +616,7 @@ impl Session {
 }
 
 /// Edits of what begins at this offset of the line.
-fn borrowed(
+pub(super) fn borrowed(
     edits: Vec<(std::ops::Range<usize>, &'static str)>,
     offset: usize,
 ) -> Vec<(std::ops::Range<usize>, Cow<'static, str>)> {

@@ -276,6 +276,42 @@ impl Messages {
         self.standing(|standing| matches!(standing, Standing::Visible | Standing::New))
     }
 
+    /// All that is there and that the client must not know.
+    #[must_use]
+    pub fn hidden(&self) -> UidSet {
+        self.standing(|standing| matches!(standing, Standing::Hidden | Standing::Leaving))
+    }
+
+    /// Hidden messages stand otherwise from now on: the client may know them.
+    pub fn show(&mut self, set: &UidSet, standing: Standing) {
+        if set.is_empty() {
+            return;
+        }
+        let mut runs = Vec::new();
+        let mut wanted = set.runs().map(|(first, last)| (first.get(), last.get())).peekable();
+        for run in self.all_runs() {
+            if run.standing != Standing::Hidden {
+                runs.push(run);
+                continue;
+            }
+            let mut at = run.first;
+            while at < run.end() {
+                while wanted.peek().is_some_and(|(_, last)| *last < at) {
+                    wanted.next();
+                }
+                let (end, standing) = match wanted.peek() {
+                    Some(&(first, last)) if first <= at => (last.saturating_add(1), standing),
+                    Some(&(first, _)) => (first, run.standing),
+                    None => (run.end(), run.standing),
+                };
+                let end = end.min(run.end());
+                runs.push(Run { first: at, len: end.saturating_sub(at), standing });
+                at = end;
+            }
+        }
+        self.rebuild(runs);
+    }
+
     fn standing(&self, wanted: impl Fn(Standing) -> bool) -> UidSet {
         let mut set = UidSet::new();
         for run in self.all_runs().filter(|run| wanted(run.standing)) {

@@ -46,6 +46,7 @@ enum Event {
     Expunge(u32),
     Lose(u32),
     Hide(u32),
+    Show(Vec<u32>),
     TellExpunged,
     TellNew,
 }
@@ -56,6 +57,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0_u32..40).prop_map(Event::Expunge),
         1 => (0_u32..80).prop_map(Event::Lose),
         3 => (0_u32..80).prop_map(Event::Hide),
+        1 => prop::collection::vec(0_u32..80, 0..20).prop_map(Event::Show),
         1 => Just(Event::TellExpunged),
         2 => Just(Event::TellNew),
     ]
@@ -90,6 +92,14 @@ fn apply(event: &Event, messages: &mut Messages, naive: &mut Naive) {
                     Standing::New => Standing::Hidden,
                     other => other,
                 };
+            }
+        }
+        Event::Show(numbers) => {
+            messages.show(&numbers.iter().copied().filter_map(Uid::new).collect(), Standing::New);
+            for (number, standing) in &mut naive.0 {
+                if *standing == Standing::Hidden && numbers.contains(number) {
+                    *standing = Standing::New;
+                }
             }
         }
         Event::TellExpunged => {
@@ -136,6 +146,8 @@ fn agree(messages: &Messages, naive: &Naive) {
     let told = naive.0.iter().rev().find(|(_, standing)| standing.is_down());
     assert_eq!(messages.last_told(), told.map(|(number, _)| uid(*number)));
     assert_eq!(messages.visible(), naive.set(|standing| standing == Standing::Visible));
+    assert_eq!(messages.shown(), naive.set(|standing| matches!(standing, Standing::Visible | Standing::New)));
+    assert_eq!(messages.hidden(), naive.set(|standing| matches!(standing, Standing::Hidden | Standing::Leaving)));
 }
 
 fn sets_agree(messages: &Messages, naive: &Naive, numbers: &UidSet) {

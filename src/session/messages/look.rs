@@ -1,0 +1,471 @@
+//! What must be found out before the client hears of it: which UIDs there are, and what rules say to them.
+//!
+//! ```text
+//!   opened:   UID SEARCH RETURN (ALL) ALL ─┐                           FETCH 4:5 (UID FLAGS …)   :arrived, judged as it comes
+//!                                          ├─▶ [UID SEARCH of a rule] ─▶ UID FETCH 11,15 (FLAGS …) ─▶ shown, or not
+//!   changed:  ─────────────────────────────┘
+//! ```
+//!
+//! Numbers of the upstream's go up here and nowhere else, and only in a FETCH, during which it may not change them (RFC 9051
+//! §5.5). What does not come out even is asked again, and then given up: what is not known stays hidden.
+
+use std::time::Instant;
+
+use crate::imap::message::{Flag, Uid, UidSet};
+use crate::policy::{Facts, Needs};
+use crate::view::messages::Standing;
+use crate::wire::response::{Head, Keyword, Numbered, head, number};
+
+use super::super::effect::{Effect, Own};
+use super::super::event::{FilteredResponse, Note};
+use super::super::follow::uid_set;
+use super::super::in_flight::Entry;
+use super::facts::{self, Seen};
+use super::{Session, View};
+
+/// What a command of the proxy's own asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Look {
+    /// Nothing: the upstream shall say what it has not said yet.
+    Sync,
+    /// Which UIDs there are.
+    All,
+    /// The same of messages behind those that are known, and, where that is all that is needed, facts of them.
+    Arrived,
+    /// What only the upstream can tell of them: the answer to the filter's search of this number.
+    Found(usize),
+    /// Facts about messages by UID.
+    Facts,
+    /// Which are unseen, for the answer to SELECT.
+    Unseen,
+    /// Which are recent.
+    Recent,
+}
+
+/// What waits for that.
+#[derive(Debug)]
+pub(in crate::session) struct Work {
+    pub(super) then: Then,
+    /// How often it has been asked anew.
+    pub(super) rounds: u8,
+}
+
+#[derive(Debug)]
+pub(super) enum Then {
+    /// A SELECT.
+    Open(Box<Entry>, Box<super::open::Opened>),
+    /// A tagged answer.
+    Say { line: Vec<u8>, quiet: bool },
+    /// IDLE, which goes on.
+    Idle(Box<Entry>),
+}
+
+/// Asked anew so often at most.
+const MAX_ROUNDS: u8 = 4;
+
+/// What is being found out.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    /// Answers to [`Look::Arrived`]: number, UID, and whether it may be shown, where that is known.
+    rows: Vec<(u32, Uid, Option<bool>)>,
+    /// Up to which number of the upstream's was asked.
+    upto: u32,
+    /// The upstream moved numbers where it may not, or what came does not come out even.
+    uneven: bool,
+    /// Further lines of the question under way, the last one first.
+    rest: Vec<Vec<u8>>,
+    /// Messages whose UIDs are known, and what rules say to them is not.
+    unjudged: UidSet,
+    /// Of those, the ones that nothing hides.
+    shown: UidSet,
+    /// Numbers that an answer to a search has.
+    collected: UidSet,
+    /// The answers to the filter's searches.
+    found: Vec<Option<UidSet>>,
+    /// The filter's searches have been asked of all that is unjudged.
+    searched: bool,
+    /// What came next in the answer to SELECT is known.
+    pub(super) unseen: Option<UidSet>,
+    pub(super) recent_known: bool,
+    /// Messages that rules hid in this look.
+    hidden: u64,
+}
+
+impl View {
+    /// Is there something of which the client must not hear yet?
+    pub fn must_look(&self) -> bool {
+        self.pending > 0 || !self.again.is_empty()
+    }
+
+    /// The items that are fetched to judge a message.
+    fn items(needs: &Needs) -> String {
+        let mut items = String::from("(UID FLAGS");
+        if needs.internal_date {
+            items.push_str(" INTERNALDATE");
+        }
+        if needs.size {
+            items.push_str(" RFC822.SIZE");
+        }
+        if !needs.fields.is_empty() {
+            items.push_str(" BODY.PEEK[HEADER.FIELDS (");
+            for (at, field) in needs.fields.iter().enumerate() {
+                if at > 0 {
+                    items.push(' ');
+                }
+                let mut name = Vec::new();
+                crate::wire::encode::astring(&mut name, field.as_bytes(), crate::wire::command::Utf8Mode::Off, false);
+                items.push_str(&String::from_utf8_lossy(&name));
+            }
+            items.push_str(")]");
+        }
+        items.push(')');
+        items
+    }
+
+    fn needs(&self) -> Needs {
+        self.filter.as_ref().map(|filter| filter.needs().clone()).unwrap_or_default()
+    }
+
+    fn asks_searches(&self) -> bool {
+        self.filter.as_ref().is_some_and(|filter| !filter.searches().is_empty())
+    }
+
+    /// May it be shown, as far as these facts go? What is missing hides.
+    fn judge(&self, uid: Uid, seen: &Seen, now: jiff::Timestamp) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        if filter.needs().flags && seen.flags.is_none() {
+            return false;
+        }
+        let found: Vec<Option<bool>> =
+            self.asking.found.iter().map(|found| found.as_ref().map(|set| set.contains(uid))).collect();
+        let facts = Facts {
+            flags: seen.flags.as_deref().unwrap_or_default(),
+            internal_date: seen.internal_date,
+            size: seen.size,
+            header: seen.header.as_deref(),
+            found: &found,
+            ..Facts::of(uid)
+        };
+        !filter.judge(&facts, now).hidden
+    }
+}
+
+impl Session {
+    /// Finds out what must be known, then goes on with this.
+    pub(super) fn begin_work(&mut self, then: Then, now: Instant) {
+        self.work = Some(Work { then, rounds: 0 });
+        self.look_on(now);
+    }
+
+    /// The next question, or what waits for the answers.
+    pub(super) fn look_on(&mut self, now: Instant) {
+        let opening = matches!(self.work, Some(Work { then: Then::Open(..), .. }));
+        let esearch = self.leg.capabilities.esearch;
+        let Some(view) = &mut self.view else { return };
+        let known = view.messages.upstream_count();
+        if view.asking.unjudged.is_empty() && view.pending > 0 {
+            let first = known.saturating_add(1);
+            view.asking.upto = known.saturating_add(view.pending);
+            view.asking.rows.clear();
+            view.asking.uneven = false;
+            if opening && known == 0 && esearch {
+                view.asking.collected = UidSet::new();
+                return self.ask(Look::All, b"UID SEARCH RETURN (ALL) ALL", now);
+            }
+            // All that is known of a whole mailbox need not be asked for again.
+            let bare = opening && known == 0 || view.asks_searches();
+            let items = if bare { "(UID)".to_owned() } else { View::items(&view.needs()) };
+            let line = format!("FETCH {first}:{} {items}", view.asking.upto);
+            return self.ask(Look::Arrived, line.as_bytes(), now);
+        }
+        if view.asking.unjudged.is_empty() && !view.again.is_empty() {
+            view.asking.unjudged = std::mem::take(&mut view.again).intersect(&view.messages.shown());
+            view.asking.shown = UidSet::new();
+            view.asking.searched = false;
+        }
+        if !view.asking.unjudged.is_empty() {
+            return self.ask_about_unjudged(now);
+        }
+        if opening && view.asking.unseen.is_none() {
+            view.asking.collected = UidSet::new();
+            let line: &[u8] = if esearch { b"UID SEARCH RETURN (ALL) UNSEEN" } else { b"UID SEARCH UNSEEN" };
+            return self.ask(Look::Unseen, line, now);
+        }
+        if opening && !view.asking.recent_known {
+            view.asking.collected = UidSet::new();
+            let line: &[u8] = if esearch { b"UID SEARCH RETURN (ALL) RECENT" } else { b"UID SEARCH RECENT" };
+            return self.ask(Look::Recent, line, now);
+        }
+        self.go_on(now);
+    }
+
+    fn ask_about_unjudged(&mut self, now: Instant) {
+        let Some(view) = &mut self.view else { return };
+        let searches = view.filter.as_ref().map_or(0, |filter| filter.searches().len());
+        if !view.asking.searched {
+            view.asking.found = Vec::new();
+            view.asking.searched = searches == 0;
+            if searches > 0 {
+                return self.ask_search(0, now);
+            }
+        }
+        let Some(view) = &mut self.view else { return };
+        let items = View::items(&view.needs());
+        let mut lines: Vec<Vec<u8>> = view
+            .spell_in_pieces(&view.asking.unjudged, items.len().saturating_add(32))
+            .into_iter()
+            .map(|set| format!("UID FETCH {set} {items}").into_bytes())
+            .rev()
+            .collect();
+        let Some(first) = lines.pop() else {
+            return self.finish_judging(now);
+        };
+        view.asking.rest = lines;
+        self.ask(Look::Facts, &first, now);
+    }
+
+    /// Asks the filter's search of this number of all that is unjudged.
+    fn ask_search(&mut self, at: usize, now: Instant) {
+        let esearch = self.leg.capabilities.esearch;
+        let Some(view) = &mut self.view else { return };
+        let Some(search) = view.filter.as_ref().and_then(|filter| filter.searches().get(at)).cloned() else {
+            view.asking.searched = true;
+            return self.ask_about_unjudged(now);
+        };
+        view.asking.collected = UidSet::new();
+        let program = search.pieces.concat();
+        let head = if esearch { "UID SEARCH RETURN (ALL) " } else { "UID SEARCH " };
+        let charset = if search.is_utf8 { "CHARSET UTF-8 " } else { "" };
+        let line = |set: String| [head, charset, "UID ", &set, " "].concat().into_bytes();
+        let mut lines: Vec<Vec<u8>> = view
+            .spell_in_pieces(&view.asking.unjudged, program.len().saturating_add(64))
+            .into_iter()
+            .map(|set| [line(set), program.clone()].concat())
+            .rev()
+            .collect();
+        let Some(first) = lines.pop() else {
+            view.asking.unjudged = UidSet::new();
+            return self.look_on(now);
+        };
+        view.asking.rest = lines;
+        self.ask(Look::Found(at), &first, now);
+    }
+
+    fn ask(&mut self, look: Look, line: &[u8], now: Instant) {
+        let serial = self.in_flight.next_serial();
+        self.in_flight.push(Entry::own(serial, Own::Look(look), now));
+        self.send_with_literals(serial, &[line, b"\r\n"].concat());
+    }
+
+    /// What the question under way is.
+    pub(super) fn looking(&self) -> Option<Look> {
+        self.in_flight.iter().find_map(|entry| match entry.effect {
+            Effect::Own(Own::Look(look)) => Some(look),
+            _ => None,
+        })
+    }
+
+    /// A question is answered.
+    pub(in crate::session) fn looked(&mut self, look: Look, ok: bool, now: Instant) {
+        let Some(view) = &mut self.view else { return };
+        if ok && let Some(line) = view.asking.rest.pop() {
+            return self.ask(look, &line, now);
+        }
+        view.asking.rest = Vec::new();
+        match look {
+            Look::Sync => {}
+            Look::All | Look::Arrived if !ok || !view.take_arrived(look) => return self.look_again(now),
+            Look::All | Look::Arrived => {}
+            Look::Found(at) => {
+                let found = std::mem::take(&mut view.asking.collected);
+                // NO and BAD are no answer, and hide all that was asked for.
+                view.asking.found.push(ok.then_some(found));
+                let next = at.saturating_add(1);
+                return self.ask_search(next, now);
+            }
+            Look::Facts => return self.finish_judging(now),
+            Look::Unseen => view.asking.unseen = Some(std::mem::take(&mut view.asking.collected)),
+            Look::Recent => {
+                view.recent = std::mem::take(&mut view.asking.collected);
+                view.asking.recent_known = true;
+            }
+        }
+        self.look_on(now);
+    }
+
+    /// All that could be learnt of what was unjudged has been: what nothing hides is shown.
+    fn finish_judging(&mut self, now: Instant) {
+        let Some(view) = &mut self.view else { return };
+        let opening = matches!(self.work, Some(Work { then: Then::Open(..), .. }));
+        let unjudged = std::mem::take(&mut view.asking.unjudged);
+        let shown = std::mem::take(&mut view.asking.shown);
+        view.messages.show(&shown, if opening { Standing::Visible } else { Standing::New });
+        for uid in unjudged.iter().filter(|uid| !shown.contains(*uid)) {
+            view.messages.hide(uid);
+            view.asking.hidden = view.asking.hidden.saturating_add(1);
+        }
+        view.asking.searched = false;
+        self.look_on(now);
+    }
+
+    /// Something did not come out even: the upstream gets a chance to say what has happened, then all is asked anew.
+    fn look_again(&mut self, now: Instant) {
+        let Some(work) = &mut self.work else { return };
+        work.rounds = work.rounds.saturating_add(1);
+        if work.rounds < MAX_ROUNDS {
+            return self.ask(Look::Sync, b"NOOP", now);
+        }
+        if matches!(work.then, Then::Open(..)) {
+            return self.fail_open(FilteredResponse::Numbers, now);
+        }
+        // They stay pending: nobody hears of them before they are known.
+        self.go_on(now);
+    }
+
+    /// What waited for the answers goes on.
+    fn go_on(&mut self, now: Instant) {
+        let hidden = self.view.as_mut().map_or(0, |view| std::mem::take(&mut view.asking.hidden));
+        if hidden > 0 {
+            self.note(Note::Hidden { messages: hidden, mailboxes: 0 });
+        }
+        let Some(work) = self.work.take() else { return };
+        match work.then {
+            Then::Open(entry, opened) => self.finish_open(*entry, *opened, now),
+            Then::Say { line, quiet } => {
+                self.tell(quiet);
+                self.out.client().extend_from_slice(&line);
+                self.answer_waiting(now);
+            }
+            Then::Idle(entry) => self.idle_on(*entry, now),
+        }
+    }
+
+    /// A whole FETCH response to a question of ours.
+    pub(in crate::session) fn learn_facts(&mut self, response: &[u8]) {
+        let Head::Number { number, what: Numbered::Fetch, rest } = head(response) else { return };
+        let seen = facts::read(response, rest);
+        let (Some(look), Ok(number), wall) = (self.looking(), u32::try_from(number), self.wall) else { return };
+        let Some(view) = &mut self.view else { return };
+        let Some(uid) = seen.uid else {
+            view.asking.uneven |= look == Look::Arrived;
+            return;
+        };
+        if view.filter.is_some() || look == Look::Arrived {
+            view.note_recent(uid, &seen);
+        }
+        match look {
+            Look::Arrived if number > view.messages.upstream_count() => {
+                let judged = (!view.asks_searches() && seen.flags.is_some()).then(|| view.judge(uid, &seen, wall));
+                if judged == Some(true) {
+                    view.note_age(&seen, wall);
+                }
+                view.asking.rows.push((number, uid, judged));
+            }
+            Look::Facts if view.asking.unjudged.contains(uid) => {
+                let known = view.messages.by_upstream(number).is_some_and(|message| message.uid == uid);
+                // A server that numbers otherwise than we do is believed in nothing.
+                if known && view.judge(uid, &seen, wall) {
+                    view.note_age(&seen, wall);
+                    view.asking.shown.insert(uid);
+                }
+            }
+            // News of a message that is known.
+            _ => view.flags_changed(number, Some(uid)),
+        }
+    }
+
+    /// A response to a question of ours is too large to be looked at: what it is about stays hidden.
+    pub(in crate::session) fn too_large_to_judge(&mut self, begun: &[u8]) {
+        let Head::Number { number, what: Numbered::Fetch, rest } = head(begun) else { return };
+        let seen = facts::read(begun, rest);
+        let arrived = self.looking() == Some(Look::Arrived);
+        if let (Some(view), true, Ok(number)) = (&mut self.view, arrived, u32::try_from(number)) {
+            match seen.uid {
+                Some(uid) if number > view.messages.upstream_count() => {
+                    view.asking.rows.push((number, uid, Some(false)));
+                }
+                _ => view.asking.uneven = true,
+            }
+        }
+    }
+
+    /// Numbers of a search of ours.
+    pub(super) fn learn_found(&mut self, keyword: Keyword, list: &[u8]) {
+        let look = self.looking();
+        let Some(view) = &mut self.view else { return };
+        let numbers = match keyword {
+            Keyword::Esearch => {
+                let mut words = list.split(|octet| matches!(octet, b' ' | b'\r' | b'\n'));
+                words.find(|word| word.eq_ignore_ascii_case(b"ALL"));
+                words.next().and_then(uid_set).unwrap_or_default()
+            }
+            _ => list
+                .split(|octet| matches!(octet, b' ' | b'\r' | b'\n'))
+                .filter_map(|word| Uid::new(u32::try_from(number(word)?).ok()?))
+                .collect(),
+        };
+        for (first, last) in numbers.runs() {
+            view.asking.collected.insert_run(first, last);
+        }
+        if look == Some(Look::All) {
+            view.take_all();
+        }
+    }
+}
+
+impl View {
+    fn note_recent(&mut self, uid: Uid, seen: &Seen) {
+        if seen.flags.as_ref().is_some_and(|flags| flags.contains(&Flag::Recent)) {
+            self.recent.insert(uid);
+        }
+    }
+
+    /// The UIDs of the whole mailbox, at the moment at which there are as many as messages.
+    fn take_all(&mut self) {
+        let all = std::mem::take(&mut self.asking.collected);
+        self.asking.uneven = all.len() != u64::from(self.pending) || self.messages.upstream_count() > 0;
+        if self.asking.uneven {
+            return;
+        }
+        for (first, last) in all.runs() {
+            let len = last.get().saturating_sub(first.get()).saturating_add(1);
+            self.messages.push_run(first, len, Standing::Hidden);
+        }
+        self.pending = 0;
+        self.asking.unjudged = all;
+    }
+
+    /// What was told of messages that have come. `false`: it does not come out even.
+    fn take_arrived(&mut self, look: Look) -> bool {
+        if look == Look::All {
+            return !self.asking.uneven && self.pending == 0 || self.messages.upstream_count() > 0;
+        }
+        let mut rows = std::mem::take(&mut self.asking.rows);
+        rows.sort_unstable_by_key(|row| row.0);
+        rows.dedup();
+        let first = self.messages.upstream_count().saturating_add(1);
+        let even = !self.asking.uneven
+            && rows.len() as u64 == u64::from(self.asking.upto.saturating_sub(first).saturating_add(1))
+            && rows.iter().zip(first..).all(|(row, number)| row.0 == number)
+            && rows.is_sorted_by(|one, next| one.1 < next.1)
+            && rows.first().is_none_or(|row| self.messages.last().is_none_or(|last| last < row.1));
+        if !even {
+            return false;
+        }
+        for (_, uid, judged) in rows {
+            let standing = if judged == Some(true) { Standing::New } else { Standing::Hidden };
+            self.messages.push(uid, standing);
+            self.pending = self.pending.saturating_sub(1);
+            self.asking.hidden = self.asking.hidden.saturating_add(u64::from(judged == Some(false)));
+            if judged.is_none() {
+                self.asking.unjudged.insert(uid);
+            }
+        }
+        true
+    }
+
+    /// Numbers moved while numbers were asked for.
+    pub fn numbers_moved(&mut self) {
+        self.asking.uneven = true;
+    }
+}

@@ -1,0 +1,120 @@
+//! What the client has not been told yet, told at a moment at which it may be.
+//!
+//! ```text
+//!   EXPUNGE   not with the answer to FETCH, STORE or SEARCH, nor before a command that counts on numbers
+//!   EXISTS    whenever there is more, behind EXPUNGE
+//!   FETCH     flags that others changed
+//! ```
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use crate::imap::message::Uid;
+use crate::wire::command::Command;
+use crate::wire::frame::{CommandFramer, Framed};
+
+use super::look::Then;
+use super::{Session, View};
+
+impl Session {
+    /// Says a tagged line, and before it what has happened meanwhile: once that has been looked at.
+    pub(in crate::session) fn say_settled(&mut self, line: Vec<u8>, quiet: bool, now: Instant) {
+        self.renew_filter();
+        if self.view.as_ref().is_some_and(|view| view.must_look()) {
+            return self.begin_work(Then::Say { line, quiet }, now);
+        }
+        self.tell(quiet);
+        self.out.client().extend_from_slice(&line);
+        self.answer_waiting(now);
+    }
+
+    /// Tells what may be told now.
+    pub(super) fn tell(&mut self, quiet: bool) {
+        let quiet = quiet || self.next_counts_on_numbers();
+        let Some(view) = &mut self.view else { return };
+        view.tell(quiet, self.out.client());
+    }
+
+    /// Is there a command already that was written before the client could know of an EXPUNGE (RFC 9051 §5.5)?
+    fn next_counts_on_numbers(&self) -> bool {
+        if self.inbox.is_empty() {
+            return false;
+        }
+        match CommandFramer::default().next(&self.inbox, usize::MAX) {
+            Framed::Complete { end } => {
+                let frame = self.inbox.get(..end).unwrap_or_default();
+                // Behind a command that names none there may be another one that does.
+                end < self.inbox.len()
+                    || Command::parse(frame, self.utf8_mode()).is_ok_and(|next| next.uses_sequence_numbers())
+            }
+            Framed::More | Framed::Literal { .. } | Framed::Fault { .. } => true,
+        }
+    }
+}
+
+impl View {
+    fn tell(&mut self, quiet: bool, out: &mut Vec<u8>) {
+        if !quiet && self.messages.owes_expunge() {
+            for number in self.messages.tell_expunged() {
+                line(out, number, "EXPUNGE");
+            }
+        }
+        if self.messages.tell_new() {
+            line(out, self.messages.client_count(), "EXISTS");
+            line(out, self.recent_count(), "RECENT");
+            self.note_top();
+        }
+    }
+
+    /// How many of those that the client knows are `\Recent`.
+    pub fn recent_count(&self) -> u32 {
+        let recent = self.recent.intersect(&self.messages.visible()).len();
+        u32::try_from(recent).unwrap_or(u32::MAX)
+    }
+
+    /// UIDs up to the largest that the client knows are never told as UIDNEXT again.
+    pub fn note_top(&mut self) {
+        self.top = self.top.max(self.messages.last_told());
+    }
+
+    /// What UIDNEXT says: one more than the largest UID that the client was told of, so that what is hidden never moves it.
+    pub fn uid_next(&self) -> u32 {
+        let top = self.top.max(self.messages.last_told());
+        top.map_or(1, |uid| Uid::get(uid).saturating_add(1))
+    }
+
+    /// Keywords in a list of flags, of which the client has not heard: it is told that there are such flags (RFC 9051 §7.3.5).
+    pub fn tell_keywords(&mut self, list: &[u8], out: &mut Vec<u8>) {
+        let words = list.split(|octet| *octet == b' ').filter(|word| !word.is_empty() && !word.starts_with(b"\\"));
+        let mut new = false;
+        for word in words {
+            let known = self.flags.iter().any(|flag| flag.eq_ignore_ascii_case(word));
+            if !known && self.flags.len() < MAX_FLAGS && crate::wire::encode::is_atom(word) {
+                self.flags.push(word.into());
+                new = true;
+            }
+        }
+        if new {
+            self.write_flags(out);
+        }
+    }
+
+    pub fn write_flags(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"* FLAGS (");
+        for (at, flag) in self.flags.iter().enumerate() {
+            if at > 0 {
+                out.push(b' ');
+            }
+            out.extend_from_slice(flag);
+        }
+        out.extend_from_slice(b")\r\n");
+    }
+}
+
+/// Most flags that are remembered as told.
+const MAX_FLAGS: usize = 512;
+
+pub(super) fn line(out: &mut Vec<u8>, number: u32, word: &str) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "* {number} {word}\r\n");
+}
