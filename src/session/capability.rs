@@ -22,10 +22,9 @@ impl Session {
             Some(class) => class.offered(self.filtered(), ruled),
             None => false,
         };
-        understood
-            && !(self.may_hide_messages() && super::messages::is_withheld(token))
-            && !(self.filtered() && NOT_FILTERED.iter().any(|name| token.eq_ignore_ascii_case(name)))
-            && !self.bound.denies_capability(token, at)
+        let withheld = self.may_hide_messages() && super::messages::is_withheld(token)
+            || self.filtered() && NOT_FILTERED.iter().any(|name| token.eq_ignore_ascii_case(name));
+        understood && !withheld && !self.bound.denies_capability(token, at)
     }
 
     /// The upstream's list as the client gets it.

@@ -76,6 +76,9 @@ impl Session {
         {
             return false;
         }
+        if self.adopts_mailbox(&command, now) {
+            return false;
+        }
         self.commands = self.commands.saturating_add(1);
         self.on_command(&command, frame, more, now);
         true

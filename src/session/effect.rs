@@ -36,16 +36,23 @@ pub(super) enum Effect {
     Idle { confirmed: bool, done: bool, broken: bool, paused: bool, resumed: bool },
     /// LIST, LSUB or XLIST.
     Listing { op: ListOp, reference: Box<str>, pattern: Box<str>, n: u64, hidden: u64 },
-    /// STATUS.
-    Status { mailbox: Arc<MailboxRef>, items: Vec<&'static str> },
+    /// STATUS. `guarded`: messages may be hidden there.
+    Status { mailbox: Arc<MailboxRef>, items: Vec<&'static str>, guarded: Option<Box<super::names::Resolved>> },
     /// FETCH.
     Fetching(Box<Reads>),
     /// SEARCH, SORT, THREAD.
     Searching(Box<Searching>),
     /// STORE.
     Storing { op: FlagOp, flags: Vec<Flag>, dropped: Vec<Flag>, uids: Option<UidSet>, ask: Option<Box<[u8]>> },
-    /// COPY, MOVE.
-    Copying { op: CopyOp, dst: Arc<str>, uids: Option<UidSet>, code: Option<CopyUid>, ask: Option<Box<[u8]>> },
+    /// COPY, MOVE. `guarded`: messages may be hidden there.
+    Copying {
+        op: CopyOp,
+        dst: Arc<str>,
+        uids: Option<UidSet>,
+        code: Option<CopyUid>,
+        ask: Option<Box<[u8]>>,
+        guarded: Option<Box<super::names::Resolved>>,
+    },
     /// APPEND, REPLACE.
     /// `guarded`: messages may be hidden there.
     Appending { dst: Arc<MailboxRef>, size: u64, flags: Vec<Flag>, uid: Option<Uid>, uidv: Option<u32>, guarded: bool },

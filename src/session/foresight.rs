@@ -71,6 +71,7 @@ impl Session {
             Args::Status(status) => Effect::Status {
                 mailbox: named(),
                 items: status.items.iter().map(|item| status_name(item.kind)).collect(),
+                guarded: first.filter(|first| self.guards_mailbox(first)).cloned().map(Box::new),
             },
             Args::SetAcl(acl) => Effect::Acl {
                 mailbox: named(),
@@ -108,6 +109,7 @@ impl Session {
                     uids,
                     code: None,
                     ask: ask.then(|| text_of(command.frame(), &copy.set.span)),
+                    guarded: first.filter(|first| self.guards_mailbox(first)).cloned().map(Box::new),
                 }
             }
             Args::UidExpunge(set) => {

@@ -44,6 +44,10 @@ impl Session {
         if self.filtered() && self.answer_from_view(command, &mut held, now) {
             return;
         }
+        if let (Args::Status(status), Effect::Status { guarded: Some(target), .. }) = (&command.args, &held.effect) {
+            let target = target.clone();
+            return self.begin_status(held, *target, status.items.iter().map(|item| item.kind).collect(), now);
+        }
         let frame = command.frame();
         let mut patch = Patch::new(frame);
         for (arg, octets) in names {
@@ -230,14 +234,28 @@ impl Session {
     }
 
     /// Up it goes.
-    pub(super) fn send_held(&mut self, held: Held, now: Instant) {
+    pub(super) fn send_held(&mut self, mut held: Held, now: Instant) {
         let serial = self.in_flight.next_serial();
         let idle = held.verb == Verb::Idle;
+        let (line, stream) = (std::mem::take(&mut held.line), held.stream.take());
+        self.in_flight.push(Self::entry_of(held, serial, now));
+        if idle {
+            self.mode = ClientMode::Idle;
+            self.move_phase(Some(super::event::SessionPhase::Idle));
+        }
+        match stream {
+            Some(stream) => self.send_stream(serial, &line, stream, now),
+            None => self.send_with_literals(serial, &line),
+        }
+    }
+
+    /// What is followed of a command until its answer.
+    pub(super) fn entry_of(held: Held, serial: u32, now: Instant) -> Entry {
         let judged = (!held.judged.by.is_empty()
             || !held.judged.shadow.is_empty()
             || held.judged.verdict == Some(VerdictKind::Narrowed))
         .then(|| Box::new(held.judged));
-        self.in_flight.push(Entry {
+        Entry {
             serial,
             tag: held.tag,
             cmd: held.cmd,
@@ -250,14 +268,6 @@ impl Session {
             judged,
             overhead: now.saturating_duration_since(held.ready),
             parts: held.parts,
-        });
-        if idle {
-            self.mode = ClientMode::Idle;
-            self.move_phase(Some(super::event::SessionPhase::Idle));
-        }
-        match held.stream {
-            Some(stream) => self.send_stream(serial, &held.line, stream, now),
-            None => self.send_with_literals(serial, &held.line),
         }
     }
 }

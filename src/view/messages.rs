@@ -276,6 +276,12 @@ impl Messages {
         self.standing(|standing| matches!(standing, Standing::Visible | Standing::New))
     }
 
+    /// All that the upstream has.
+    #[must_use]
+    pub fn upstream(&self) -> UidSet {
+        self.standing(Standing::is_up)
+    }
+
     /// All that is there and that the client must not know.
     #[must_use]
     pub fn hidden(&self) -> UidSet {

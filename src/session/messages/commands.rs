@@ -103,6 +103,7 @@ impl Session {
             self.finish_here(held, now);
             return None;
         }
+        held = self.asks_destination(held, meant, now)?;
         let line = std::mem::take(&mut held.line);
         let at = memchr::memchr(0, &line)?;
         let (before, behind) = (line.get(..at)?, line.get(at.saturating_add(PLACE.len())..)?);

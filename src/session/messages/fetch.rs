@@ -172,8 +172,7 @@ impl Session {
             edits.push((span.start.saturating_add(rest)..span.end.saturating_add(rest), Cow::Borrowed("")));
         }
         self.reading.edits = edits;
-        self.reading.uid_check =
-            literal.is_some().then(|| UidCheck { scan: first.scan, uid: Some(message.uid), strip });
+        self.reading.uid_check = literal.map(|_| UidCheck { scan: first.scan, uid: Some(message.uid), strip });
         (literal, Flow::Pass)
     }
 

@@ -9,14 +9,15 @@
 //! Numbers of the upstream's go up here and nowhere else, and only in a FETCH, during which it may not change them (RFC 9051
 //! §5.5). What does not come out even is asked again, and then given up: what is not known stays hidden.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::imap::message::{Flag, Uid, UidSet};
-use crate::policy::{Facts, Needs};
+use crate::policy::{Facts, Hits, MessageFilter, Needs};
 use crate::view::messages::Standing;
 use crate::wire::response::{Head, Keyword, Numbered, head, number};
 
-use super::super::effect::{Effect, Own};
+use super::super::effect::{Effect, Held, Own};
 use super::super::event::{FilteredResponse, Note};
 use super::super::follow::uid_set;
 use super::super::in_flight::Entry;
@@ -36,10 +37,20 @@ pub(in crate::session) enum Look {
     Found(usize),
     /// Facts about messages by UID.
     Facts,
-    /// Which are unseen, for the answer to SELECT.
+    /// Which are unseen.
     Unseen,
     /// Which are recent.
     Recent,
+    /// Which are flagged `\\Deleted`.
+    Deleted,
+    /// Opens another mailbox for a while.
+    Visit,
+    /// Opens the client's own again.
+    Return,
+    /// Which UIDs there are in it.
+    Recount,
+    /// Closes the other one, where nothing was open before.
+    Leave,
 }
 
 /// What waits for that.
@@ -58,6 +69,12 @@ pub(super) enum Then {
     Say { line: Vec<u8>, quiet: bool },
     /// IDLE, which goes on.
     Idle(Box<Entry>),
+    /// STATUS.
+    Status(Box<Entry>, Box<super::status::Visit>),
+    /// A COPY or MOVE to where messages may be hidden.
+    Copy(Box<Held>),
+    /// The command that was not looked at yet.
+    Read,
 }
 
 /// Asked anew so often at most.
@@ -71,22 +88,30 @@ pub(super) struct Asking {
     /// Up to which number of the upstream's was asked.
     upto: u32,
     /// The upstream moved numbers where it may not, or what came does not come out even.
-    uneven: bool,
+    pub(super) uneven: bool,
     /// Further lines of the question under way, the last one first.
     rest: Vec<Vec<u8>>,
     /// Messages whose UIDs are known, and what rules say to them is not.
-    unjudged: UidSet,
+    pub(super) unjudged: UidSet,
     /// Of those, the ones that nothing hides.
-    shown: UidSet,
+    pub(super) shown: UidSet,
     /// Numbers that an answer to a search has.
-    collected: UidSet,
+    pub(super) collected: UidSet,
     /// The answers to the filter's searches.
     found: Vec<Option<UidSet>>,
     /// The filter's searches have been asked of all that is unjudged.
-    searched: bool,
-    /// What came next in the answer to SELECT is known.
-    pub(super) unseen: Option<UidSet>,
-    pub(super) recent_known: bool,
+    pub(super) searched: bool,
+    /// What is asked is what this says to them, where they are to be copied to.
+    pub(super) there: Option<Arc<MessageFilter>>,
+    /// What it hides of them, and by which rules.
+    pub(super) hidden_there: Hits,
+    /// What must be asked when all is judged, the last one first.
+    pub(super) wants: Vec<Look>,
+    pub(super) unseen: UidSet,
+    pub(super) deleted: UidSet,
+    /// What a mailbox that was opened again has, until it is known which messages those are.
+    pub(super) returned: Option<u32>,
+    pub(super) uidvalidity: Option<u32>,
     /// Messages that rules hid in this look.
     hidden: u64,
 }
@@ -122,17 +147,22 @@ impl View {
         items
     }
 
+    /// What judges now.
+    fn judging(&self) -> Option<&Arc<MessageFilter>> {
+        self.asking.there.as_ref().or(self.filter.as_ref())
+    }
+
     fn needs(&self) -> Needs {
-        self.filter.as_ref().map(|filter| filter.needs().clone()).unwrap_or_default()
+        self.judging().map(|filter| filter.needs().clone()).unwrap_or_default()
     }
 
     fn asks_searches(&self) -> bool {
-        self.filter.as_ref().is_some_and(|filter| !filter.searches().is_empty())
+        self.judging().is_some_and(|filter| !filter.searches().is_empty())
     }
 
     /// May it be shown, as far as these facts go? What is missing hides.
-    fn judge(&self, uid: Uid, seen: &Seen, now: jiff::Timestamp) -> bool {
-        let Some(filter) = &self.filter else { return true };
+    fn judge(&mut self, uid: Uid, seen: &Seen, now: jiff::Timestamp) -> bool {
+        let Some(filter) = self.judging() else { return true };
         if filter.needs().flags && seen.flags.is_none() {
             return false;
         }
@@ -146,7 +176,12 @@ impl View {
             found: &found,
             ..Facts::of(uid)
         };
-        !filter.judge(&facts, now).hidden
+        let judgement = filter.judge(&facts, now);
+        if judgement.hidden && self.asking.there.is_some() {
+            let by = filter.hits(&judgement).0;
+            self.asking.hidden_there.join(&by);
+        }
+        !judgement.hidden
     }
 }
 
@@ -159,7 +194,7 @@ impl Session {
 
     /// The next question, or what waits for the answers.
     pub(super) fn look_on(&mut self, now: Instant) {
-        let opening = matches!(self.work, Some(Work { then: Then::Open(..), .. }));
+        let opening = self.is_opening();
         let esearch = self.leg.capabilities.esearch;
         let Some(view) = &mut self.view else { return };
         let known = view.messages.upstream_count();
@@ -186,22 +221,38 @@ impl Session {
         if !view.asking.unjudged.is_empty() {
             return self.ask_about_unjudged(now);
         }
-        if opening && view.asking.unseen.is_none() {
+        if let Some(want) = view.asking.wants.pop() {
             view.asking.collected = UidSet::new();
-            let line: &[u8] = if esearch { b"UID SEARCH RETURN (ALL) UNSEEN" } else { b"UID SEARCH UNSEEN" };
-            return self.ask(Look::Unseen, line, now);
-        }
-        if opening && !view.asking.recent_known {
-            view.asking.collected = UidSet::new();
-            let line: &[u8] = if esearch { b"UID SEARCH RETURN (ALL) RECENT" } else { b"UID SEARCH RECENT" };
-            return self.ask(Look::Recent, line, now);
+            let key = match want {
+                Look::Unseen => "UNSEEN",
+                Look::Recent => "RECENT",
+                Look::Deleted => "DELETED",
+                _ => "ALL",
+            };
+            let returns = if esearch { "RETURN (ALL) " } else { "" };
+            return self.ask(want, format!("UID SEARCH {returns}{key}").as_bytes(), now);
         }
         self.go_on(now);
     }
 
+    /// Is nothing of the mailbox known yet, to anybody?
+    fn is_opening(&self) -> bool {
+        match &self.work {
+            Some(Work { then: Then::Open(..), .. }) => true,
+            Some(Work { then: Then::Status(_, visit), .. }) => visit.is_away(),
+            Some(Work { then: Then::Read, .. }) => self.view.as_ref().is_some_and(|view| view.adopting),
+            _ => false,
+        }
+    }
+
     fn ask_about_unjudged(&mut self, now: Instant) {
         let Some(view) = &mut self.view else { return };
-        let searches = view.filter.as_ref().map_or(0, |filter| filter.searches().len());
+        let searches = view.judging().map_or(0, |filter| filter.searches().len());
+        if view.judging().is_none() {
+            // Nothing hides here, now.
+            view.asking.shown = view.asking.unjudged.clone();
+            return self.finish_judging(now);
+        }
         if !view.asking.searched {
             view.asking.found = Vec::new();
             view.asking.searched = searches == 0;
@@ -228,7 +279,7 @@ impl Session {
     fn ask_search(&mut self, at: usize, now: Instant) {
         let esearch = self.leg.capabilities.esearch;
         let Some(view) = &mut self.view else { return };
-        let Some(search) = view.filter.as_ref().and_then(|filter| filter.searches().get(at)).cloned() else {
+        let Some(search) = view.judging().and_then(|filter| filter.searches().get(at)).cloned() else {
             view.asking.searched = true;
             return self.ask_about_unjudged(now);
         };
@@ -251,7 +302,7 @@ impl Session {
         self.ask(Look::Found(at), &first, now);
     }
 
-    fn ask(&mut self, look: Look, line: &[u8], now: Instant) {
+    pub(super) fn ask(&mut self, look: Look, line: &[u8], now: Instant) {
         let serial = self.in_flight.next_serial();
         self.in_flight.push(Entry::own(serial, Own::Look(look), now));
         self.send_with_literals(serial, &[line, b"\r\n"].concat());
@@ -284,27 +335,33 @@ impl Session {
                 return self.ask_search(next, now);
             }
             Look::Facts => return self.finish_judging(now),
-            Look::Unseen => view.asking.unseen = Some(std::mem::take(&mut view.asking.collected)),
-            Look::Recent => {
-                view.recent = std::mem::take(&mut view.asking.collected);
-                view.asking.recent_known = true;
-            }
+            // Without an answer nothing is unseen, recent or deleted.
+            Look::Unseen => view.asking.unseen = std::mem::take(&mut view.asking.collected),
+            Look::Recent => view.recent = std::mem::take(&mut view.asking.collected),
+            Look::Deleted => view.asking.deleted = std::mem::take(&mut view.asking.collected),
+            Look::Visit | Look::Return | Look::Recount | Look::Leave => return self.travelled(look, ok, now),
         }
         self.look_on(now);
     }
 
     /// All that could be learnt of what was unjudged has been: what nothing hides is shown.
     fn finish_judging(&mut self, now: Instant) {
+        let opening = self.is_opening();
         let Some(view) = &mut self.view else { return };
-        let opening = matches!(self.work, Some(Work { then: Then::Open(..), .. }));
         let unjudged = std::mem::take(&mut view.asking.unjudged);
         let shown = std::mem::take(&mut view.asking.shown);
+        view.asking.searched = false;
+        if view.asking.there.take().is_some() {
+            if let Some(Work { then: Then::Copy(held), .. }) = &mut self.work {
+                super::copy::leaves(held, shown);
+            }
+            return self.look_on(now);
+        }
         view.messages.show(&shown, if opening { Standing::Visible } else { Standing::New });
         for uid in unjudged.iter().filter(|uid| !shown.contains(*uid)) {
             view.messages.hide(uid);
             view.asking.hidden = view.asking.hidden.saturating_add(1);
         }
-        view.asking.searched = false;
         self.look_on(now);
     }
 
@@ -315,8 +372,11 @@ impl Session {
         if work.rounds < MAX_ROUNDS {
             return self.ask(Look::Sync, b"NOOP", now);
         }
-        if matches!(work.then, Then::Open(..)) {
-            return self.fail_open(FilteredResponse::Numbers, now);
+        match work.then {
+            Then::Open(..) => return self.fail_open(FilteredResponse::Numbers, now),
+            Then::Status(..) => return self.fail_status(now),
+            Then::Read => return self.fail_adopting(now),
+            Then::Say { .. } | Then::Idle(_) | Then::Copy(_) => {}
         }
         // They stay pending: nobody hears of them before they are known.
         self.go_on(now);
@@ -337,6 +397,9 @@ impl Session {
                 self.answer_waiting(now);
             }
             Then::Idle(entry) => self.idle_on(*entry, now),
+            Then::Status(entry, visit) => self.status_known(*entry, *visit, now),
+            Then::Copy(held) => self.copy_known(*held, now),
+            Then::Read => self.adopted(now),
         }
     }
 
@@ -407,8 +470,10 @@ impl Session {
         for (first, last) in numbers.runs() {
             view.asking.collected.insert_run(first, last);
         }
-        if look == Some(Look::All) {
-            view.take_all();
+        match look {
+            Some(Look::All) => view.take_all(),
+            Some(Look::Recount) => view.take_recount(),
+            _ => {}
         }
     }
 }
@@ -462,6 +527,36 @@ impl View {
             }
         }
         true
+    }
+
+    /// The UIDs of a mailbox that was opened again: what is gone, and what has come.
+    pub(super) fn take_recount(&mut self) {
+        let Some(returned) = self.asking.returned.take() else { return };
+        let all = std::mem::take(&mut self.asking.collected);
+        let known = self.messages.upstream();
+        let last = self.messages.last();
+        self.asking.uneven |= all.len() != u64::from(returned);
+        for uid in known.iter().filter(|uid| !all.contains(*uid)) {
+            self.messages.lose(uid);
+            self.again.remove(uid);
+        }
+        for (first, end) in all.runs() {
+            let first = if last >= Some(first) {
+                last.and_then(|last| Uid::new(last.get().saturating_add(1)))
+            } else {
+                Some(first)
+            };
+            let Some(first) = first.filter(|first| *first <= end) else { continue };
+            let len = end.get().saturating_sub(first.get()).saturating_add(1);
+            self.messages.push_run(first, len, Standing::Hidden);
+            self.asking.unjudged.insert_run(first, end);
+        }
+        // A UID that nobody knew cannot have been there before those that somebody does.
+        self.asking.uneven |= self.messages.upstream_count() != returned;
+    }
+
+    pub(super) fn recount_is_even(&self) -> bool {
+        !self.asking.uneven
     }
 
     /// Numbers moved while numbers were asked for.

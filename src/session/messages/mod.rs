@@ -12,6 +12,7 @@
 //! goes up as it is. What is not translated here is not offered there ([`offer`]).
 
 mod commands;
+mod copy;
 mod facts;
 mod fetch;
 mod idle;
@@ -23,6 +24,7 @@ mod renew;
 mod responses;
 mod search;
 mod sets;
+mod status;
 mod tell;
 
 use std::sync::Arc;
@@ -46,6 +48,8 @@ pub(super) struct View {
     messages: Messages,
     /// Messages behind those, of which nothing is known but that they have come.
     pending: u32,
+    /// It was open before it got a view: until all is known numbers pass as they are.
+    adopting: bool,
     /// What hides here, now.
     filter: Option<Arc<MessageFilter>>,
     /// Tells it from others.

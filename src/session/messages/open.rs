@@ -12,7 +12,7 @@ use super::super::event::{Event, EventKind, FilterAction, FilteredResponse, Note
 use super::super::in_flight::Entry;
 use super::super::names::Resolved;
 use super::super::refusal::Answer;
-use super::look::{Then, Work};
+use super::look::{Look, Then, Work};
 use super::{Session, View};
 
 /// A mailbox that is being opened and in which messages may be hidden: what the upstream says of it meanwhile.
@@ -80,6 +80,7 @@ impl Session {
         let filter = self.bound.message_filter(&self.target(&opened.target), self.wall);
         let mut view = View { pending: opening.exists.unwrap_or(0), ..View::default() };
         view.set_filter(filter);
+        view.asking.wants = vec![Look::Recent, Look::Unseen];
         view.flags = words(&opened.guarded.flags).filter(|flag| flag.starts_with(b"\\")).map(Into::into).collect();
         self.view = Some(Box::new(view));
         if opened.guarded.sticky {
@@ -146,8 +147,8 @@ impl View {
         }
         super::tell::line(out, self.messages.client_count(), "EXISTS");
         super::tell::line(out, self.recent_count(), "RECENT");
-        let unseen = self.asking.unseen.as_ref().map(|unseen| unseen.intersect(&self.messages.visible()));
-        let first = unseen.and_then(|unseen| unseen.first()).and_then(|uid| self.messages.by_uid(uid));
+        let unseen = self.asking.unseen.intersect(&self.messages.visible());
+        let first = unseen.first().and_then(|uid| self.messages.by_uid(uid));
         if let Some(number) = first.and_then(|message| message.number) {
             out.extend_from_slice(format!("* OK [UNSEEN {number}] ok\r\n").as_bytes());
         }

@@ -12,6 +12,7 @@ use super::super::effect::{Effect, Own};
 use super::super::event::{CloseReason, Event, EventKind, FaultReason, FilterAction, FilteredResponse, Side};
 use super::super::refusal::Bye;
 use super::super::response_path::Flow;
+use super::look::Look;
 use super::{Session, View};
 
 /// A FETCH response that is relayed under another number: its UID, wherever it stands, must be that of the message.
@@ -90,9 +91,25 @@ impl Session {
         literal: Option<u64>,
         now: Instant,
     ) -> (Option<u64>, Flow) {
-        let Some(view) = &mut self.view else { return (literal, Flow::Drop) };
         let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let looking = self.looking();
+        let Some(view) = &mut self.view else { return (literal, Flow::Drop) };
         match what {
+            // Another mailbox is on its way out, or the client's own on its way back: nothing counts but what it comes to.
+            Numbered::Exists if looking == Some(Look::Return) || view.asking.returned.is_some() => {
+                view.asking.returned = Some(number);
+            }
+            Numbered::Exists | Numbered::Expunge if looking == Some(Look::Leave) => {}
+            Numbered::Expunge if view.expunged_in_recount(number, looking) => {}
+            Numbered::Exists | Numbered::Expunge if view.adopting => {
+                let word = if what == Numbered::Exists { "EXISTS" } else { "EXPUNGE" };
+                let known =
+                    if what == Numbered::Exists { view.exists(number).is_some() } else { view.expunged(number) };
+                match known {
+                    true => super::tell::line(self.out.client(), number, word),
+                    false => self.numbers_fault(now),
+                }
+            }
             Numbered::Exists => {
                 let grew = view.exists(number);
                 if grew.is_none() {
@@ -117,6 +134,12 @@ impl Session {
     fn on_guarded_code(&mut self, code: &Code<'_>, now: Instant) {
         let uidvalidity = || response::number(code.args);
         let open = self.state.selected().and_then(|selected| selected.mailbox.uidv);
+        if code.is("UIDVALIDITY")
+            && matches!(self.looking(), Some(Look::Visit | Look::Return))
+            && let Some(view) = &mut self.view
+        {
+            view.asking.uidvalidity = response::number(code.args).and_then(|number| u32::try_from(number).ok());
+        }
         if code.is("UIDVALIDITY") && self.work.is_none() && uidvalidity() != open.map(u64::from) {
             // All UIDs are others: what is known of them means nothing any more.
             return self.numbers_fault(now);
@@ -186,6 +209,17 @@ impl View {
         let grown = number.checked_sub(known)?;
         self.pending = self.pending.saturating_add(grown);
         Some(grown > 0)
+    }
+
+    /// EXPUNGE in a mailbox that has been opened again, while it is not known what is in it.
+    fn expunged_in_recount(&mut self, number: u32, looking: Option<Look>) -> bool {
+        if looking != Some(Look::Return) && self.asking.returned.is_none() {
+            return false; // behind the answer to the search the numbers are the view's again
+        }
+        let left = self.asking.returned.filter(|returned| number <= *returned);
+        self.asking.uneven |= left.is_none();
+        self.asking.returned = left.and_then(|left| left.checked_sub(1)).or(self.asking.returned);
+        true
     }
 
     /// EXPUNGE. `false`: there is no such number.

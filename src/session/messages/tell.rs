@@ -94,7 +94,8 @@ impl View {
                 new = true;
             }
         }
-        if new {
+        // Of a mailbox that was open before it got a view the other flags are not known.
+        if new && self.flags.iter().any(|flag| flag.starts_with(b"\\")) {
             self.write_flags(out);
         }
     }

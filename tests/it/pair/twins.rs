@@ -51,12 +51,10 @@ impl Grounds {
         let up = Rc::new(RefCell::new(Vec::new()));
         let mut nth = 0;
         let mut meanwhile = |what| {
-            if twin == Twin::B {
-                touched.extend(changed(&before, &world.hidden_state(&home.maildir)));
-                world.meanwhile(&home.maildir, what, nth);
-                nth += 1;
-                before = world.hidden_state(&home.maildir);
-            }
+            touched.extend(changed(&before, &world.hidden_state(&home.maildir)));
+            world.meanwhile(&home.maildir, twin, what, nth);
+            nth += 1;
+            before = world.hidden_state(&home.maildir);
         };
         let transcript = play(steps, &user, &mut || ground.open(&up), &mut meanwhile);
         touched.extend(changed(&before, &world.hidden_state(&home.maildir)));
@@ -74,7 +72,8 @@ impl Grounds {
             Some(format!("the twins hear different things; {}", both()))
         } else if !touched.is_empty() {
             Some(format!("hidden mail is not as it was: {touched:?}; {}", both()))
-        } else if a.up != b.up {
+        } else if a.up != b.up && world.secrets.is_empty() {
+            // Where messages are hidden, UIDs go up in more pieces.
             Some(format!("the upstream hears different things\nA\n{}\nB\n{}\n{}", a.up, b.up, both()))
         } else {
             a.silent.then(|| format!("an answer never came; {}", both()))
