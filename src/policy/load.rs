@@ -56,8 +56,6 @@ pub struct LoadContext {
     pub default_domain: Option<Box<str>>,
     /// Who belongs to which group.
     pub groups: GroupsFile,
-    /// Do sessions judge messages? Where they do not, a rule that hides some is refused.
-    pub judges_messages: bool,
     /// The time by which a rule or an exception has ended.
     pub now: Timestamp,
 }

@@ -51,7 +51,6 @@ pub(super) fn rules(bodies: &[&str]) -> Arc<RuleSet> {
         listeners: vec!["imaps".into()],
         upstreams: vec!["main".into()],
         groups: groups_file(GROUPS),
-        judges_messages: true,
         ..LoadContext::default()
     };
     let (set, problems) = RuleSet::load(&[RuleFile { path: Path::new("test.toml").into(), text }], &context);

@@ -84,12 +84,13 @@ impl Session {
         if ok && self.guards() {
             self.judge_stored(&entry.effect);
         }
+        let appended = self.appended_here(&entry, code.as_ref());
         self.record_done(entry, result, code.as_ref(), now);
         self.note(Note::CommandDone { verb: Some(verb), kind, status: note, duration, overhead: Some(overhead) });
         if self.guards() {
             // What has happened meanwhile is told first, once it has been looked at.
             if let Some(answer) = self.refuse_stream(serial, answer) {
-                self.say_settled(answer, parts.quiet, now);
+                self.say_appended(answer, parts.quiet, appended, now);
             }
             return;
         }

@@ -21,7 +21,7 @@ impl Session {
     }
 
     /// When do hours change something?
-    fn await_change(&mut self, now: Instant) {
+    pub(super) fn await_change(&mut self, now: Instant) {
         let at = self.shared.clock.at(now);
         self.rules_change = self.bound.next_change(at).into_iter().chain(self.renews_at()).min().map(|change| {
             let wait = Duration::try_from(change.duration_since(at)).unwrap_or_default();
@@ -65,11 +65,13 @@ impl Session {
             return;
         }
         let was_filtered = self.filtered();
+        let hid_messages = self.may_hide_messages();
         let knew_names = self.bound.names_mailboxes();
         self.bind_rules(now);
         self.move_seats(now);
         let under_way = !self.in_flight.is_empty() || self.held.is_some() || self.appending.is_some();
-        if self.filtered() && !was_filtered && (under_way || self.switched_on) {
+        let new_scope = self.filtered() && !was_filtered || self.may_hide_messages() && !hid_messages;
+        if new_scope && (under_way || self.switched_on) {
             // What is under way or was switched on under looser rules cannot be taken back: the client begins anew.
             return self.end(CloseReason::Policy, Some(Bye::Policy), now);
         }

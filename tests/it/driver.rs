@@ -71,7 +71,6 @@ pub fn rules_and_groups(text: &str, groups: GroupsFile, default_domain: Option<&
         upstreams: vec!["main".into()],
         default_domain: default_domain.map(Into::into),
         groups,
-        judges_messages: true,
         ..LoadContext::default()
     };
     let (rules, problems) = RuleSet::load(&[file], &context);

@@ -170,11 +170,6 @@ impl Read {
                 self.aggregates = shown.then(|| key.span());
                 shown
             }
-            "hide_messages" | "except_messages" | "judge" if !known.context.judges_messages => {
-                self.has_effect = true;
-                document.not_yet(key);
-                false
-            }
             "hide_messages" | "except_messages" | "judge" => {
                 self.has_effect |= name == "hide_messages";
                 messages::read(document, name, key.span(), value, &mut self.programs)

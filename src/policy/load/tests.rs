@@ -5,7 +5,6 @@ use crate::diagnostic::{Sources, render};
 
 fn context() -> LoadContext {
     LoadContext {
-        judges_messages: true,
         listeners: vec!["imaps".into(), "office".into()],
         upstreams: vec!["main".into()],
         default_domain: Some("example.org".into()),

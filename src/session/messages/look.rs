@@ -22,6 +22,7 @@ use super::super::event::{FilteredResponse, Note};
 use super::super::follow::uid_set;
 use super::super::in_flight::Entry;
 use super::facts::{self, Seen};
+use super::tell::Appended;
 use super::{Session, View};
 
 /// What a command of the proxy's own asks.
@@ -66,7 +67,7 @@ pub(super) enum Then {
     /// A SELECT.
     Open(Box<Entry>, Box<super::open::Opened>),
     /// A tagged answer.
-    Say { line: Vec<u8>, quiet: bool },
+    Say { line: Vec<u8>, quiet: bool, appended: Option<Appended> },
     /// IDLE, which goes on.
     Idle(Box<Entry>),
     /// STATUS.
@@ -391,8 +392,9 @@ impl Session {
         let Some(work) = self.work.take() else { return };
         match work.then {
             Then::Open(entry, opened) => self.finish_open(*entry, *opened, now),
-            Then::Say { line, quiet } => {
+            Then::Say { line, quiet, appended } => {
                 self.tell(quiet);
+                let line = self.with_append_uid(line, appended);
                 self.out.client().extend_from_slice(&line);
                 self.answer_waiting(now);
             }

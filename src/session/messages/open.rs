@@ -107,6 +107,10 @@ impl Session {
             opening.exists = Some(exists);
             opening.hidden = self.view.as_ref().map(|view| view.hidden());
         }
+        if let Some(view) = &mut self.view {
+            view.asking = super::look::Asking::default();
+        }
+        self.await_change(now);
         let rest = format!("OK [{}] x\r\n", opened.code);
         self.conclude(entry, Some(Status::Ok), rest.as_bytes(), now);
     }

@@ -9,23 +9,69 @@
 use std::io::Write as _;
 use std::time::Instant;
 
-use crate::imap::message::Uid;
+use crate::imap::message::{Uid, UidSet};
 use crate::wire::command::Command;
 use crate::wire::frame::{CommandFramer, Framed};
+use crate::wire::response::{Code, number};
 
+use super::super::effect::Effect;
+use super::super::follow::uid_set;
+use super::super::in_flight::Entry;
 use super::look::Then;
 use super::{Session, View};
+
+/// Messages that were appended to the open mailbox.
+#[derive(Debug)]
+pub(in crate::session) struct Appended {
+    uidvalidity: u32,
+    uids: UidSet,
+}
 
 impl Session {
     /// Says a tagged line, and before it what has happened meanwhile: once that has been looked at.
     pub(in crate::session) fn say_settled(&mut self, line: Vec<u8>, quiet: bool, now: Instant) {
+        self.say_appended(line, quiet, None, now);
+    }
+
+    /// The same of an APPEND to the open mailbox: its UID is told where the message is one that the client may see.
+    pub(in crate::session) fn say_appended(
+        &mut self,
+        line: Vec<u8>,
+        quiet: bool,
+        appended: Option<Appended>,
+        now: Instant,
+    ) {
         self.renew_filter();
         if self.view.as_ref().is_some_and(|view| view.must_look()) {
-            return self.begin_work(Then::Say { line, quiet }, now);
+            return self.begin_work(Then::Say { line, quiet, appended }, now);
         }
         self.tell(quiet);
+        let line = self.with_append_uid(line, appended);
         self.out.client().extend_from_slice(&line);
         self.answer_waiting(now);
+    }
+
+    /// `a1 OK APPEND completed` with its code, where all the messages are visible.
+    pub(super) fn with_append_uid(&self, line: Vec<u8>, appended: Option<Appended>) -> Vec<u8> {
+        let (Some(Appended { uidvalidity, uids }), Some(view)) = (appended, &self.view) else { return line };
+        let Some(at) =
+            memchr::memmem::find(&line, b" OK ").filter(|_| uids.intersect(&view.messages.visible()) == uids)
+        else {
+            return line;
+        };
+        let (before, behind) = line.split_at(at.saturating_add(4));
+        [before, format!("[APPENDUID {uidvalidity} {uids}] ").as_bytes(), behind].concat()
+    }
+
+    /// What was appended to the open mailbox, as the upstream says it.
+    pub(in crate::session) fn appended_here(&self, entry: &Entry, code: Option<&Code<'_>>) -> Option<Appended> {
+        let Effect::Appending { dst, guarded: true, .. } = &entry.effect else { return None };
+        let open = self.state.selected().filter(|open| *open.mailbox.name == *dst.name)?;
+        let code = code.filter(|code| code.is("APPENDUID"))?;
+        let mut words = code.args.split(|octet| *octet == b' ');
+        let uidvalidity = words.next().and_then(number).and_then(|number| u32::try_from(number).ok())?;
+        let uids = words.next().and_then(uid_set)?;
+        (open.mailbox.uidv == Some(uidvalidity)).then_some(Appended { uidvalidity, uids })
     }
 
     /// Tells what may be told now.

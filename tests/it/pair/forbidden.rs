@@ -383,7 +383,7 @@ impl Trial {
         if ruled.is_empty() {
             ruled.push("Archive");
         }
-        session(seed, &Pool::of(&all, &ruled, ABSENT), Plan { meanwhile: false, two: true })
+        session(seed, &Pool::of(&all, &ruled, ABSENT), Plan { meanwhile: false, others: false, two: true })
     }
 
     /// What a session did that it may not do, and what it heard.

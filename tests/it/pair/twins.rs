@@ -81,7 +81,13 @@ impl Grounds {
     }
 
     fn hunt(&self, count: u64, two: bool) {
-        let plan = |seed| session(seed, &Pool::twins(world(seed)), Plan { meanwhile: true, two });
+        let plan = |seed| {
+            session(
+                seed,
+                &Pool::twins(world(seed)),
+                Plan { meanwhile: true, others: !world(seed).secrets.is_empty(), two },
+            )
+        };
         let Some(seed) = one_seed() else { return hunt(count, plan, |seed, steps| self.wrong(seed, steps)) };
         let steps = plan(seed);
         let [a, b] = [Twin::A, Twin::B].map(|twin| self.play(world(seed), twin, &steps));

@@ -451,6 +451,10 @@ impl World {
     /// Changes something that is hidden. A message that arrives takes a UID, also where it is not hidden behind others: both
     /// twins get one.
     pub fn meanwhile(&self, maildir: &Path, twin: Twin, what: Meanwhile, nth: usize) {
+        if matches!(what, Meanwhile::Arrived | Meanwhile::Flagged | Meanwhile::Vanished) {
+            let (name, _) = self.common[nth % self.common.len()];
+            return change_visible(&folder(maildir, name), what, nth);
+        }
         if let Some((name, _)) = self.secrets.get(nth % self.secrets.len().max(1)) {
             if self.hidden.is_empty() || !matches!(what, Meanwhile::Created) {
                 return change_secret(&folder(maildir, name), twin, what, nth);
@@ -470,7 +474,7 @@ impl World {
             Meanwhile::Removed if name != "INBOX" => {
                 let _ = fs::remove_dir_all(folder(maildir, name));
             }
-            Meanwhile::Removed => {}
+            Meanwhile::Removed | Meanwhile::Arrived | Meanwhile::Flagged | Meanwhile::Vanished => {}
             Meanwhile::Subscribed => {
                 let path = maildir.join("subscriptions");
                 let text = fs::read_to_string(&path).unwrap_or_default();
@@ -566,23 +570,36 @@ fn change_secret(folder: &Path, twin: Twin, what: Meanwhile, nth: usize) {
     if twin == Twin::A {
         return;
     }
-    let mut secrets: Vec<PathBuf> = fs::read_dir(folder.join("cur"))
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.to_string_lossy().contains(".H"))
-        .collect();
-    secrets.sort();
-    let Some(path) = secrets.get(nth % secrets.len().max(1)) else { return };
-    match what {
-        Meanwhile::Removed => _ = fs::remove_file(path),
-        _ => {
-            let name = path.to_string_lossy().into_owned();
-            let (base, flags) = name.rsplit_once(":2,").unwrap_or((&name, ""));
-            let flags = if flags.contains('F') { flags.replace('F', "") } else { format!("F{flags}") };
-            let _ = fs::rename(path, format!("{base}:2,{flags}"));
-        }
+    change_one(folder, ".H", what == Meanwhile::Removed, nth);
+}
+
+/// Somebody else's doing, in both twins alike.
+fn change_visible(folder: &Path, what: Meanwhile, nth: usize) {
+    if what != Meanwhile::Arrived {
+        return change_one(folder, ".M", what == Meanwhile::Vanished, nth);
     }
+    if folder.join("new").exists() {
+        let file = folder.join("new").join(format!("1700200000.M9{nth}.sample"));
+        write(&file, message("Meanwhile", nth).as_bytes());
+        give(&file);
+    }
+}
+
+/// One of the messages that are called so is removed, or its `\\Flagged` set or cleared.
+fn change_one(folder: &Path, kind: &str, removes: bool, nth: usize) {
+    let entries = fs::read_dir(folder.join("cur")).into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.to_string_lossy().contains(kind)).collect();
+    paths.sort();
+    let Some(path) = paths.get(nth % paths.len().max(1)) else { return };
+    if removes {
+        let _ = fs::remove_file(path);
+        return;
+    }
+    let name = path.to_string_lossy().into_owned();
+    let (base, flags) = name.rsplit_once(":2,").unwrap_or((&name, ""));
+    let flags = if flags.contains('F') { flags.replace('F', "") } else { format!("F{flags}") };
+    let _ = fs::rename(path, format!("{base}:2,{flags}"));
 }
 
 /// Every secret message, wherever it lies: where, its flags, and what is in it.

@@ -24,6 +24,7 @@ mod script;
 
 mod broken;
 mod hidden;
+mod hidden_messages;
 mod large;
 mod logins;
 mod mail_programs;
