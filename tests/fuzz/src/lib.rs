@@ -64,7 +64,6 @@ fn context() -> LoadContext {
     LoadContext {
         listeners: vec!["imap".into()],
         upstreams: vec!["main".into()],
-        judges_messages: true,
         ..LoadContext::default()
     }
 }
