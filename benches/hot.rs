@@ -142,12 +142,8 @@ fn wild_rules(count: usize) -> Arc<RuleSet> {
 
 fn load(text: String) -> Arc<RuleSet> {
     let file = RuleFile { path: Arc::from(Path::new("bench.toml")), text };
-    let context = LoadContext {
-        listeners: vec!["imap".into()],
-        upstreams: vec!["main".into()],
-        judges_messages: true,
-        ..LoadContext::default()
-    };
+    let context =
+        LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], ..LoadContext::default() };
     let (rules, problems) = RuleSet::load(&[file], &context);
     Arc::new(rules.unwrap_or_else(|| panic!("{problems:?}")))
 }

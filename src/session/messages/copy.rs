@@ -32,7 +32,7 @@ impl Session {
         view.asking.hidden_there = crate::policy::Hits::NONE;
         view.asking.unjudged = meant.clone();
         view.asking.shown = UidSet::new();
-        view.asking.searched = false;
+        view.asking.judging = super::look::Judging::Not;
         self.begin_work(Then::Copy(Box::new(held)), now);
         None
     }

@@ -21,6 +21,7 @@ use super::super::effect::{Effect, Held, Own};
 use super::super::event::{FilteredResponse, Note};
 use super::super::follow::uid_set;
 use super::super::in_flight::Entry;
+use super::super::verdicts::{Judged, Verdicts};
 use super::facts::{self, Seen};
 use super::tell::Appended;
 use super::{Session, View};
@@ -96,12 +97,18 @@ pub(super) struct Asking {
     pub(super) unjudged: UidSet,
     /// Of those, the ones that nothing hides.
     pub(super) shown: UidSet,
+    /// What is remembered of them, and what will be.
+    known: Judged,
+    fresh: Judged,
+    /// Of those, the ones of which facts must be asked for: all that rules need, and what may have changed.
+    anew: UidSet,
+    again: UidSet,
     /// Numbers that an answer to a search has.
     pub(super) collected: UidSet,
     /// The answers to the filter's searches.
     found: Vec<Option<UidSet>>,
-    /// The filter's searches have been asked of all that is unjudged.
-    pub(super) searched: bool,
+    /// How far the judging of what is unjudged has come.
+    pub(super) judging: Judging,
     /// What is asked is what this says to them, where they are to be copied to.
     pub(super) there: Option<Arc<MessageFilter>>,
     /// What it hides of them, and by which rules.
@@ -115,6 +122,18 @@ pub(super) struct Asking {
     pub(super) uidvalidity: Option<u32>,
     /// Messages that rules hid in this look.
     hidden: u64,
+}
+
+/// How far the judging has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Judging {
+    /// It has not begun.
+    #[default]
+    Not,
+    /// What is remembered has been sorted out.
+    Recalled,
+    /// The filter's searches have been asked.
+    Searched,
 }
 
 impl View {
@@ -164,7 +183,7 @@ impl View {
     /// May it be shown, as far as these facts go? What is missing hides.
     fn judge(&mut self, uid: Uid, seen: &Seen, now: jiff::Timestamp) -> bool {
         let Some(filter) = self.judging() else { return true };
-        if filter.needs().flags && seen.flags.is_none() {
+        if seen.flags.is_none() && (filter.needs().flags || filter.needs_again().flags) {
             return false;
         }
         let found: Vec<Option<bool>> =
@@ -177,7 +196,21 @@ impl View {
             found: &found,
             ..Facts::of(uid)
         };
-        let judgement = filter.judge(&facts, now);
+        let lasting = match self.asking.known.of(uid) {
+            Some(lasting) => lasting.clone(),
+            None => {
+                let lasting = filter.judge_lasting(&facts);
+                if self.asking.there.is_none() && filter.is_sure_of(&facts) {
+                    self.asking.fresh.insert(uid, &lasting);
+                }
+                lasting
+            }
+        };
+        let filter = self.asking.there.as_ref().or(self.filter.as_ref());
+        let Some(judgement) = filter.map(|filter| (filter, filter.judge_changing(&lasting, &facts, now))) else {
+            return true;
+        };
+        let (filter, judgement) = judgement;
         if judgement.hidden && self.asking.there.is_some() {
             let by = filter.hits(&judgement).0;
             self.asking.hidden_there.join(&by);
@@ -217,7 +250,7 @@ impl Session {
         if view.asking.unjudged.is_empty() && !view.again.is_empty() {
             view.asking.unjudged = std::mem::take(&mut view.again).intersect(&view.messages.shown());
             view.asking.shown = UidSet::new();
-            view.asking.searched = false;
+            view.asking.judging = Judging::Not;
         }
         if !view.asking.unjudged.is_empty() {
             return self.ask_about_unjudged(now);
@@ -254,21 +287,20 @@ impl Session {
             view.asking.shown = view.asking.unjudged.clone();
             return self.finish_judging(now);
         }
-        if !view.asking.searched {
+        if view.asking.judging == Judging::Not {
+            view.asking.judging = Judging::Recalled;
+            let verdicts = Arc::clone(&self.shared.verdicts);
+            view.recall(&*verdicts);
+        }
+        if view.asking.judging == Judging::Recalled {
             view.asking.found = Vec::new();
-            view.asking.searched = searches == 0;
             if searches > 0 {
                 return self.ask_search(0, now);
             }
+            view.asking.judging = Judging::Searched;
         }
         let Some(view) = &mut self.view else { return };
-        let items = View::items(&view.needs());
-        let mut lines: Vec<Vec<u8>> = view
-            .spell_in_pieces(&view.asking.unjudged, items.len().saturating_add(32))
-            .into_iter()
-            .map(|set| format!("UID FETCH {set} {items}").into_bytes())
-            .rev()
-            .collect();
+        let mut lines = view.fetch_lines();
         let Some(first) = lines.pop() else {
             return self.finish_judging(now);
         };
@@ -281,7 +313,7 @@ impl Session {
         let esearch = self.leg.capabilities.esearch;
         let Some(view) = &mut self.view else { return };
         let Some(search) = view.judging().and_then(|filter| filter.searches().get(at)).cloned() else {
-            view.asking.searched = true;
+            view.asking.judging = Judging::Searched;
             return self.ask_about_unjudged(now);
         };
         view.asking.collected = UidSet::new();
@@ -290,14 +322,15 @@ impl Session {
         let charset = if search.is_utf8 { "CHARSET UTF-8 " } else { "" };
         let line = |set: String| [head, charset, "UID ", &set, " "].concat().into_bytes();
         let mut lines: Vec<Vec<u8>> = view
-            .spell_in_pieces(&view.asking.unjudged, program.len().saturating_add(64))
+            .spell_in_pieces(&view.asking.searched(search.lasting), program.len().saturating_add(64))
             .into_iter()
             .map(|set| [line(set), program.clone()].concat())
             .rev()
             .collect();
         let Some(first) = lines.pop() else {
-            view.asking.unjudged = UidSet::new();
-            return self.look_on(now);
+            // Nobody has to be asked; what is remembered holds the answer.
+            view.asking.found.push(None);
+            return self.ask_search(at.saturating_add(1), now);
         };
         view.asking.rest = lines;
         self.ask(Look::Found(at), &first, now);
@@ -351,7 +384,9 @@ impl Session {
         let Some(view) = &mut self.view else { return };
         let unjudged = std::mem::take(&mut view.asking.unjudged);
         let shown = std::mem::take(&mut view.asking.shown);
-        view.asking.searched = false;
+        view.asking.judging = Judging::Not;
+        view.asking.known = Judged::default();
+        view.remember(&*self.shared.verdicts);
         if view.asking.there.take().is_some() {
             if let Some(Work { then: Then::Copy(held), .. }) = &mut self.work {
                 super::copy::leaves(held, shown);
@@ -385,7 +420,11 @@ impl Session {
 
     /// What waited for the answers goes on.
     fn go_on(&mut self, now: Instant) {
-        let hidden = self.view.as_mut().map_or(0, |view| std::mem::take(&mut view.asking.hidden));
+        let verdicts = Arc::clone(&self.shared.verdicts);
+        let hidden = self.view.as_mut().map_or(0, |view| {
+            view.remember(&*verdicts);
+            std::mem::take(&mut view.asking.hidden)
+        });
         if hidden > 0 {
             self.note(Note::Hidden { messages: hidden, mailboxes: 0 });
         }
@@ -480,7 +519,62 @@ impl Session {
     }
 }
 
+impl Asking {
+    /// Of which messages the upstream must be asked: those of which nothing is remembered, and where the answer does not last
+    /// the others, too.
+    fn searched(&self, lasting: bool) -> UidSet {
+        let mut set = self.anew.clone();
+        if !lasting {
+            self.again.runs().for_each(|(first, last)| set.insert_run(first, last));
+        }
+        set
+    }
+}
+
 impl View {
+    /// What was judged is remembered.
+    fn remember(&mut self, verdicts: &dyn Verdicts) {
+        let fresh = std::mem::take(&mut self.asking.fresh);
+        if let (Some(place), Some(digest), false) = (&self.place, &self.digest, fresh.is_empty()) {
+            verdicts.remember(place, digest, &fresh);
+        }
+    }
+
+    /// Sorts out what is remembered of what is unjudged.
+    fn recall(&mut self, verdicts: &dyn Verdicts) {
+        let unjudged = self.asking.unjudged.clone();
+        (self.asking.anew, self.asking.again) = (unjudged.clone(), UidSet::new());
+        let (Some(filter), Some(place), Some(digest), None) =
+            (&self.filter, &self.place, &self.digest, &self.asking.there)
+        else {
+            return;
+        };
+        let known = verdicts.recall(place, digest);
+        let sorted = known.sort(filter, &unjudged);
+        sorted.shown.runs().for_each(|(first, last)| self.asking.shown.insert_run(first, last));
+        self.asking.anew = sorted.unknown;
+        if !filter.lasting() {
+            for (_, uids) in known.kinds() {
+                let again = uids.intersect(&unjudged);
+                again.runs().for_each(|(first, last)| self.asking.again.insert_run(first, last));
+            }
+            self.asking.anew = unjudged.without(&self.asking.again);
+            self.asking.known = known;
+        }
+    }
+
+    /// The lines that ask for facts, the last one first.
+    fn fetch_lines(&self) -> Vec<Vec<u8>> {
+        let Some(filter) = self.judging() else { return Vec::new() };
+        let mut lines = Vec::new();
+        for (set, needs) in [(&self.asking.again, filter.needs_again()), (&self.asking.anew, filter.needs())] {
+            let items = Self::items(needs);
+            let pieces = self.spell_in_pieces(set, items.len().saturating_add(32));
+            lines.extend(pieces.into_iter().map(|set| format!("UID FETCH {set} {items}").into_bytes()).rev());
+        }
+        lines
+    }
+
     fn note_recent(&mut self, uid: Uid, seen: &Seen) {
         if seen.flags.as_ref().is_some_and(|flags| flags.contains(&Flag::Recent)) {
             self.recent.insert(uid);

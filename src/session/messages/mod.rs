@@ -40,6 +40,7 @@ pub(super) use responses::UidCheck;
 pub(super) use search::Results;
 
 use super::Session;
+use super::verdicts::Place;
 
 /// The open mailbox as the client may know it.
 #[derive(Debug, Default)]
@@ -68,6 +69,10 @@ pub(super) struct View {
     flags: Vec<Box<[u8]>>,
     /// The largest UID that the client has been told of.
     top: Option<Uid>,
+    /// Whose mailbox it is, for what is remembered of it.
+    place: Option<Place>,
+    /// The largest UID that is remembered as told.
+    floor: Option<Uid>,
     /// What is being found out.
     asking: look::Asking,
 }

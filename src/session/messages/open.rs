@@ -12,6 +12,7 @@ use super::super::event::{Event, EventKind, FilterAction, FilteredResponse, Note
 use super::super::in_flight::Entry;
 use super::super::names::Resolved;
 use super::super::refusal::Answer;
+use super::super::verdicts::{Place, Verdicts};
 use super::look::{Look, Then, Work};
 use super::{Session, View};
 
@@ -78,7 +79,9 @@ impl Session {
             target: opening.target.clone(),
         };
         let filter = self.bound.message_filter(&self.target(&opened.target), self.wall);
+        let place = opened.uidvalidity.map(|uidvalidity| self.place_of(&opened.target, uidvalidity));
         let mut view = View { pending: opening.exists.unwrap_or(0), ..View::default() };
+        view.remember_in(place, &*self.shared.verdicts);
         view.set_filter(filter);
         view.asking.wants = vec![Look::Recent, Look::Unseen];
         view.flags = words(&opened.guarded.flags).filter(|flag| flag.starts_with(b"\\")).map(Into::into).collect();
@@ -91,6 +94,12 @@ impl Session {
         self.begin_work(Then::Open(Box::new(entry), Box::new(opened)), now);
     }
 
+    /// Whose mailbox that is, for what is remembered.
+    pub(super) fn place_of(&self, target: &Resolved, uidvalidity: u32) -> Place {
+        let octets = target.octets.as_deref().unwrap_or(target.name.as_str().as_bytes());
+        Place::new(&self.subject.user, &self.subject.upstream, octets, uidvalidity)
+    }
+
     /// What there is for this client is known.
     pub(super) fn finish_open(&mut self, mut entry: Entry, opened: Opened, now: Instant) {
         let rights = self.bound.rights(&self.target(&opened.target), self.wall).rights;
@@ -101,6 +110,7 @@ impl Session {
         view.note_top();
         let exists = view.messages.upstream_count().saturating_add(view.pending);
         let mut out = Vec::new();
+        view.keep_floor(&*self.shared.verdicts);
         view.write_opened(&opened, rights, &mut out);
         self.out.client().extend_from_slice(&out);
         if let Effect::Opening(opening) = &mut entry.effect {
@@ -136,6 +146,21 @@ impl Session {
 }
 
 impl View {
+    /// What is known of this mailbox from other sessions.
+    pub(super) fn remember_in(&mut self, place: Option<Place>, verdicts: &dyn Verdicts) {
+        self.floor = place.as_ref().and_then(|place| verdicts.floor(place));
+        self.top = self.top.max(self.floor);
+        self.place = place;
+    }
+
+    /// UIDNEXT never goes back, not in other sessions either.
+    pub(super) fn keep_floor(&mut self, verdicts: &dyn Verdicts) {
+        if let (Some(place), Some(top)) = (&self.place, self.top.filter(|top| Some(*top) > self.floor)) {
+            verdicts.raise_floor(place, top);
+            self.floor = Some(top);
+        }
+    }
+
     /// Messages that the upstream has and the client does not.
     fn hidden(&self) -> crate::imap::message::UidSet {
         self.messages.hidden()

@@ -105,6 +105,8 @@ impl Session {
             Stage::Away => {
                 if let Some(view) = &mut self.view {
                     view.messages.tell_expunged();
+                    view.note_top();
+                    view.keep_floor(&*self.shared.verdicts);
                 }
                 visit.answer = self.counted(&entry, &visit);
                 self.go_back(entry, visit, now);
@@ -156,7 +158,18 @@ impl Session {
         let open = self.state.selected().and_then(|open| open.mailbox.uidv);
         let Some(view) = &mut self.view else { return };
         match look {
-            Look::Visit if ok => return self.look_on(now),
+            Look::Visit if ok => {
+                let uidvalidity = view.asking.uidvalidity;
+                let target = match &self.work {
+                    Some(super::Work { then: Then::Status(_, visit), .. }) => visit.target.clone(),
+                    _ => return,
+                };
+                let place = uidvalidity.map(|uidvalidity| self.place_of(&target, uidvalidity));
+                if let Some(view) = &mut self.view {
+                    view.remember_in(place, &*self.shared.verdicts);
+                }
+                return self.look_on(now);
+            }
             Look::Visit => return self.fail_status(now),
             Look::Leave => {
                 // Without UNSELECT it is a NO that closes it.

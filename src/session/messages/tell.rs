@@ -79,6 +79,7 @@ impl Session {
         let quiet = quiet || self.next_counts_on_numbers();
         let Some(view) = &mut self.view else { return };
         view.tell(quiet, self.out.client());
+        view.keep_floor(&*self.shared.verdicts);
     }
 
     /// Is there a command already that was written before the client could know of an EXPUNGE (RFC 9051 §5.5)?

@@ -40,7 +40,7 @@ fn filter(body: &str) -> Arc<MessageFilter> {
     use crate::policy::{LoadContext, RuleFile, RuleSet, Subject, Target, TlsLevel};
     let text = format!("[[rule]]\nid = \"a\"\n{body}\n");
     let file = RuleFile { path: std::path::Path::new("a.toml").into(), text };
-    let context = LoadContext { judges_messages: true, ..LoadContext::default() };
+    let context = LoadContext::default();
     let rules = Arc::new(RuleSet::load(&[file], &context).0.unwrap());
     let subject = Subject {
         user: "ann".into(),

@@ -61,11 +61,7 @@ pub fn rules(data: &[u8]) {
 }
 
 fn context() -> LoadContext {
-    LoadContext {
-        listeners: vec!["imap".into()],
-        upstreams: vec!["main".into()],
-        ..LoadContext::default()
-    }
+    LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], ..LoadContext::default() }
 }
 
 /// What rules look for in headers, each way of looking once.
