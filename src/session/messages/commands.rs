@@ -35,11 +35,8 @@ impl Session {
         now: Instant,
     ) -> Translated {
         let by_uid = command.verb.is_uid_form();
-        held.parts = Parts {
-            quiet: command.uses_sequence_numbers() || is_quiet(command.verb),
-            by_number: !by_uid && !asks_for_uid(command),
-            ..Parts::default()
-        };
+        held.parts =
+            Parts { quiet: is_quiet(command), by_number: !by_uid && !asks_for_uid(command), ..Parts::default() };
         match &command.args {
             Args::Fetch(fetch) => self.translate_set(command, &fetch.set, Verb::UidFetch, patch, held, now),
             Args::Store(store) => self.translate_set(command, &store.set, Verb::UidStore, patch, held, now),
@@ -144,9 +141,11 @@ impl Session {
     }
 }
 
-/// May no EXPUNGE be told with the answer, whatever its arguments?
-fn is_quiet(verb: Verb) -> bool {
-    matches!(verb, Verb::Fetch | Verb::Store | Verb::Search | Verb::Sort | Verb::Thread)
+/// May no EXPUNGE be told with the answer (RFC 9051 §7.5.1)? A UID SEARCH can count on numbers, too.
+fn is_quiet(command: &Command<'_>) -> bool {
+    let searches = matches!(command.verb.base(), Verb::Search | Verb::Sort | Verb::Thread);
+    matches!(command.verb, Verb::Fetch | Verb::Store | Verb::Search | Verb::Sort | Verb::Thread)
+        || searches && command.uses_sequence_numbers()
 }
 
 fn asks_for_uid(command: &Command<'_>) -> bool {

@@ -467,6 +467,11 @@ impl Session {
             }
             Look::Facts if view.asking.unjudged.contains(uid) => {
                 let known = view.messages.by_upstream(number).is_some_and(|message| message.uid == uid);
+                if view.news.contains(uid)
+                    && let Some(flags) = &seen.flags
+                {
+                    view.fresh_flags.push((uid, flags.clone()));
+                }
                 // A server that numbers otherwise than we do is believed in nothing.
                 if known && view.judge(uid, &seen, wall) {
                     view.note_age(&seen, wall);

@@ -29,7 +29,7 @@ mod tell;
 
 use std::sync::Arc;
 
-use crate::imap::message::{Uid, UidSet};
+use crate::imap::message::{Flag, Uid, UidSet};
 use crate::policy::MessageFilter;
 use crate::view::messages::Messages;
 
@@ -61,6 +61,8 @@ pub(super) struct View {
     again: UidSet,
     /// Messages whose flags changed, of which the client hears once they are judged.
     news: UidSet,
+    /// What their flags are, as far as that is known.
+    fresh_flags: Vec<(Uid, Vec<Flag>)>,
     /// Those that have come since anybody looked.
     recent: UidSet,
     /// `$` (RFC 5182).

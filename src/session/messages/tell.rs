@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use crate::imap::message::{Uid, UidSet};
+use crate::view::messages::Standing;
 use crate::wire::command::Command;
 use crate::wire::frame::{CommandFramer, Framed};
 use crate::wire::response::{Code, number};
@@ -111,6 +112,14 @@ impl View {
             line(out, self.recent_count(), "RECENT");
             self.note_top();
         }
+        for (uid, flags) in std::mem::take(&mut self.fresh_flags) {
+            let message = self.messages.by_uid(uid).filter(|message| message.standing == Standing::Visible);
+            let Some(number) = message.and_then(|message| message.number) else { continue };
+            let list = flags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            self.tell_keywords(list.as_bytes(), out);
+            line(out, number, &format!("FETCH (UID {uid} FLAGS ({list}))"));
+        }
+        self.news = UidSet::new();
     }
 
     /// How many of those that the client knows are `\Recent`.

@@ -455,10 +455,10 @@ impl World {
             let (name, _) = self.common[nth % self.common.len()];
             return change_visible(&folder(maildir, name), what, nth);
         }
-        if let Some((name, _)) = self.secrets.get(nth % self.secrets.len().max(1)) {
-            if self.hidden.is_empty() || !matches!(what, Meanwhile::Created) {
-                return change_secret(&folder(maildir, name), twin, what, nth);
-            }
+        if let Some((name, _)) = self.secrets.get(nth % self.secrets.len().max(1))
+            && (self.hidden.is_empty() || !matches!(what, Meanwhile::Created))
+        {
+            return change_secret(&folder(maildir, name), twin, what, nth);
         }
         if twin == Twin::A {
             return;
