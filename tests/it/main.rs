@@ -19,6 +19,8 @@ mod driver;
 mod fuzz;
 /// Budgets that sessions share, and that outlive them.
 mod limits;
+/// Rules that hide messages, changing under an open session.
+mod messages;
 /// Accounts that differ only in what rules hide, and random sessions that must not tell them apart.
 mod pair;
 /// `test` and `explain`: consoles that show every word.

@@ -428,6 +428,9 @@ impl Session {
         if hidden > 0 {
             self.note(Note::Hidden { messages: hidden, mailboxes: 0 });
         }
+        if self.renews_at().is_some() {
+            self.await_change(now);
+        }
         let Some(work) = self.work.take() else { return };
         match work.then {
             Then::Open(entry, opened) => self.finish_open(*entry, *opened, now),

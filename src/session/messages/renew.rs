@@ -34,6 +34,7 @@ impl Session {
     /// Hours or rules changed: an idle client hears of it now, another with its next command.
     pub(in crate::session) fn rules_moved(&mut self, now: std::time::Instant) {
         self.filter_is_stale = true;
+        self.wall = self.shared.clock.at(now);
         if self.view.is_some() && super::fetch::listens(&self.mode) {
             self.renew_filter();
             if self.view.as_ref().is_some_and(|view| view.must_look()) {
