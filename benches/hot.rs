@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use imapwarden::audit::chain::Position;
 use imapwarden::audit::record::{self, LogName};
 use imapwarden::imap::mailbox::MailboxName;
+use imapwarden::imap::message::Uid;
 use imapwarden::imap::verb::Verb;
-use imapwarden::policy::{LoadContext, Request, Role, RuleFile, RuleSet, Subject, Target, TlsLevel};
+use imapwarden::policy::{Facts, LoadContext, Request, Role, RuleFile, RuleSet, Subject, Target, TlsLevel};
 use imapwarden::session::event::{Event, EventContext, EventKind, MailboxRef, ReadClass, Stage};
 use imapwarden::session::{Clock, InMemory, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
 use imapwarden::wire::command::{Command, Utf8Mode};
@@ -36,6 +37,9 @@ const BENCHES: &[Bench] = &[
     ("decide-100-for-all", |n| decide(n, &rules_for_all(100))),
     ("decide-10000-for-all", |n| decide(n, &rules_for_all(10_000))),
     ("decide-100-wild", |n| decide(n, &wild_rules(100))),
+    ("judge-header", |n| judge(n, "HEADER X-Class secret", b"X-Class: public\r\n\r\n")),
+    ("judge-subject-encoded", |n| judge(n, "SUBJECT secret", SUBJECT)),
+    ("judge-from", |n| judge(n, "FROM @example.net", b"From: Ann Miller <ann@example.org>\r\n\r\n")),
     ("command-round-trip", command_round_trip),
     ("flags-line", flags_line),
     ("envelope-line", envelope_line),
@@ -81,6 +85,20 @@ fn command_parse(n: u64) {
 fn response_head(n: u64) {
     for _ in 0..n {
         black_box(response::head(black_box(b"* 4711 FETCH (UID 10234 FLAGS (\\Seen \\Answered))\r\n")));
+    }
+}
+
+const SUBJECT: &[u8] = b"Subject: =?utf-8?q?Re=3A_Gr=C3=BC=C3=9Fe_aus_der?=\r\n =?utf-8?q?_Buchhaltung?=\r\n\r\n";
+
+/// One message by one rule, from its fetched fields to the judgement.
+fn judge(n: u64, program: &str, header: &[u8]) {
+    let text = format!("[[rule]]\nid = \"hides\"\nhide_messages = '{program}'\n");
+    let (inbox, now) = (MailboxName::inbox(), jiff::Timestamp::UNIX_EPOCH);
+    let filter = load(text).bind(&subject()).message_filter(&Target::new(&inbox), now).expect("a filter");
+    let uid = Uid::new(4711).expect("not 0");
+    for _ in 0..n {
+        let facts = Facts { header: Some(black_box(header)), ..Facts::of(uid) };
+        black_box(filter.judge_lasting(&facts));
     }
 }
 
@@ -130,8 +148,8 @@ fn load(text: String) -> Arc<RuleSet> {
     Arc::new(rules.unwrap_or_else(|| panic!("{problems:?}")))
 }
 
-fn decide(n: u64, rules: &Arc<RuleSet>) {
-    let subject = Subject {
+fn subject() -> Subject {
+    Subject {
         user: Arc::from("ann@example.org"),
         actor: Arc::from("ann@example.org"),
         groups: Arc::default(),
@@ -140,8 +158,11 @@ fn decide(n: u64, rules: &Arc<RuleSet>) {
         client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         client_id: Arc::from(""),
         tls: TlsLevel::Server,
-    };
-    let bound = rules.bind(&subject);
+    }
+}
+
+fn decide(n: u64, rules: &Arc<RuleSet>) {
+    let bound = rules.bind(&subject());
     let name = MailboxName::new("Archive/2024");
     let at = jiff::Timestamp::UNIX_EPOCH;
     for _ in 0..n {
@@ -159,6 +180,7 @@ fn session() -> Session {
         upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
         limits: Limits::default(),
         budgets: Arc::new(InMemory::new(now)),
+        verdicts: imapwarden::session::verdicts::in_memory(),
         clock: Arc::new(Clock::new(now, jiff::Timestamp::UNIX_EPOCH)),
         stopwatch: Instant::now,
     };

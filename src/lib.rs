@@ -7,6 +7,7 @@ pub mod wire;
 
 pub mod session;
 
+pub mod mail;
 pub mod policy;
 pub mod rewrite;
 pub mod view;
@@ -14,6 +15,7 @@ pub mod view;
 pub mod audit;
 pub mod metrics;
 pub mod report;
+pub mod store;
 
 pub mod admin;
 pub mod app;

@@ -22,6 +22,7 @@ mod rules;
 mod sharing;
 mod signals;
 mod start;
+mod state;
 mod stop;
 pub mod trial;
 

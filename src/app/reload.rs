@@ -74,7 +74,9 @@ impl App {
             return Reload::Unavailable;
         }
         let before = (&self.prepared.config, &*self.server.shared());
-        let shared = Arc::new(sharing::shared(&prepared, Arc::clone(&self.clock), Some(before)));
+        self.state.follow(&prepared);
+        let verdicts = self.state.verdicts();
+        let shared = Arc::new(sharing::shared(&prepared, Arc::clone(&self.clock), verdicts, Some(before)));
         let connectors = sharing::connectors(&prepared, &self.recorder.log, &self.recorder.metrics);
         let listeners = prepared.config.listeners.iter().zip(&prepared.server_tls);
         for (state, (listener, tls)) in self.listeners.iter().zip(listeners) {

@@ -11,6 +11,7 @@ pub(super) fn needed(running: &Config, read: &Config) -> Vec<Problem> {
         ("audit.directory", running.audit.directory != read.audit.directory),
         ("audit.on_failure", running.audit.on_failure != read.audit.on_failure),
         ("audit.min_free", running.audit.min_free != read.audit.min_free),
+        ("state.directory", running.state.directory != read.state.directory),
         ("log.format", running.log.format != read.log.format),
     ];
     let values = values.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| problem(read, key, key));
@@ -50,7 +51,7 @@ mod tests {
 
     const BEFORE: &str = "[[listener]]\nbind = \"127.0.0.1:143\"\ntls = \"off\"\nallow_plaintext_login = true\n
         [[upstream]]\nservers = [\"imap.example.org:993\"]\n[policy]\nrules = []\n
-        [audit]\n[admin]\n[limits]\n[log]\n";
+        [audit]\n[state]\n[admin]\n[limits]\n[log]\n";
 
     fn read(text: &str) -> Config {
         let folder = tempfile::tempdir().expect("a folder of our own");
@@ -61,8 +62,11 @@ mod tests {
         assert_eq!(problems, []);
         // Of another folder each time, which is no difference of interest here.
         let mut config = config.expect("there are no problems");
-        if !text.contains("directory") {
+        if !text.contains("[audit]\ndirectory") {
             config.audit.directory = "audit".into();
+        }
+        if !text.contains("[state]\ndirectory") {
+            config.state.directory = "state".into();
         }
         config
     }
@@ -87,6 +91,7 @@ mod tests {
             ),
             ("a new listener", "[[upstream]]", second, 1),
             ("the admin port", "[admin]", "[admin]\nbind = \"127.0.0.1:9144\"", 1),
+            ("what outlives it", "[state]", "[state]\ndirectory = \"kept\"", 1),
             (
                 "the audit log",
                 "[audit]",

@@ -10,10 +10,16 @@ use crate::imap::glob::{Glob, GlobError};
 use crate::imap::mailbox::fold_text;
 use crate::metrics::Metrics;
 use crate::net::Connector;
+use crate::session::verdicts::Verdicts;
 use crate::session::{Budgets, Clock, InMemory, Limits, Shared, UpstreamInfo, UserTest};
 
 /// The rules, limits and upstreams in force. Of an upstream that is as it was before, what has been learnt stays known.
-pub(super) fn shared(prepared: &Prepared, clock: Arc<Clock>, before: Option<(&Config, &Shared)>) -> Shared {
+pub(super) fn shared(
+    prepared: &Prepared,
+    clock: Arc<Clock>,
+    verdicts: Arc<dyn Verdicts>,
+    before: Option<(&Config, &Shared)>,
+) -> Shared {
     let config = &prepared.config;
     let upstreams = config.upstreams.iter().map(|upstream| {
         let known = before.and_then(|(config, shared)| {
@@ -34,6 +40,7 @@ pub(super) fn shared(prepared: &Prepared, clock: Arc<Clock>, before: Option<(&Co
             max_literal: config.limits.max_literal,
         },
         budgets: before.map_or_else(budgets, |(_, shared)| Arc::clone(&shared.budgets)),
+        verdicts,
         clock,
         stopwatch: Instant::now,
     }

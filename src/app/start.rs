@@ -16,6 +16,7 @@ use super::desk::{self, Desk, Wish};
 use super::readiness::Readiness;
 use super::record::Recorder;
 use super::signals::{Asked, Signals};
+use super::state::State;
 use super::{Logging, Prepared, descriptors, sharing};
 use crate::admin::{self, AdminState};
 use crate::audit::{Log, Settings};
@@ -41,6 +42,7 @@ pub struct App {
     pub(super) recorder: Recorder,
     pub(super) readiness: Arc<Readiness>,
     pub(super) clock: Arc<Clock>,
+    pub(super) state: State,
     pub(super) logging: Option<Logging>,
     pub(super) signals: Signals,
     /// What the admin API asks for.
@@ -105,7 +107,9 @@ impl App {
     ) -> Self {
         let Recorder { log, metrics } = recorder.clone();
         let clock = Arc::new(Clock::new(Instant::now(), Timestamp::now()));
-        let shared = Arc::new(sharing::shared(&prepared, Arc::clone(&clock), None));
+        let mut state = State::default();
+        state.follow(&prepared);
+        let shared = Arc::new(sharing::shared(&prepared, Arc::clone(&clock), state.verdicts(), None));
         let connectors = sharing::connectors(&prepared, &log, &metrics);
         let rate = prepared.config.limits.auth_failures;
         let server = Server::new(log.clone(), Arc::clone(&metrics), shared, connectors, rate);
@@ -114,15 +118,15 @@ impl App {
         let readiness = Arc::new(Readiness::new(log));
         let (stop_admin, mut stopped) = watch::channel(false);
         let (desk, wishes) = Desk::new(recorder.clone());
-        let state = Arc::new(AdminState {
+        let admin_state = Arc::new(AdminState {
             metrics,
             health: Arc::clone(&readiness) as _,
             control: Arc::new(desk),
             tokens: ArcSwap::from_pointee(prepared.tokens.clone()),
         });
-        let admin_state = Arc::clone(&state);
+        let served = Arc::clone(&admin_state);
         let serve_admin = async move {
-            admin::serve(admin, state, async move { drop(stopped.wait_for(|stopped| *stopped).await) }).await;
+            admin::serve(admin, served, async move { drop(stopped.wait_for(|stopped| *stopped).await) }).await;
         };
         let listeners = bound.iter().map(Bound::state).collect();
         for (listener, address) in prepared.config.listeners.iter().zip(&places.listeners) {
@@ -141,6 +145,7 @@ impl App {
             recorder,
             readiness,
             clock,
+            state,
             logging,
             signals,
             wishes,

@@ -17,8 +17,8 @@ pub struct Section {
 pub const FILE: Section = Section {
     name: "",
     many: false,
-    keys: &["listener", "upstream", "auth", "policy", "audit", "admin", "limits", "log"],
-    later: &["state"],
+    keys: &["listener", "upstream", "auth", "policy", "audit", "state", "admin", "limits", "log"],
+    later: &[],
 };
 
 /// Where clients connect.
@@ -66,6 +66,9 @@ pub const AUDIT: Section = Section {
     later: &["keep", "hashed"],
 };
 
+/// What outlives the process.
+pub const STATE: Section = Section { name: "state", many: false, keys: &["directory"], later: &[] };
+
 /// The admin port.
 pub const ADMIN: Section =
     Section { name: "admin", many: false, keys: &["bind", "token_file", "tokens"], later: &["hosts"] };
@@ -95,8 +98,8 @@ pub const LIMITS: Section = Section {
 pub const LOG: Section = Section { name: "log", many: false, keys: &["level", "format"], later: &[] };
 
 /// All of them, in the order of the documents.
-pub const SECTIONS: [&Section; 10] =
-    [&LISTENER, &CERTIFICATES, &UPSTREAM, &AUTH, &POLICY, &AUDIT, &ADMIN, &TOKENS, &LIMITS, &LOG];
+pub const SECTIONS: [&Section; 11] =
+    [&LISTENER, &CERTIFICATES, &UPSTREAM, &AUTH, &POLICY, &AUDIT, &STATE, &ADMIN, &TOKENS, &LIMITS, &LOG];
 
 #[cfg(test)]
 mod tests {

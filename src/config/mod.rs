@@ -33,5 +33,5 @@ pub use read::read;
 pub use table::reason;
 pub use values::{
     Admin, AdminToken, Audit, Auth, CertificatePair, Config, GroupsPath, Limits, Listener, ListenerTls, Log, LogFormat,
-    LogLevel, OnFailure, Policy, Rate, Role, Server, Upstream, UpstreamTls,
+    LogLevel, OnFailure, Policy, Rate, Role, Server, State, Upstream, UpstreamTls,
 };

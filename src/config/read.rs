@@ -50,6 +50,7 @@ fn read_file(file: &Table<'_>) -> Config {
         auth: section::auth(file),
         policy: section::policy(file),
         audit: section::audit(file),
+        state: section::state(file),
         admin: section::admin(file),
         limits: section::limits(file),
         log: section::log(file),

@@ -1,11 +1,11 @@
 //! The sections that there are once, and names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::table::{Table, Word};
 use super::unit::{self, Wrong};
-use super::values::{Admin, AdminToken, Audit, Auth, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role};
+use super::values::{Admin, AdminToken, Audit, Auth, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role, State};
 use super::{keys, rule_files};
 
 const MODES: &[(&str, Word<()>)] = &[("passthrough", Word::Means(())), ("local", Word::NotYet), ("http", Word::NotYet)];
@@ -57,17 +57,29 @@ pub(super) fn policy(file: &Table<'_>) -> Policy {
     rule_files::named(&table)
 }
 
+/// A path that is not said stands beside the file, too.
+fn beside(file: &Table<'_>, directory: &Path) -> PathBuf {
+    let path = file.reading().folder().join(directory);
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+pub(super) fn state(file: &Table<'_>) -> State {
+    let default = || beside(file, &State::default().directory);
+    let Some(table) = file.table(&keys::STATE) else { return State { directory: default() } };
+    let directory = table.path("directory").unwrap_or_else(default);
+    if directory.exists() && !directory.is_dir() {
+        table.reading().problem(table.error("directory", "state needs a directory").label("this is a file"));
+    }
+    State { directory }
+}
+
 pub(super) fn audit(file: &Table<'_>) -> Audit {
     let default = Audit::default();
-    let beside_file = |directory: &Path| {
-        let path = file.reading().folder().join(directory);
-        std::path::absolute(&path).unwrap_or(path)
-    };
     let Some(table) = file.table(&keys::AUDIT) else {
-        return Audit { directory: beside_file(&default.directory), ..default };
+        return Audit { directory: beside(file, &default.directory), ..default };
     };
     table.word("durability", DURABILITY);
-    let directory = table.path("directory").unwrap_or_else(|| beside_file(&default.directory));
+    let directory = table.path("directory").unwrap_or_else(|| beside(file, &default.directory));
     if directory.exists() && !directory.is_dir() {
         table.reading().problem(table.error("directory", "the audit log needs a directory").label("this is a file"));
     }

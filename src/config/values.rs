@@ -20,6 +20,8 @@ pub struct Config {
     pub policy: Policy,
     /// The audit log.
     pub audit: Audit,
+    /// What outlives the process.
+    pub state: State,
     /// The admin port.
     pub admin: Admin,
     /// What clients may take.
@@ -285,6 +287,19 @@ pub enum LogFormat {
 impl Default for Audit {
     fn default() -> Self {
         Self { directory: PathBuf::from("audit"), on_failure: OnFailure::Refuse, min_free: 256 << 20 }
+    }
+}
+
+/// What outlives the process and is no evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Where it is; made when it is needed.
+    pub directory: PathBuf,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { directory: PathBuf::from("state") }
     }
 }
 

@@ -156,6 +156,33 @@ impl UidSet {
         self.runs.iter().flat_map(|run| run.0..=run.1).filter_map(Uid::new)
     }
 
+    /// Those that are not in the other.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut runs = Vec::new();
+        let mut others = other.runs.iter().peekable();
+        for &(first, last) in &self.runs {
+            let mut low = Some(first);
+            while let (Some(from), Some(&&(other_first, other_last))) = (low, others.peek()) {
+                if other_first > last {
+                    break;
+                }
+                if from < other_first {
+                    runs.push((from, other_first.saturating_sub(1)));
+                }
+                if other_last >= last {
+                    // It may reach into the next run, too.
+                    low = None;
+                    break;
+                }
+                low = other_last.checked_add(1).map(|next| next.max(from));
+                others.next();
+            }
+            runs.extend(low.map(|low| (low, last)));
+        }
+        Self { runs }
+    }
+
     /// Those in both.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
@@ -455,6 +482,13 @@ mod tests {
         fn intersection_is_of_both(a in prop::collection::btree_set(1_u32..80, 0..40), b in prop::collection::btree_set(1_u32..80, 0..40)) {
             let both = set(&a.iter().copied().collect::<Vec<_>>()).intersect(&set(&b.iter().copied().collect::<Vec<_>>()));
             prop_assert_eq!(both.iter().map(Uid::get).collect::<Vec<_>>(), a.intersection(&b).copied().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn what_is_left_without_the_other(a in prop::collection::btree_set(1_u32..80, 0..60), b in prop::collection::btree_set(1_u32..80, 0..60)) {
+            let left = set(&a.iter().copied().collect::<Vec<_>>()).without(&set(&b.iter().copied().collect::<Vec<_>>()));
+            prop_assert_eq!(left.iter().map(Uid::get).collect::<Vec<_>>(), a.difference(&b).copied().collect::<Vec<_>>());
+            prop_assert!(left.runs.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
         }
     }
 }

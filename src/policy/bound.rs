@@ -17,6 +17,7 @@ use super::exception::ExceptionInfo;
 use super::limit::Limits;
 use super::lookup::{Lookup, Shelf};
 use super::mailboxes::Names;
+use super::messages::{MessageFilter, MessageRule};
 use super::request::{Request, Role, Target};
 use super::rule::{Mode, Rule, RuleSet};
 use super::standing::{BoundRule, Standing};
@@ -190,6 +191,51 @@ impl Bound {
         self.scope == Scope::Filtered && hides(&Names::new(target))
     }
 
+    /// Could messages be hidden in any mailbox, at some hour or with some ID?
+    #[must_use]
+    pub fn may_hide_messages(&self) -> bool {
+        self.could_apply().any(|rule| rule.is_enforced() && rule.messages.is_some())
+    }
+
+    /// Could messages be hidden in this mailbox, at some hour or with some ID?
+    #[must_use]
+    pub fn may_hide_messages_in(&self, target: &Target<'_>, at: Timestamp) -> bool {
+        let hides = |names: &Names<'_>| {
+            // Exceptions end, too.
+            self.about(names, false, at).any(|rule| rule.is_enforced() && Rule::hides_messages_in(&rule, names))
+        };
+        self.scope == Scope::Filtered && hides(&Names::new(target))
+    }
+
+    /// What judges the messages of this mailbox now, shadow rules included. `None`: no enforced rule hides any.
+    #[must_use]
+    pub fn message_filter(&self, target: &Target<'_>, at: Timestamp) -> Option<Arc<MessageFilter>> {
+        let rules = self.message_rules(target, at);
+        let is_enforced = rules.iter().any(|(_, mode, _)| *mode == Mode::Enforce);
+        is_enforced.then(|| Arc::new(MessageFilter::of(rules, at)))
+    }
+
+    /// What would judge them if all rules were enforced: for explanations, and to count what shadow rules would hide.
+    #[must_use]
+    pub fn shadow_message_filter(&self, target: &Target<'_>, at: Timestamp) -> Option<Arc<MessageFilter>> {
+        let rules = self.message_rules(target, at);
+        (!rules.is_empty()).then(|| Arc::new(MessageFilter::of(rules, at)))
+    }
+
+    fn message_rules(&self, target: &Target<'_>, at: Timestamp) -> Vec<(Arc<str>, Mode, Arc<MessageRule>)> {
+        if !self.could_apply().any(|rule| rule.messages.is_some()) {
+            return Vec::new();
+        }
+        let names = Names::new(target);
+        let hiding = self.about(&names, false, at).filter(|rule| rule.in_force && rule.hides_messages_in(&names));
+        let programs =
+            hiding.filter_map(|rule| Some((Arc::clone(&rule.id), rule.mode, Arc::clone(rule.messages.as_ref()?))));
+        // The order of rules does not matter, and so not what is remembered under a digest.
+        let mut programs: Vec<_> = programs.collect();
+        programs.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        programs
+    }
+
     /// What is left of the rights on a mailbox that is not hidden.
     #[must_use]
     pub fn rights(&self, target: &Target<'_>, at: Timestamp) -> Kept {
@@ -202,7 +248,7 @@ impl Bound {
             if rule.in_force && !rule.taken().is_empty() && rule.covers(&names) {
                 kept.take(&rule, rule.taken(), Effect::Rights);
             }
-            if rule.may_hide_below(&names) {
+            if rule.may_hide_below(&names) || rule.may_hide_messages_from(&names) {
                 rule.hiding().into_iter().for_each(|effect| kept.take(&rule, Right::DeleteMailbox.into(), effect));
             }
         }

@@ -176,7 +176,8 @@ impl<'j> Judge<'j> {
                     || (mailbox.role == Role::RenameTo && rule.may_hide_below(&mailbox.names));
             } else {
                 takes.hides |= rule.in_force && rule.hides(&mailbox.names);
-                takes.withholds |= mailbox.loses_what_is_below() && rule.may_hide_below(&mailbox.names);
+                takes.withholds |= mailbox.loses_what_is_below()
+                    && (rule.may_hide_below(&mailbox.names) || rule.may_hide_messages_from(&mailbox.names));
             }
         }
         if !rule.in_force {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use self::conditions::listed;
-use self::words::{denied, has, hides_below, left_out, spaced, written};
+use self::words::{denied, has, left_out, spaced, stays, written};
 use super::bound::Bound;
 use super::condition::Facts;
 use super::decide::{kept_where_moved, rights_taken};
@@ -260,10 +260,12 @@ impl<'a> Explainer<'a> {
         }
         told.outcome = if kept.by.is_empty() { Outcome::Allowed } else { Outcome::Narrowed };
         told.took = self.shares(&kept.by);
-        for share in told.took.iter_mut().filter(|share| share.effect == Effect::Hide) {
+        for share in told.took.iter_mut() {
+            let Some(why) = stays(share.effect, mailbox) else { continue };
             share.rights = Right::DeleteMailbox.into();
-            told.why = vec![hides_below(mailbox)];
+            told.why.push(why);
         }
+        told.why.dedup();
         told.shadow.extend(self.shares(&kept.shadow));
         told.rights = Some(kept.rights);
     }
@@ -295,7 +297,7 @@ impl<'a> Explainer<'a> {
     /// Every rule that is in force.
     fn tell_all(&self, told: &mut Explanation) {
         for rule in self.bound.in_force(self.asked.at) {
-            let effects = [Effect::Hide, Effect::Rights, Effect::DenyCommands, Effect::Limit];
+            let effects = [Effect::Hide, Effect::HideMessages, Effect::Rights, Effect::DenyCommands, Effect::Limit];
             let shares =
                 effects.into_iter().filter(|effect| has(&rule, *effect)).map(|effect| self.share(&rule, effect));
             if rule.is_enforced() { told.took.extend(shares) } else { told.shadow.extend(shares) }
@@ -330,9 +332,8 @@ impl<'a> Explainer<'a> {
         if told.refusal == Some(RefusalKind::Reserved) {
             why.push("a name that a rule hides is not to be had, whether or not it exists".to_owned());
         }
-        let withholds = |share: &&Share| told.refusal == Some(RefusalKind::NoPerm) && share.effect == Effect::Hide;
-        if let (Some(_), Some((_, target))) = (told.took.iter().find(withholds), request.targets.first()) {
-            why.push(hides_below(target));
+        if let (Some(RefusalKind::NoPerm), Some((_, target))) = (told.refusal, request.targets.first()) {
+            why.extend(told.took.iter().filter_map(|share| stays(share.effect, target)));
         }
         for share in told.took.iter().filter(|share| share.effect == Effect::Rights) {
             let Some(rule) = self.set.named(&share.rule) else { continue };
@@ -442,9 +443,17 @@ impl<'a> Explainer<'a> {
             (None, Some(_)) => "the mailbox",
             (None, None) => "this",
         };
-        let effects = [Effect::Hide, Effect::Rights, Effect::DenyCommands, Effect::DenyLogin, Effect::Limit];
+        let effects = [
+            Effect::Hide,
+            Effect::HideMessages,
+            Effect::Rights,
+            Effect::DenyCommands,
+            Effect::DenyLogin,
+            Effect::Limit,
+        ];
         let says = effects.into_iter().filter(|effect| has(rule, *effect)).map(|effect| match effect {
             Effect::Hide => format!("hides mailboxes, and {asked_for} is about none of them"),
+            Effect::HideMessages => format!("hides messages, and {asked_for} goes on without them"),
             Effect::Rights => format!("takes {}, which {asked_for} does not need", spaced(rule.taken())),
             Effect::DenyCommands => format!("denies {}, not {asked_for}", listed(denied(rule))),
             Effect::DenyLogin => "denies logins, and this one was denied by another rule".to_owned(),

@@ -9,13 +9,16 @@
 
 mod condition;
 pub(super) mod document;
+mod doubtful;
 mod effect;
+mod even;
 mod exception;
 mod groups;
 mod hours;
 mod life;
 mod limit;
 mod mailboxes;
+mod messages;
 mod nearly;
 mod overlap;
 mod rule;

@@ -13,6 +13,7 @@ mod limit;
 mod load;
 mod lookup;
 mod mailboxes;
+mod messages;
 mod pattern;
 #[cfg(test)]
 mod properties;
@@ -32,6 +33,9 @@ pub use explain::{Asked, Explanation, Outcome, Passed, Share};
 pub use identity::{budget_owner, complete_login};
 pub use limit::{Counted, Limits, Measure, Per, Quota, Usage};
 pub use load::{GroupsFile, LoadContext, RuleFile};
+pub use messages::{
+    Facts, FilterRule, InternalDate, Judgement, Lasting, MessageFilter, Needs, RuleNumbers, UpstreamSearch,
+};
 pub use request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target, TlsLevel};
 pub use rule::{Mode, RuleInfo, RuleSet};
 pub use rule_test::{Expect, Given, Placed, RuleTest, check_ids, read_tests};

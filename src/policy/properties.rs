@@ -8,6 +8,7 @@ use super::bound::{Bound, Scope};
 use super::explain;
 use super::mailboxes::Names;
 use super::request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target};
+use super::rule::Mode;
 use super::sample::{ann, at, by, outcome, rules, shadow};
 use super::verdict::{Narrowing, Verdict};
 use crate::imap::mailbox::MailboxName;
@@ -40,6 +41,8 @@ fn effect() -> impl Strategy<Value = String> {
         format!("hide = true\n{chosen}")
     });
     prop_oneof![
+        1 => (mailboxes(), select(vec!["SUBJECT a", "SEEN", "ALL"]))
+            .prop_map(|(chosen, program)| format!("{chosen}hide_messages = '{program}'\n")),
         3 => (mailboxes(), prop_oneof![rights, preset, deny]).prop_map(|(chosen, effect)| chosen + &effect),
         1 => hide,
         1 => Just("deny_login = \"No\"\n".to_owned()),
@@ -178,8 +181,17 @@ fn said(bound: &Bound, asked: &Asked) -> impl PartialEq + std::fmt::Debug + use<
         (bound.is_hidden(&target, asked.at), bound.hiding(&target, asked.at).by),
         (bound.is_reserved(&target, asked.at), bound.hides_below(&target, asked.at)),
         (bound.rights(&target, asked.at).rights, bound.rights(&target, asked.at).by),
+        (bound.may_hide_messages(), bound.may_hide_messages_in(&target, asked.at)),
+        hiding_messages(bound, asked),
         bound.login(asked.at).is_denied(),
     )
+}
+
+/// The rules by which messages of the first mailbox are hidden.
+fn hiding_messages(bound: &Bound, asked: &Asked) -> Option<Vec<std::sync::Arc<str>>> {
+    let filter = bound.message_filter(&asked.target(0), asked.at)?;
+    let enforced = filter.rules().iter().filter(|rule| rule.mode == Mode::Enforce);
+    Some(enforced.map(|rule| std::sync::Arc::clone(&rule.id)).collect())
 }
 
 fn is_no_more(less: Narrowing, more: Narrowing) -> bool {
@@ -204,6 +216,10 @@ fn takes_no_less(fewer: &Bound, more: &Bound, asked: &Asked) -> Result<(), TestC
     prop_assert!(more.is_hidden(&target, at) || !fewer.is_hidden(&target, at));
     prop_assert!(more.is_reserved(&target, at) || !fewer.is_reserved(&target, at));
     prop_assert!(more.hides_below(&target, at) || !fewer.hides_below(&target, at));
+    prop_assert!(more.may_hide_messages_in(&target, at) || !fewer.may_hide_messages_in(&target, at));
+    let filtered = |bound: &Bound| bound.message_filter(&target, at).is_some();
+    prop_assert!(filtered(more) || !filtered(fewer));
+    prop_assert!(!filtered(more) || more.may_hide_messages_in(&target, at));
     prop_assert!(more.denies_capability(b"MOVE", at) || !fewer.denies_capability(b"MOVE", at));
     prop_assert!(more.login(at).is_denied() || !fewer.login(at).is_denied());
     prop_assert!(more.scope() == Scope::Filtered || fewer.scope() == Scope::Plain);
@@ -219,6 +235,8 @@ proptest! {
         let (sorted, shuffled) = (bind(&sorted, &ann()), bind(&shuffled, &ann()));
         prop_assert_eq!(said(&sorted, &asked), said(&shuffled, &asked));
         prop_assert_eq!(shadow(&asked.decide(&sorted)), shadow(&asked.decide(&shuffled)));
+        let digest = |bound: &Bound| bound.message_filter(&asked.target(0), asked.at).map(|filter| filter.digest());
+        prop_assert_eq!(digest(&sorted), digest(&shuffled));
         prop_assert_eq!(sorted.next_change(asked.at), shuffled.next_change(asked.at));
     }
 

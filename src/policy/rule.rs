@@ -13,6 +13,7 @@ use super::groups::{GroupId, Groups};
 use super::life::Life;
 use super::limit::Limits;
 use super::mailboxes::{Mailboxes, Names};
+use super::messages::MessageRule;
 use super::pattern::TextPattern;
 use super::request::Subject;
 use super::standing::BoundRule;
@@ -124,6 +125,8 @@ pub(super) struct Rule {
     /// `None`: it is about the whole session.
     pub(super) mailboxes: Option<Mailboxes>,
     pub(super) hide: bool,
+    /// `hide_messages`, with `except_messages` and `judge`
+    pub(super) messages: Option<Arc<MessageRule>>,
     /// `aggregates = "show"`
     pub(super) shows_aggregates: bool,
     pub(super) keep: Option<Keep>,
@@ -147,13 +150,25 @@ impl Rule {
         Rights::ALL - self.kept()
     }
 
-    /// The effect by which it hides mailboxes: without `l` they are hidden, too.
+    /// The effect by which it hides mailboxes: without `l` they are hidden, too; where messages are, those are that show the
+    /// same mail again.
     pub(super) fn hiding(&self) -> Option<Effect> {
-        match (self.hide, self.taken().contains(Right::Lookup)) {
-            (true, _) => Some(Effect::Hide),
-            (false, true) => Some(Effect::Rights),
-            (false, false) => None,
+        match (self.hides_mailboxes(), &self.messages) {
+            (true, _) if self.hide => Some(Effect::Hide),
+            (true, _) => Some(Effect::Rights),
+            (false, Some(_)) => Some(Effect::HideMessages),
+            (false, None) => None,
         }
+    }
+
+    /// Does it hide the mailboxes that it covers?
+    pub(super) fn hides_mailboxes(&self) -> bool {
+        self.hide || self.taken().contains(Right::Lookup)
+    }
+
+    /// Does it hide messages in that mailbox?
+    pub(super) fn hides_messages_in(&self, names: &Names<'_>) -> bool {
+        self.messages.is_some() && self.covers(names)
     }
 
     /// Can it take anything of a command?
@@ -182,13 +197,15 @@ impl Rule {
 
     /// Does it hide this mailbox? With any mailbox those go that show the same mail again.
     pub(super) fn hides(&self, names: &Names<'_>) -> bool {
-        self.hiding().is_some() && (self.covers(names) || (!self.shows_aggregates && names.is_aggregate()))
+        self.hiding().is_some()
+            && ((self.hides_mailboxes() && self.covers(names)) || (!self.shows_aggregates && names.is_aggregate()))
     }
 
     /// Could it hide a name below?
     pub(super) fn may_hide_below(&self, names: &Names<'_>) -> bool {
         self.hiding().is_some()
-            && (self.may_cover_below(names) || (!self.shows_aggregates && names.is_above_aggregates()))
+            && ((self.hides_mailboxes() && self.may_cover_below(names))
+                || (!self.shows_aggregates && names.is_above_aggregates()))
     }
 
     /// Must names be resolved for it? To move things one must know which mailbox is `\Trash`.
@@ -246,6 +263,12 @@ impl RuleSet {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// Does any rule hide messages, be it in shadow?
+    #[must_use]
+    pub fn hides_messages(&self) -> bool {
+        self.rules.iter().any(|rule| rule.messages.is_some())
     }
 
     /// What is told of each rule, in the order of files and lines.

@@ -185,6 +185,18 @@ impl<'b> Standing<'b> {
         self.rule.may_hide_below(names) && !self.excepts_below(names)
     }
 
+    /// Does it hide messages in this mailbox, or would it at another hour?
+    pub(super) fn hides_messages_in(&self, names: &Names<'_>) -> bool {
+        self.rule.hides_messages_in(names) && !self.is_relaxed() && !self.excepts(names)
+    }
+
+    /// Could it hide messages in it, or in one below, at this or another hour? What goes with them stays: it is neither
+    /// deleted nor renamed.
+    pub(super) fn may_hide_messages_from(&self, names: &Names<'_>) -> bool {
+        let below = || self.rule.messages.is_some() && self.rule.may_cover_below(names) && !self.excepts_below(names);
+        self.hides_messages_in(names) || below()
+    }
+
     /// Is it about everything that RENAME moves in the same way where it is moved to? Says no where it cannot be told.
     pub(super) fn covers_alike(&self, from: &Names<'_>, to: &Names<'_>) -> bool {
         let spared: SmallVec<[&Patterns; 2]> = self.spares().collect();

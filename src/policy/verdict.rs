@@ -9,6 +9,8 @@ use crate::imap::rights::Rights;
 pub enum Effect {
     /// `hide`
     Hide,
+    /// `hide_messages`
+    HideMessages,
     /// `rights`
     Rights,
     /// `deny_commands`
@@ -25,6 +27,7 @@ impl Effect {
     pub const fn key(self) -> &'static str {
         match self {
             Self::Hide => "hide",
+            Self::HideMessages => "hide_messages",
             Self::Rights => "rights",
             Self::DenyCommands => "deny_commands",
             Self::DenyLogin => "deny_login",

@@ -215,6 +215,7 @@ impl Session {
                 uid: None,
                 uidv: None,
                 cancelled: None,
+                guarded: self.guards_mailbox(&resolved),
             },
             judged: Judged::default(),
             mailbox: None,
@@ -222,6 +223,7 @@ impl Session {
             stream: None,
             wait_quiet: false,
             ready: now,
+            parts: super::messages::Parts::default(),
         };
         let shadow = demand.shadow.joined(&size.shadow);
         // What is hidden is answered as what is not there, however large the message.

@@ -381,6 +381,7 @@ impl Session {
             mailbox: None,
             judged: None,
             overhead: std::time::Duration::ZERO,
+            parts: super::messages::Parts::default(),
         };
         let serial = entry.serial;
         self.in_flight.push(entry);

@@ -14,7 +14,7 @@ use super::upstream::LegPhase;
 impl Session {
     /// How many octets are whole lines that pass as they are, with nothing more to be done? Asked between responses only.
     pub(super) fn pass_at_once(&mut self, bytes: &[u8]) -> usize {
-        if self.leg.phase != LegPhase::Ready {
+        if self.leg.phase != LegPhase::Ready || self.guards() {
             return 0;
         }
         match bytes {

@@ -19,7 +19,8 @@ impl Session {
             Some(class) => class.offered(self.filtered(), ruled),
             None => false,
         };
-        understood && !self.bound.denies_capability(token, at)
+        let withheld = self.may_hide_messages() && super::messages::is_withheld(token);
+        understood && !withheld && !self.bound.denies_capability(token, at)
     }
 
     /// The upstream's list as the client gets it.
@@ -58,7 +59,7 @@ impl Session {
 
     /// May the client use the extensions that the arguments of this command use?
     pub(super) fn knows_extensions_of(&self, command: &Command<'_>) -> bool {
-        super::extensions::are_offered(command, self.filtered(), self.bound.restricts())
+        super::extensions::are_offered(command, self.filtered(), self.bound.restricts()) && self.offers_here(command)
     }
 
     /// May a message come in this form? An upstream that does not know it would not know where the message ends.

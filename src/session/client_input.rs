@@ -81,6 +81,7 @@ impl Session {
         }
         self.held.is_some()
             || self.turning.is_some()
+            || self.work.is_some()
             || self.gate.is_some()
             || self.login.is_some()
             || self.in_flight.has_barrier()

@@ -76,6 +76,9 @@ impl Session {
         {
             return false;
         }
+        if self.adopts_mailbox(&command, now) {
+            return false;
+        }
         self.commands = self.commands.saturating_add(1);
         self.on_command(&command, frame, more, now);
         true
@@ -312,6 +315,7 @@ impl Session {
             stream: None,
             wait_quiet: false,
             ready: now,
+            parts: super::messages::Parts::default(),
         }
     }
 
@@ -333,6 +337,7 @@ impl Session {
         }
         if matches!(held.verb, Verb::Select | Verb::Examine) && self.state.selected().is_some() {
             self.state.closed();
+            self.leave_view();
             self.coverage.clear();
             self.state_moved();
             let line = self.local_answer(&held.tag, answer);

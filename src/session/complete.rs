@@ -34,9 +34,21 @@ impl Session {
         if let Effect::Own(own) = entry.effect {
             return self.complete_own(own, status, now);
         }
-        let ok = status == Some(Status::Ok);
-        let Some(mut entry) = self.keeps_idling(entry) else { return };
+        let Some(entry) = self.keeps_idling(entry) else { return };
         self.note(Note::UpstreamResponse { after: now.saturating_duration_since(entry.sent) });
+        if let Some(entry) = self.go_on_guarded(entry, status, code.as_ref(), now) {
+            self.conclude(entry, status, rest, now);
+        }
+    }
+
+    /// A command is over: state, record, and the client's own tag. `rest` is the line that answers it, behind the tag.
+    pub(super) fn conclude(&mut self, entry: Entry, status: Option<Status>, rest: &[u8], now: Instant) {
+        let text = response::tagged_status(rest).map(|(_, text)| text).unwrap_or_default();
+        let code = response::code(text);
+        let ok = status == Some(Status::Ok);
+        let mut entry = entry;
+        let parts = std::mem::take(&mut entry.parts);
+        self.finish_search(&mut entry, status);
         let cancelled = matches!(&entry.effect, Effect::Appending { cancelled: Some(_), .. });
         let limited = self.finish_budget(&mut entry).filter(|_| cancelled || status != Some(Status::Bad));
         // What passes as it came is written behind its record, without a copy of its own.
@@ -72,8 +84,19 @@ impl Session {
         if changes_names {
             self.names_changed();
         }
+        if ok && self.guards() {
+            self.judge_stored(&entry.effect);
+        }
+        let appended = self.appended_here(&entry, code.as_ref());
         self.record_done(entry, result, code.as_ref(), now);
         self.note(Note::CommandDone { verb: Some(verb), kind, status: note, duration, overhead: Some(overhead) });
+        if self.guards() {
+            // What has happened meanwhile is told first, once it has been looked at.
+            if let Some(answer) = self.refuse_stream(serial, answer) {
+                self.say_appended(answer, parts.quiet, appended, now);
+            }
+            return;
+        }
         if let Some(line) = marking {
             self.send_own_as(&line, Own::Seen, now);
             self.answer_in_turn(answer);
@@ -86,6 +109,42 @@ impl Session {
             self.out.client().extend_from_slice(&answer);
         }
         self.answer_waiting(now);
+    }
+
+    /// In a mailbox where messages may be hidden a command may go on where the upstream is done with a part of it. What is
+    /// over comes back.
+    fn go_on_guarded(
+        &mut self,
+        mut entry: Entry,
+        status: Option<Status>,
+        code: Option<&Code<'_>>,
+        now: Instant,
+    ) -> Option<Entry> {
+        if status == Some(Status::Ok)
+            && let Some(line) = entry.parts.rest.pop()
+        {
+            self.send_rest(entry, &line);
+            return None;
+        }
+        match &entry.effect {
+            Effect::Opening(opening) if opening.guarded.is_some() && status == Some(Status::Ok) => {
+                self.begin_open(entry, code, now);
+                None
+            }
+            Effect::Idle { paused: true, done: false, .. } if status == Some(Status::Ok) && self.view.is_some() => {
+                self.look_while_idle(entry, now);
+                None
+            }
+            _ => Some(entry),
+        }
+    }
+
+    /// The next line of a command that goes up in several.
+    fn send_rest(&mut self, mut entry: Entry, line: &[u8]) {
+        let serial = self.in_flight.next_serial();
+        entry.serial = serial;
+        self.in_flight.push(entry);
+        self.send_with_literals(serial, line);
     }
 
     /// Does the client get the upstream's words, and at once?
@@ -155,6 +214,9 @@ impl Session {
                 });
                 opening.mailbox = Arc::clone(&mailbox);
                 self.coverage.clear();
+                if opening.hidden.is_none() {
+                    self.view = None;
+                }
                 self.state.opened(Selected {
                     mailbox,
                     target: opening.target.clone(),
@@ -166,6 +228,7 @@ impl Session {
             (Effect::Opening(_), Some(Status::No))
             | (Effect::Closing { .. }, Some(Status::Ok))
             | (Effect::Closing { by_absence: true, .. }, Some(Status::No)) => {
+                self.leave_view();
                 self.coverage.clear();
                 self.state.closed();
             }
@@ -182,6 +245,7 @@ impl Session {
     pub(super) fn complete_own(&mut self, own: Own, status: Option<Status>, now: Instant) {
         let failed = status != Some(Status::Ok);
         match own {
+            Own::Look(look) => return self.looked(look, !failed, now),
             // Which names there are must be known; that there are no namespaces, or subscriptions, may be.
             Own::Names if failed => {
                 return self.end(CloseReason::UpstreamFault, Some(Bye::Unavailable), now);

@@ -31,23 +31,31 @@ pub(super) enum Effect {
     /// CLOSE (which expunges these) or UNSELECT.
     /// `by_absence`: the upstream has no UNSELECT and is asked for a mailbox that is not there, whose NO closes the open one.
     Closing { uids: Option<UidSet>, by_absence: bool },
-    /// IDLE; `done`: the client has said DONE, `broken`: or something else. `pausing`: the proxy ends it upstream, the client
-    /// knows nothing of it; `resumed`: nor that it begins again.
-    Idle { confirmed: bool, done: bool, broken: bool, pausing: bool, resumed: bool },
+    /// IDLE; `done`: the client has said DONE, `broken`: or something else. `pausing`: the proxy ends it upstream for rules that
+    /// change, `paused`: to look at what has come; the client knows nothing of it; `resumed`: nor that it begins again.
+    Idle { confirmed: bool, done: bool, broken: bool, pausing: bool, paused: bool, resumed: bool },
     /// LIST, LSUB or XLIST.
     Listing { op: ListOp, reference: Box<str>, pattern: Box<str>, n: u64, hidden: u64 },
-    /// STATUS.
-    Status { mailbox: Arc<MailboxRef>, items: Vec<&'static str> },
+    /// STATUS. `guarded`: messages may be hidden there.
+    Status { mailbox: Arc<MailboxRef>, items: Vec<&'static str>, guarded: Option<Box<super::names::Resolved>> },
     /// FETCH.
     Fetching(Box<Reads>),
     /// SEARCH, SORT, THREAD.
     Searching(Box<Searching>),
     /// STORE.
     Storing { op: FlagOp, flags: Vec<Flag>, dropped: Vec<Flag>, uids: Option<UidSet>, ask: Option<Box<[u8]>> },
-    /// COPY, MOVE.
-    Copying { op: CopyOp, dst: Arc<str>, uids: Option<UidSet>, code: Option<CopyUid>, ask: Option<Box<[u8]>> },
+    /// COPY, MOVE. `guarded`: messages may be hidden there.
+    Copying {
+        op: CopyOp,
+        dst: Arc<str>,
+        uids: Option<UidSet>,
+        code: Option<CopyUid>,
+        ask: Option<Box<[u8]>>,
+        guarded: Option<Box<super::names::Resolved>>,
+    },
     /// APPEND, REPLACE.
-    /// `cancelled`: a message behind others was too large, for which rule if it was for one.
+    /// `cancelled`: a message behind others was too large, for which rule if it was for one. `guarded`: messages may be hidden
+    /// there.
     Appending {
         dst: Arc<MailboxRef>,
         size: u64,
@@ -55,6 +63,7 @@ pub(super) enum Effect {
         uid: Option<Uid>,
         uidv: Option<u32>,
         cancelled: Option<Box<Option<super::limiting::Over>>>,
+        guarded: bool,
     },
     /// EXPUNGE, UID EXPUNGE.
     Expunging { how: ExpungeHow, uids: Option<UidSet> },
@@ -101,6 +110,8 @@ pub(super) enum Own {
     Deleted,
     /// UNSELECT, so that nothing stays open behind a SELECT that was refused here.
     Unselect,
+    /// What the view of an open mailbox must know.
+    Look(super::messages::Look),
 }
 
 /// A mailbox that is being opened.
@@ -113,6 +124,10 @@ pub(super) struct Opening {
     pub exists: Option<u32>,
     pub uidvalidity: Option<u32>,
     pub read_only: bool,
+    /// What is said of it is kept until it is known which messages may be seen.
+    pub guarded: Option<Box<super::messages::Guarded>>,
+    /// The messages that may not.
+    pub hidden: Option<UidSet>,
 }
 
 /// A search that is under way.
@@ -124,6 +139,8 @@ pub(super) struct Searching {
     pub uid: bool,
     pub hits: u64,
     pub uids: UidSet,
+    /// What it has found of a view, and how that is said.
+    pub guarded: Option<Box<super::messages::Results>>,
 }
 
 /// A COPYUID code (RFC 4315 §3).
@@ -161,4 +178,6 @@ pub(super) struct Held {
     pub wait_quiet: bool,
     /// When nothing but the proxy's own work stood between it and the upstream.
     pub ready: Instant,
+    /// What it becomes in a mailbox where messages may be hidden.
+    pub parts: super::messages::Parts,
 }

@@ -58,7 +58,7 @@ impl Session {
         line: &mut Vec<u8>,
     ) {
         let passing: &[&str] = if status == Some(Status::Ok) { &PASSING_CODES } else { &PASSING_REFUSALS };
-        let code = code.filter(|code| passing.iter().any(|name| code.is(name)));
+        let code = code.filter(|code| passing.iter().any(|name| code.is(name)) && !self.withholds_code(entry, code));
         let word = match status {
             Some(Status::Ok) => "OK ",
             Some(Status::No | Status::Bye | Status::Preauth) => "NO ",
@@ -120,7 +120,9 @@ impl Session {
     /// An untagged status response of a filtered session's upstream: what it says of the open mailbox passes, in the
     /// proxy's own words.
     pub(super) fn filter_untagged_status(&mut self, code: Option<&Code<'_>>, _now: Instant) -> Flow {
-        let Some(code) = code.filter(|code| PASSING_CODES.iter().any(|name| code.is(name))) else { return Flow::Drop };
+        let passes =
+            |code: &&Code<'_>| PASSING_CODES.iter().any(|name| code.is(name)) && !self.withholds_code_here(code);
+        let Some(code) = code.filter(passes) else { return Flow::Drop };
         let args = if code.is("PERMANENTFLAGS") && self.narrows_flags() {
             status_data::narrow_flags(code.args, self.rights_here())
         } else {

@@ -236,7 +236,7 @@ pub(super) fn copy_uid(args: &[u8]) -> Option<CopyUid> {
 }
 
 /// `4,7:9`
-fn uid_set(text: &[u8]) -> Option<UidSet> {
+pub(super) fn uid_set(text: &[u8]) -> Option<UidSet> {
     let mut set = UidSet::new();
     let uid = |text: &[u8]| number(text).and_then(|number| u32::try_from(number).ok()).and_then(Uid::new);
     for part in text.split(|byte| *byte == b',') {

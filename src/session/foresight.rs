@@ -39,6 +39,8 @@ impl Session {
                     exists: None,
                     uidvalidity: None,
                     read_only: command.verb == Verb::Examine,
+                    guarded: self.guards_mailbox(resolved).then(Box::default),
+                    hidden: None,
                 })),
                 None => Effect::Plain,
             },
@@ -69,6 +71,7 @@ impl Session {
             Args::Status(status) => Effect::Status {
                 mailbox: named(),
                 items: status.items.iter().map(|item| status_name(item.kind)).collect(),
+                guarded: first.filter(|first| self.guards_mailbox(first)).cloned().map(Box::new),
             },
             Args::SetAcl(acl) => Effect::Acl {
                 mailbox: named(),
@@ -106,6 +109,7 @@ impl Session {
                     uids,
                     code: None,
                     ask: ask.then(|| text_of(command.frame(), &copy.set.span)),
+                    guarded: first.filter(|first| self.guards_mailbox(first)).cloned().map(Box::new),
                 }
             }
             Args::UidExpunge(set) => {
@@ -116,7 +120,8 @@ impl Session {
                 Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()), by_absence: false },
                 Verb::Unselect => Effect::Closing { uids: None, by_absence: false },
                 Verb::Idle => {
-                    Effect::Idle { confirmed: false, done: false, broken: false, pausing: false, resumed: false }
+                    let (done, broken) = (false, false);
+                    Effect::Idle { confirmed: false, done, broken, pausing: false, paused: false, resumed: false }
                 }
                 _ => Effect::Plain,
             },

@@ -44,6 +44,10 @@ impl Session {
         if self.filtered() && self.answer_from_view(command, &mut held, now) {
             return;
         }
+        if let (Args::Status(status), Effect::Status { guarded: Some(target), .. }) = (&command.args, &held.effect) {
+            let target = target.clone();
+            return self.begin_status(held, *target, status.items.iter().map(|item| item.kind).collect(), now);
+        }
         let frame = command.frame();
         let mut patch = Patch::new(frame);
         for (arg, octets) in names {
@@ -81,9 +85,20 @@ impl Session {
             _ => {}
         }
         self.switched_on |= self.switches_on(command);
+        let mut meant = None;
+        if self.guards() {
+            let Some((translated, messages)) = self.translate(command, &mut patch, held, now) else { return };
+            (held, meant) = (translated, messages);
+        }
         let from = command.tag.span.end.saturating_add(1);
         // The tag is never touched by a patch: what stands behind it is where it was.
         held.line = patch.to_vec_from(from);
+        if let Some(meant) = meant {
+            match self.part_line(held, &meant, now) {
+                Some(parted) => held = parted,
+                None => return,
+            }
+        }
         self.prepare(held, now);
     }
 
@@ -171,7 +186,7 @@ impl Session {
     pub(super) fn prepare(&mut self, mut held: Held, now: Instant) {
         let own = match &held.effect {
             Effect::Fetching(reads) if reads.cap.is_some() => {
-                reads.cap.as_ref().map(|cap| (fetch_sizes(&cap.set, held.verb), Own::Sizes))
+                reads.cap.as_ref().map(|cap| (fetch_sizes(&cap.set, cap.form(held.verb)), Own::Sizes))
             }
             Effect::Fetching(reads) if reads.ask.is_some() => {
                 reads.ask.clone().map(|set| (fetch_uids(&set, held.verb), Own::Uids))
@@ -214,7 +229,13 @@ impl Session {
     }
 
     /// The UIDs are known: the record goes first (audit.md §3).
-    pub(super) fn record_intent(&mut self, held: Held, now: Instant) {
+    pub(super) fn record_intent(&mut self, mut held: Held, now: Instant) {
+        if self.guards() {
+            match self.part_removal(held, now) {
+                Some(parted) => held = parted,
+                None => return,
+            }
+        }
         match self.intent(&held) {
             Some(event) => {
                 self.held = Some(Box::new(held));
@@ -225,14 +246,28 @@ impl Session {
     }
 
     /// Up it goes.
-    pub(super) fn send_held(&mut self, held: Held, now: Instant) {
+    pub(super) fn send_held(&mut self, mut held: Held, now: Instant) {
         let serial = self.in_flight.next_serial();
         let idle = held.verb == Verb::Idle;
+        let (line, stream) = (std::mem::take(&mut held.line), held.stream.take());
+        self.in_flight.push(Self::entry_of(held, serial, now));
+        if idle {
+            self.mode = ClientMode::Idle;
+            self.move_phase(Some(super::event::SessionPhase::Idle));
+        }
+        match stream {
+            Some(stream) => self.send_stream(serial, &line, stream, now),
+            None => self.send_with_literals(serial, &line),
+        }
+    }
+
+    /// What is followed of a command until its answer.
+    pub(super) fn entry_of(held: Held, serial: u32, now: Instant) -> Entry {
         let judged = (!held.judged.by.is_empty()
             || !held.judged.shadow.is_empty()
             || held.judged.verdict == Some(VerdictKind::Narrowed))
         .then(|| Box::new(held.judged));
-        self.in_flight.push(Entry {
+        Entry {
             serial,
             tag: held.tag,
             cmd: held.cmd,
@@ -244,14 +279,7 @@ impl Session {
             mailbox: held.mailbox,
             judged,
             overhead: now.saturating_duration_since(held.ready),
-        });
-        if idle {
-            self.mode = ClientMode::Idle;
-            self.move_phase(Some(super::event::SessionPhase::Idle));
-        }
-        match held.stream {
-            Some(stream) => self.send_stream(serial, &held.line, stream, now),
-            None => self.send_with_literals(serial, &held.line),
+            parts: held.parts,
         }
     }
 }

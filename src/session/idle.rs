@@ -21,13 +21,18 @@ use super::{ClientMode, Session};
 impl Session {
     /// The upstream idles.
     pub(super) fn on_idle_confirmed(&mut self, serial: u32, line: &[u8]) {
-        let Some(entry) = self.in_flight.find(|entry| entry.serial == serial) else { return };
-        let Effect::Idle { confirmed, done, pausing, resumed, .. } = &mut entry.effect else { return };
-        *confirmed = true;
-        let (send_done, known) = (*done || *pausing, *resumed);
-        if !known {
-            self.out.client().extend_from_slice(line);
+        let mut send_done = false;
+        let mut said = line;
+        if let Some(entry) = self.in_flight.find(|entry| entry.serial == serial)
+            && let Effect::Idle { confirmed, done, pausing, paused, resumed, .. } = &mut entry.effect
+        {
+            *confirmed = true;
+            send_done = *done || *pausing || *paused;
+            if *resumed {
+                said = b""; // the client was told when it began
+            }
         }
+        self.out.client().extend_from_slice(said);
         if send_done {
             self.out.upstream().extend_from_slice(b"DONE\r\n");
         }
@@ -46,12 +51,16 @@ impl Session {
             return;
         }
         let mut send_done = false;
+        if self.end_paused_idle(is_done) {
+            return self.state_moved();
+        }
         if let Some(entry) = self.in_flight.find(|entry| matches!(entry.effect, Effect::Idle { .. }))
-            && let Effect::Idle { confirmed, done, broken, pausing, .. } = &mut entry.effect
+            && let Effect::Idle { confirmed, done, broken, pausing, paused, .. } = &mut entry.effect
         {
             *done = true;
             *broken = !is_done;
-            send_done = *confirmed && !*pausing; // else it goes up when the upstream is ready for it, or has gone up
+            // Else it goes up when the upstream is ready for it, or has gone up already.
+            send_done = *confirmed && !*pausing && !*paused;
         }
         if send_done {
             self.out.upstream().extend_from_slice(b"DONE\r\n");
@@ -60,7 +69,7 @@ impl Session {
     }
 
     /// The proxy has something to ask for: IDLE ends upstream.
-    pub(super) fn pause_idle(&mut self) {
+    pub(super) fn pause_idle_to_turn(&mut self) {
         let Some(entry) = self.in_flight.find(|entry| matches!(entry.effect, Effect::Idle { done: false, .. })) else {
             return;
         };
@@ -91,7 +100,8 @@ impl Session {
         let serial = self.in_flight.next_serial();
         self.write_own_tag(serial);
         self.out.upstream().extend_from_slice(b"IDLE\r\n");
-        entry.effect = Effect::Idle { confirmed: false, done: false, broken: false, pausing: false, resumed: true };
+        entry.effect =
+            Effect::Idle { confirmed: false, done: false, broken: false, pausing: false, paused: false, resumed: true };
         (entry.serial, entry.sent) = (serial, now);
         self.in_flight.push(*entry);
     }

@@ -46,6 +46,8 @@ pub(super) struct Entry {
     pub judged: Option<Box<Judged>>,
     /// Time that the proxy itself took before it went up.
     pub overhead: Duration,
+    /// What is left of it to be sent, in a mailbox where messages may be hidden.
+    pub parts: super::messages::Parts,
 }
 
 impl Entry {
@@ -68,6 +70,7 @@ impl Entry {
             mailbox: None,
             judged: None,
             overhead: Duration::ZERO,
+            parts: super::messages::Parts::default(),
         }
     }
 }

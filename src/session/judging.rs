@@ -16,13 +16,14 @@ impl Session {
         self.rev = Arc::clone(self.shared.rules.rev());
         self.bound = self.shared.rules.bind(&self.subject);
         self.name_owners();
+        self.rules_moved(now);
         self.await_change(now);
     }
 
     /// When do hours change something?
-    fn await_change(&mut self, now: Instant) {
+    pub(super) fn await_change(&mut self, now: Instant) {
         let at = self.shared.clock.at(now);
-        self.rules_change = self.bound.next_change(at).map(|change| {
+        self.rules_change = self.bound.next_change(at).into_iter().chain(self.renews_at()).min().map(|change| {
             let wait = Duration::try_from(change.duration_since(at)).unwrap_or_default();
             now + wait.clamp(Duration::from_millis(1), LOOK_AGAIN)
         });
@@ -36,15 +37,23 @@ impl Session {
     /// Would this login now be denied, or is the open mailbox now hidden? Then the session ends.
     pub(super) fn judge_again(&mut self, now: Instant) -> bool {
         let denied = self.bound.login(self.shared.clock.at(now)).is_denied();
-        let stays = !denied && !self.selected_is_hidden(now);
+        let stays = !denied && !self.selected_is_hidden(now) && !self.selected_needs_view();
         if !stays {
             self.end(CloseReason::Policy, Some(Bye::Policy), now);
         }
         stays
     }
 
+    /// Is a mailbox open in which messages may be hidden now, and could not before? What was told of it cannot be taken back.
+    fn selected_needs_view(&self) -> bool {
+        self.view.is_none()
+            && self.work.is_none()
+            && self.state.selected().is_some_and(|selected| self.guards_mailbox(&selected.target))
+    }
+
     /// Hours changed.
     pub(super) fn on_hours(&mut self, now: Instant) {
+        self.rules_moved(now);
         self.await_change(now);
         self.judge_again(now);
     }
@@ -57,7 +66,7 @@ impl Session {
         if begins_to_hide {
             // What is under way was judged by looser rules, and is answered as they let it.
             self.turning = Some(shared);
-            self.pause_idle();
+            self.pause_idle_to_turn();
         } else {
             self.turning = None;
             self.take_rules(shared, now);
@@ -96,9 +105,17 @@ impl Session {
             return;
         }
         let was_filtered = self.filtered();
+        let hid_messages = self.may_hide_messages();
         let knew_names = self.bound.names_mailboxes();
         self.bind_rules(now);
         self.move_seats(now);
+        if self.may_hide_messages() && !hid_messages && was_filtered {
+            let under_way = !self.in_flight.is_empty() || self.held.is_some() || self.appending.is_some();
+            if under_way || self.switched_on {
+                // What is under way or was switched on under looser rules cannot be taken back: the client begins anew.
+                return self.end(CloseReason::Policy, Some(Bye::Policy), now);
+            }
+        }
         if !self.judge_again(now) {
             return;
         }

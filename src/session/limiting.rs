@@ -79,6 +79,8 @@ pub(super) struct SizeCap {
     at: Range<usize>,
     /// It may come to mean more messages than it does now.
     open_ended: bool,
+    /// Does it go up by UID, whatever the client said?
+    by_uid: bool,
     /// Number, UID and size of each message in it.
     pub(super) sizes: Vec<(u32, Uid, u64)>,
 }
@@ -250,6 +252,7 @@ impl Session {
                     set: command.frame().get(span.clone()).unwrap_or_default().into(),
                     at: span.start.saturating_sub(tag)..span.end.saturating_sub(tag),
                     open_ended: fetch.set.set.has_star(),
+                    by_uid: command.verb.is_uid_form(),
                     sizes: Vec::new(),
                 })
             });
@@ -484,9 +487,21 @@ impl Over {
 }
 
 impl SizeCap {
+    /// The set has become one of UIDs, and stands there.
+    pub(super) fn place(&mut self, set: &[u8], at: usize) {
+        self.set = set.into();
+        self.at = at..at.saturating_add(set.len());
+        self.by_uid = true;
+    }
+
+    /// The command that asks for sizes.
+    pub(super) const fn form(&self, verb: Verb) -> Verb {
+        if self.by_uid { Verb::UidFetch } else { verb }
+    }
+
     /// The command with these messages in the place of its set.
     fn with_set(&self, held: &Held, messages: &[(u32, Uid, u64)]) -> Vec<u8> {
-        let by_uid = held.verb.is_uid_form() || held.verb == Verb::UidFetch;
+        let by_uid = self.by_uid;
         let number = |(seq, uid, _): &(u32, Uid, u64)| if by_uid { Some(*uid) } else { Uid::new(*seq) };
         let set: UidSet = messages.iter().filter_map(number).collect();
         let before = held.line.get(..self.at.start).unwrap_or_default();

@@ -30,6 +30,7 @@ mod in_flight;
 mod judging;
 mod limiting;
 mod listing;
+mod messages;
 mod names;
 mod outbox;
 mod reads;
@@ -40,6 +41,7 @@ mod seq_uids;
 mod shared;
 mod state;
 mod upstream;
+pub mod verdicts;
 
 pub use budgets::{Budgets, InMemory};
 pub use shared::{Clock, Limits, Shared, UpstreamInfo, UserTest};
@@ -224,6 +226,12 @@ pub struct Session {
     seats: Vec<budgets::Seat>,
     names: Names,
     coverage: Coverage,
+    /// The open mailbox, where messages may be hidden in it.
+    view: Option<Box<messages::View>>,
+    /// What waits until the view knows what it must.
+    work: Option<messages::Work>,
+    /// Rules or hours may have changed what is hidden in it.
+    filter_is_stale: bool,
 
     out: Outbox,
     ctx: Arc<EventContext>,
@@ -332,6 +340,9 @@ impl Session {
             seats: Vec::new(),
             names: Names::default(),
             coverage: Coverage::default(),
+            view: None,
+            work: None,
+            filter_is_stale: false,
             out: Outbox::default(),
             ctx: Arc::new(EventContext::proxy()),
             phase: None,

@@ -324,7 +324,7 @@ impl Class {
 impl Current {
     fn on(&mut self, event: FetchEvent<'_>) {
         match event {
-            FetchEvent::Uid(uid) => {
+            FetchEvent::Uid { uid, .. } => {
                 self.uid = u32::try_from(uid).ok().and_then(Uid::new);
                 self.reach(ReadClass::Listed);
             }

@@ -197,6 +197,7 @@ impl Session {
             mailbox: None,
             judged: None,
             overhead: Duration::ZERO,
+            parts: super::messages::Parts::default(),
         };
         self.record_done(entry, ResultStatus::Ok, None, now);
         self.count_command(held.verb, held.kind, NoteStatus::Ok, Some(now.saturating_duration_since(held.since)));
@@ -236,6 +237,7 @@ impl Session {
                     crate::policy::Effect::Rights => RuleEffect::Rights,
                     crate::policy::Effect::DenyCommands => RuleEffect::DenyCommands,
                     crate::policy::Effect::DenyLogin => RuleEffect::DenyLogin,
+                    crate::policy::Effect::HideMessages => RuleEffect::HideMessages,
                     crate::policy::Effect::Limit => RuleEffect::Limit,
                 };
                 self.out.push(Output::Note(Note::RuleHit { rule: Arc::clone(&hit.rule), effect, mode }));
@@ -370,9 +372,12 @@ impl Session {
 /// What an effect is recorded as; `None`: not at all.
 fn effect_kind(effect: &Effect) -> Option<EventKind> {
     Some(match effect {
-        Effect::Opening(opening) => {
-            EventKind::MailboxOpen { rw: !opening.read_only, exists: opening.exists, hidden: None, hidden_uids: None }
-        }
+        Effect::Opening(opening) => EventKind::MailboxOpen {
+            rw: !opening.read_only,
+            exists: opening.exists,
+            hidden: opening.hidden.as_ref().map(|hidden| u32::try_from(hidden.len()).unwrap_or(u32::MAX)),
+            hidden_uids: opening.hidden.clone().filter(|hidden| !hidden.is_empty()),
+        },
         Effect::Closing { uids: Some(uids), .. } if !uids.is_empty() => EventKind::MessageExpunge {
             how: super::event::ExpungeHow::Close,
             n: Some(uids.len()),

@@ -8,6 +8,7 @@
 //!
 //! In plain scope what is not changed passes byte for byte, as it comes; a response is held only up to its line end.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use crate::imap::status::Status;
@@ -57,11 +58,13 @@ pub(super) struct Reading {
     flow: Flow,
     collected: Vec<u8>,
     /// The FETCH whose response this is, by its serial.
-    fetch: Option<u32>,
+    pub(super) fetch: Option<u32>,
     /// The client has been given NIL instead of the literal under way.
     skips: bool,
     /// What is put in the place of what in the line under way.
-    edits: Vec<(std::ops::Range<usize>, &'static str)>,
+    pub(super) edits: Vec<(std::ops::Range<usize>, Cow<'static, str>)>,
+    /// The response passes under another number: its UID is looked at.
+    pub(super) uid_check: Option<super::messages::UidCheck>,
 }
 
 impl Reading {
@@ -166,6 +169,8 @@ impl Session {
             return false;
         }
         let passes = match response::head(piece) {
+            // Where messages may be hidden a line is looked at as a whole.
+            _ if self.guards() && !self.reading.inside => false,
             _ if self.reading.inside => self.reading.flow != Flow::Collect && piece.len() >= HOLD_FETCH,
             Head::Number { what: Numbered::Fetch | Numbered::UidFetch, .. } => piece.len() >= HOLD_FETCH,
             Head::Data { keyword: Keyword::Capability, .. } | Head::Tagged { .. } | Head::Continuation => false,
@@ -233,7 +238,7 @@ impl Session {
         if self.reading.long {
             self.pass(line);
         } else if self.reading.inside {
-            self.on_fragment(line, literal);
+            self.on_fragment(line, literal, now);
         } else if self.leg.phase != LegPhase::Ready {
             return self.on_line_before_ready(line, more, now);
         } else {
@@ -264,22 +269,30 @@ impl Session {
         if self.reading.flow == Flow::Collect
             && (self.reading.collected.len() as u64).saturating_add(size) > COLLECT as u64
         {
-            self.filter_failed(now);
+            if !self.guards() || self.opening().is_some() {
+                return self.filter_failed(now);
+            }
+            let begun = std::mem::take(&mut self.reading.collected);
+            self.too_large_to_judge(&begun);
+            self.reading.flow = Flow::Drop;
         }
     }
 
-    fn on_fragment(&mut self, line: &[u8], literal: Option<u64>) {
+    fn on_fragment(&mut self, line: &[u8], literal: Option<u64>, now: Instant) {
         if let Some(serial) = self.reading.fetch
             && let Some(reads) = self.reads_of(serial)
         {
             reads.fragment(line, literal);
-            self.reading.edits = reads.take_edits();
+            self.reading.edits = borrowed(reads.take_edits(), 0);
             if !self.admits_fragment(serial, line.len(), literal) {
                 let brace = memchr::memrchr(b'{', line).unwrap_or(line.len());
                 let begin = brace.saturating_sub(usize::from(line.get(..brace).is_some_and(|b| b.ends_with(b"~"))));
-                self.reading.edits.push((begin..line.len(), "NIL"));
+                self.reading.edits.push((begin..line.len(), Cow::Borrowed("NIL")));
                 self.reading.skips = true;
             }
+        }
+        if !self.check_fragment(line, literal, now) {
+            return;
         }
         self.pass_edited(line);
     }
@@ -300,6 +313,7 @@ impl Session {
     fn finish_response(&mut self, now: Instant) {
         self.reading.inside = false;
         self.reading.long = false;
+        self.reading.uid_check = None;
         if let Some(serial) = self.reading.fetch.take() {
             self.end_fetch_response(serial, now);
         }
@@ -308,7 +322,13 @@ impl Session {
     /// Decides what becomes of a response from its first line, and follows what it says. Lines that need other bytes
     /// than the upstream's are written here and dropped. The literal comes back `None` where the line is text to its end.
     fn route(&mut self, line: &[u8], literal: Option<u64>, piece: bool, now: Instant) -> (Option<u64>, Flow) {
-        match response::head(line) {
+        let head = response::head(line);
+        if self.guards()
+            && let Some(routed) = self.route_guarded(&head, line, literal, now)
+        {
+            return routed;
+        }
+        match head {
             Head::Tagged { tag, rest } => (None, self.on_tagged(tag, rest, line, now)),
             Head::Continuation => {
                 self.on_continuation(line, now);
@@ -470,9 +490,7 @@ impl Session {
                 self.reading.fetch = self.begin_fetch_response(number, what == Numbered::UidFetch, text, literal);
                 if let Some(reads) = self.reading.fetch.and_then(|serial| self.reads_of(serial)) {
                     let offset = line_len.saturating_sub(text.len());
-                    let edits = reads.take_edits().into_iter();
-                    self.reading.edits =
-                        edits.map(|(span, name)| (span.start + offset..span.end + offset, name)).collect();
+                    self.reading.edits = borrowed(reads.take_edits(), offset);
                 }
                 if let Some(serial) = self.reading.fetch
                     && !self.admits_response(serial, line_len, literal)
@@ -584,7 +602,9 @@ impl Session {
     fn finish_collected(&mut self, now: Instant) {
         let collected = std::mem::take(&mut self.reading.collected);
         self.reading.flow = Flow::Pass;
-        if let Head::Data { keyword, rest } = response::head(&collected) {
+        if let Head::Number { .. } = response::head(&collected) {
+            self.learn_facts(&collected);
+        } else if let Head::Data { keyword, rest } = response::head(&collected) {
             let own = self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(_)));
             match keyword {
                 Keyword::Myrights => self.narrow_myrights(&collected, rest, now),
@@ -605,4 +625,13 @@ fn names_a_mailbox(text: &[u8]) -> bool {
     let Some(correlator) = text.trim_ascii_start().strip_prefix(b"(") else { return false };
     let words = correlator.split(|octet| octet.is_ascii_whitespace() || *octet == b')');
     words.into_iter().any(|word| word.eq_ignore_ascii_case(b"MAILBOX") || word.eq_ignore_ascii_case(b"UIDVALIDITY"))
+}
+
+/// Edits of what begins at this offset of the line.
+pub(super) fn borrowed(
+    edits: Vec<(std::ops::Range<usize>, &'static str)>,
+    offset: usize,
+) -> Vec<(std::ops::Range<usize>, Cow<'static, str>)> {
+    let moved = |span: std::ops::Range<usize>| span.start.saturating_add(offset)..span.end.saturating_add(offset);
+    edits.into_iter().map(|(span, name)| (moved(span), Cow::Borrowed(name))).collect()
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use super::budgets::Budgets;
+use super::verdicts::Verdicts;
 use crate::policy::RuleSet;
 use crate::wire::sasl::Mechanism;
 
@@ -22,6 +23,8 @@ pub struct Shared {
     pub limits: Limits,
     /// What all sessions draw on together. A reload hands it on.
     pub budgets: Arc<dyn Budgets>,
+    /// What rules said to messages, remembered over sessions. A reload hands it on.
+    pub verdicts: Arc<dyn Verdicts>,
     /// Tells wall time.
     pub clock: Arc<Clock>,
     /// Tells how long deciding took; a session reads no clock of its own.

@@ -61,6 +61,8 @@ pub(super) struct Capabilities {
     pub namespace: bool,
     /// `ID` (RFC 2971)
     pub id: bool,
+    /// `ESEARCH` (RFC 4731)
+    pub esearch: bool,
 }
 
 impl Capabilities {
@@ -78,6 +80,7 @@ impl Capabilities {
                 b"CATENATE" => &mut capabilities.catenate,
                 b"NAMESPACE" => &mut capabilities.namespace,
                 b"ID" => &mut capabilities.id,
+                b"ESEARCH" => &mut capabilities.esearch,
                 b"SPECIAL-USE" => &mut capabilities.special_use,
                 b"LIST-EXTENDED" => &mut capabilities.list_extended,
                 b"X-GM-EXT-1" => &mut capabilities.gmail,

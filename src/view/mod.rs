@@ -1,3 +1,4 @@
 //! WHAT THIS CLIENT MAY KNOW EXISTS.
 
 pub mod mailboxes;
+pub mod messages;

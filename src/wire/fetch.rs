@@ -53,7 +53,14 @@ pub struct Item {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchEvent<'a> {
     /// `UID n`
-    Uid(u64),
+    Uid {
+        /// The number.
+        uid: u64,
+        /// Where in the fragment the word begins.
+        at: usize,
+        /// Octets of the word and the number.
+        len: usize,
+    },
     /// `RFC822.SIZE n`
     Size(u64),
     /// An item came with a value that stood in the text (a number, a list, a quoted string or NIL).
@@ -217,7 +224,7 @@ impl FetchScan {
                 let end = atom_end(text, value);
                 let atom = text.get(value..end).unwrap_or_default();
                 match (item.kind, number(atom)) {
-                    (ItemKind::Uid, Some(uid)) => event(FetchEvent::Uid(uid)),
+                    (ItemKind::Uid, Some(uid)) => event(FetchEvent::Uid { uid, at, len: end.saturating_sub(at) }),
                     (ItemKind::Size, Some(size)) => event(FetchEvent::Size(size)),
                     _ => event(inline(0, atom.eq_ignore_ascii_case(b"NIL"))),
                 }
@@ -384,7 +391,7 @@ mod tests {
         for (text, literal) in fragments {
             scan.fragment(text.as_bytes(), *literal, |event| {
                 out.push(match event {
-                    FetchEvent::Uid(uid) => format!("uid {uid}"),
+                    FetchEvent::Uid { uid, .. } => format!("uid {uid}"),
                     FetchEvent::Size(size) => format!("size {size}"),
                     FetchEvent::Opaque => "opaque".to_owned(),
                     FetchEvent::Inline { item, octets, nil, .. } => {

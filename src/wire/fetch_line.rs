@@ -210,7 +210,7 @@ mod tests {
                 let mut told = FetchLine::default();
                 let mut unknown = false;
                 FetchScan::default().fragment(text.as_bytes(), None, |event| match event {
-                    FetchEvent::Uid(uid) => told.uid = Some(uid),
+                    FetchEvent::Uid { uid, .. } => told.uid = Some(uid),
                     FetchEvent::Size(_) => told.more_than_flags = true,
                     FetchEvent::Inline { item, .. } => {
                         told.structure |= item.kind == ItemKind::Structure;

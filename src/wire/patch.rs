@@ -103,6 +103,15 @@ impl IntoPatch<'_> for String {
     }
 }
 
+impl<'f> IntoPatch<'f> for Cow<'f, str> {
+    fn into_patch(self) -> Cow<'f, [u8]> {
+        match self {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }
+    }
+}
+
 impl IntoPatch<'_> for Vec<u8> {
     fn into_patch(self) -> Cow<'static, [u8]> {
         Cow::Owned(self)

@@ -17,7 +17,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("imap", &[]),
     ("wire", &["imap", "nom"]),
     ("diagnostic", &[]),
-    ("policy", &["imap", "regex", "ipnet"]),
+    ("mail", &[]),
+    // What a field of a message says is read by `mail`.
+    ("policy", &["imap", "mail", "regex", "ipnet"]),
     ("policy/load", &["diagnostic", "wire::search", "toml"]),
     ("policy/rule_test", &["diagnostic", "toml"]),
     ("view", &["imap"]),
@@ -28,6 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Networks are asked for as in rules.
     ("report", &["audit", "imap", "ipnet"]),
     ("metrics", &["imap", "session::event", "prometheus"]),
+    ("store", &["session::verdicts", "redb"]),
     ("config", &["diagnostic", "toml"]),
     ("credential", &["imap", "diagnostic", "toml"]),
     // Problems of certificates are found where rustls lives.
@@ -60,6 +63,7 @@ const WATCHED: &[&str] = &[
     "ipnet",
     "nom",
     "prometheus",
+    "redb",
     "regex",
     "rustls",
     "socket2",
@@ -72,7 +76,7 @@ const WATCHED: &[&str] = &[
 const TOPS: &[&str] = &["app", "cli", "lib", "main"];
 
 /// Modules that never wait, read a clock, or touch a socket or file.
-const WITHOUT_IO: &[&str] = &["imap", "wire", "policy", "view", "rewrite", "session"];
+const WITHOUT_IO: &[&str] = &["imap", "mail", "wire", "policy", "view", "rewrite", "session"];
 
 /// How they would.
 const IO: &[&str] = &[

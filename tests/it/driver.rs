@@ -85,6 +85,7 @@ pub fn shared(setting: Setting, now: Instant) -> Arc<Shared> {
         upstreams: vec![Arc::new(upstream)],
         limits: setting.limits,
         budgets: Arc::new(InMemory::new(now)),
+        verdicts: imapwarden::session::verdicts::in_memory(),
         clock: Arc::new(Clock::new(now, "2027-01-13T10:00:00Z".parse().expect("a time"))),
         stopwatch: Instant::now,
     })
@@ -152,6 +153,7 @@ impl Driver {
             upstreams: old.upstreams.clone(),
             limits: old.limits.clone(),
             budgets: Arc::clone(&old.budgets),
+            verdicts: Arc::clone(&old.verdicts),
             clock: Arc::clone(&old.clock),
             stopwatch: old.stopwatch,
         };

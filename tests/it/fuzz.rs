@@ -67,6 +67,12 @@ fn imap() -> impl Strategy<Value = Vec<u8>> {
         b"hide = true\n",
         b"mailbox = [\"a/**\"]\n",
         b"rights = \"lr\"\n",
+        b"hide_messages = 'SUBJECT a BEFORE {today-1d}'\n",
+        b"Subject: ",
+        b"From: ",
+        b"=?utf-8?q?",
+        b"?=",
+        b"<ann@example.org>",
         b"\xbf",
         b"\x88",
         b"\xc0",
@@ -88,6 +94,9 @@ proptest! {
 
     #[test]
     fn rules(data in imap()) { bodies::rules(&data); }
+
+    #[test]
+    fn headers(data in imap()) { bodies::header(&data); }
 
     #[test]
     fn sessions(data in imap()) { bodies::session(&data); }

@@ -21,6 +21,8 @@ mod driver;
 mod fuzz;
 /// Budgets that sessions share, and that outlive them.
 mod limits;
+/// Rules that hide messages, changing under an open session.
+mod messages;
 /// Mistakes that people make, and what is sound: what `check` says of each.
 mod mistakes;
 /// Accounts that differ only in what rules hide, and random sessions that must not tell them apart.

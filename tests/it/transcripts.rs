@@ -7,6 +7,7 @@
 //! groups: finance = ["ann@example.org"]                the groups file
 //! upstream: IMAP4rev1 UIDPLUS MOVE                     what the upstream offers; the default has the usual
 //! names-answered                                       `LIST "" *` and LSUB are answered with the lines `name:`
+//! message: 11 FLAGS (\Seen) BODY[HEADER.FIELDS (x)] ""   a message of the selected mailbox, as a FETCH of the proxy's own has it
 //! selected: INBOX                                      how far the session has come: `login: no`, logged in, or selected
 //!
 //! C->  a1 NOOP                the client says
@@ -82,6 +83,7 @@ struct Script {
     names: Vec<String>,
     /// What NAMESPACE answers after login.
     namespace: Option<String>,
+    messages: Vec<String>,
     starttls_upstream: bool,
     /// All names are answered from the head as often as they are asked for: no part of the script.
     names_answered: bool,
@@ -204,6 +206,10 @@ fn read(name: &str, text: &str) -> Script {
                 script.namespace = Some(rest.to_owned());
                 continue;
             }
+            "message:" => {
+                script.messages.push(rest.to_owned());
+                continue;
+            }
             "names-answered" => {
                 script.names_answered = true;
                 continue;
@@ -315,14 +321,18 @@ fn begin(script: &Script) -> (Driver, Names) {
     };
     answer_names(&mut driver, script, &asked);
     if let Some(mailbox) = &script.selected {
-        let (mailbox, exists) = mailbox.split_once(' ').unwrap_or((mailbox, "3"));
+        let count = script.messages.len().to_string();
+        let usual = if script.messages.is_empty() { "3" } else { count.as_str() };
+        let (mailbox, exists) = mailbox.split_once(' ').unwrap_or((mailbox, usual));
         driver.client_says(format!("s SELECT {mailbox}\r\n").as_bytes());
         answer_names_asked(&mut driver, script, &mut names);
         let tag = driver.own_tag();
         let answer = format!(
-            "* {exists} EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 99] ok\r\n{tag} OK [READ-WRITE] selected\r\n"
+            "* {exists} EXISTS\r\n* FLAGS (\\Seen \\Deleted)\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 99] ok\r\n\
+             {tag} OK [READ-WRITE] selected\r\n"
         );
         driver.upstream_says(answer.as_bytes());
+        answer_looks(&mut driver, script);
     }
     names.used = last_serial(&mut driver);
     driver.client.clear();
@@ -362,6 +372,28 @@ fn answer_names(driver: &mut Driver, script: &Script, asked: &[u8]) {
         }
         write!(answer, "{tag} OK done\r\n").expect("to a string");
         driver.upstream_says(answer.as_bytes());
+    }
+}
+
+/// What the proxy asks of a mailbox where messages may be hidden.
+fn answer_looks(driver: &mut Driver, script: &Script) {
+    while !driver.upstream.is_empty() {
+        let asked = String::from_utf8_lossy(&std::mem::take(&mut driver.upstream)).into_owned();
+        for line in asked.lines() {
+            let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+            let uids: Vec<&str> = script.messages.iter().filter_map(|row| row.split(' ').next()).collect();
+            let mut answer = String::new();
+            if command.contains("FETCH") {
+                for (at, row) in script.messages.iter().enumerate() {
+                    let row = row.replace("␍", "\r").replace("␊", "\n");
+                    write!(answer, "* {} FETCH (UID {row})\r\n", at + 1).expect("to a string");
+                }
+            } else if command == "UID SEARCH RETURN (ALL) ALL" {
+                write!(answer, "* ESEARCH (TAG \"{tag}\") UID ALL {}\r\n", uids.join(",")).expect("to a string");
+            }
+            write!(answer, "{tag} OK done\r\n").expect("to a string");
+            driver.upstream_says(answer.as_bytes());
+        }
     }
 }
 

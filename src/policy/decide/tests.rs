@@ -398,3 +398,41 @@ fn shadow_rules_only_say_what_they_would_have_taken() {
     let verdict = ask(&["rights = \"lrsw\"", rest], Verb::Select, &["A"], "B", FlagsWanted::NONE);
     assert_eq!((&*outcome(&verdict), &*shadow(&verdict)), ("ok", "r1:rights"), "with what the others left");
 }
+
+#[test]
+fn where_messages_are_hidden() {
+    let rule = "mailbox = \"A/b\"\nhide_messages = 'SEEN'";
+    let rows: [(&str, Verb, &[&str], &str, &str, &str); 12] = [
+        ("it can be opened", Verb::Select, &["A/b"], "B", "ok", ""),
+        ("and read", Verb::Fetch, &[], "A/b", "ok", ""),
+        ("and expunged, as far as it is seen", Verb::Expunge, &[], "A/b", "ok", ""),
+        ("it is not deleted", Verb::Delete, &["A/b"], "B", "no", "r0:hide_messages"),
+        ("nor renamed", Verb::Rename, &["A/b", "X"], "B", "no", "r0:hide_messages"),
+        ("nor is what is above", Verb::Rename, &["A", "X"], "B", "no", "r0:hide_messages"),
+        ("nor deleted", Verb::Delete, &["A"], "B", "no", "r0:hide_messages"),
+        ("what is beside it is", Verb::Delete, &["A/c"], "B", "ok", ""),
+        ("and what is below", Verb::Delete, &["A/b/c"], "B", "ok", ""),
+        ("names are to be had", Verb::Create, &["A/b"], "B", "ok", ""),
+        (
+            "what shows its mail again is not there",
+            Verb::Select,
+            &["[Gmail]/All Mail"],
+            "B",
+            "hidden",
+            "r0:hide_messages",
+        ),
+        ("nor to be had", Verb::Create, &["[Gmail]/All Mail"], "B", "reserved", "r0:hide_messages"),
+    ];
+    for (name, verb, named, selected, want, hits) in rows {
+        let verdict = ask(&[rule], verb, named, selected, FlagsWanted::NONE);
+        assert_eq!((outcome(&verdict).as_str(), by(&verdict).as_str()), (want, hits), "{name}");
+    }
+    let shown = format!("{rule}\naggregates = \"show\"");
+    let verdict = ask(&[&shown], Verb::Select, &["[Gmail]/All Mail"], "B", FlagsWanted::NONE);
+    assert_eq!(outcome(&verdict), "ok");
+    let all = ask(&["hide_messages = 'SEEN'"], Verb::Delete, &["X"], "B", FlagsWanted::NONE);
+    assert_eq!(outcome(&all), "no", "a rule without `mailbox` is about every one");
+    let relaxed =
+        "[[exception]]\nrule = \"r0\"\nuser = \"ann*\"\nmailbox = \"A/b\"\nuntil = 2027-12-31\nreason = \"it\"";
+    assert_eq!(outcome(&ask(&[rule, relaxed], Verb::Delete, &["A/b"], "B", FlagsWanted::NONE)), "ok", "an exception");
+}

@@ -52,7 +52,7 @@ impl Explainer<'_> {
                 let lacking = told.took.iter().fold(Rights::NONE, |all, share| all | share.rights);
                 (!lacking.is_empty()).then(|| format!("rights = {:?} in {id}", (rule.kept() | lacking).to_string()))
             }
-            Effect::Rights | Effect::Hide | Effect::DenyLogin | Effect::Limit => None,
+            Effect::Rights | Effect::Hide | Effect::HideMessages | Effect::DenyLogin | Effect::Limit => None,
         }
     }
 

@@ -34,8 +34,28 @@ fn about_mailbox(bodies: &[&str], name: &str) -> String {
 
 #[test]
 fn mailboxes() {
-    let rows: [(&str, &[&str], &str, &str); 19] = [
+    let rows: [(&str, &[&str], &str, &str); 22] = [
         ("no rule", &[], "INBOX", "allowed"),
+        (
+            "with hidden messages",
+            &["mailbox = 'Finance/**'\nhide_messages = ['SUBJECT a', 'SEEN']"],
+            "Finance/Q3",
+            "narrowed; r0 takes x of hide_messages = [\"SUBJECT a\", \"SEEN\"]; why messages in Finance/Q3, or below it, \
+             may be hidden, so it is neither deleted nor renamed; mend except_mailbox = [\"Finance/Q3\"] in r0 spares it",
+        ),
+        (
+            "above one of those",
+            &["mailbox = 'Finance/*'\nhide_messages = 'SEEN'"],
+            "Finance",
+            "narrowed; r0 takes x of hide_messages = [\"SEEN\"]; why messages in Finance, or below it, may be hidden, \
+             so it is neither deleted nor renamed",
+        ),
+        (
+            "which shows the same mail again",
+            &["mailbox = 'Finance/*'\nhide_messages = 'SEEN'"],
+            "[Gmail]/All Mail",
+            "hidden; r0 takes hide_messages = [\"SEEN\"]",
+        ),
         (
             "hidden",
             &["mailbox = 'Finance/**'\nhide = true"],

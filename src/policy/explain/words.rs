@@ -10,6 +10,7 @@ use crate::policy::verdict::{Effect, Narrowing};
 pub(super) fn has(rule: &Rule, effect: Effect) -> bool {
     match effect {
         Effect::Hide => rule.hide,
+        Effect::HideMessages => rule.messages.is_some(),
         Effect::Rights => !rule.taken().is_empty(),
         Effect::DenyCommands => !rule.deny.is_empty(),
         Effect::DenyLogin => rule.deny_login.is_some(),
@@ -21,6 +22,10 @@ pub(super) fn has(rule: &Rule, effect: Effect) -> bool {
 pub(super) fn written(rule: &Rule, effect: Effect) -> String {
     match effect {
         Effect::Hide => "hide = true".to_owned(),
+        Effect::HideMessages => {
+            let programs = rule.messages.as_ref().map(|messages| &*messages.written.hide).unwrap_or_default();
+            format!("hide_messages = {programs:?}")
+        }
         Effect::Rights => {
             let kept = rule.keep.map(|keep| keep.preset.map_or_else(|| keep.rights.to_string(), str::to_owned));
             format!("rights = {:?}", kept.unwrap_or_default())
@@ -43,8 +48,16 @@ pub(super) fn spaced(rights: Rights) -> String {
     rights.iter().map(|right| right.letter().to_string()).collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn hides_below(target: &Target<'_>) -> String {
-    format!("names below {} may be hidden, so it is neither deleted nor renamed", target.name.as_str())
+/// Why the mailbox is neither deleted nor renamed, where it is by that effect.
+pub(super) fn stays(effect: Effect, target: &Target<'_>) -> Option<String> {
+    let name = target.name.as_str();
+    match effect {
+        Effect::Hide => Some(format!("names below {name} may be hidden, so it is neither deleted nor renamed")),
+        Effect::HideMessages => {
+            Some(format!("messages in {name}, or below it, may be hidden, so it is neither deleted nor renamed"))
+        }
+        Effect::Rights | Effect::DenyCommands | Effect::DenyLogin | Effect::Limit => None,
+    }
 }
 
 pub(super) fn left_out(narrowing: Narrowing, verb: Verb) -> Vec<String> {

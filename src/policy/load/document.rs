@@ -68,14 +68,18 @@ impl<'d> Document<'d> {
     pub(in crate::policy) fn unknown_key(&mut self, key: &Key<'_>, of: &str, known: &[&str], later: &[&str]) {
         let name = key.get_ref();
         if later.contains(&&**name) {
-            let help = "leave it out: what it asks for would not be done";
-            return self.push(self.error(key.span(), format!("`{name}` is not supported yet")).help(help));
+            return self.not_yet(key);
         }
         let help = suggest(name, known.iter().copied())
             .map_or_else(|| format!("the keys are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
         self.push(
             self.error(key.span(), format!("unknown key `{name}`")).label(format!("not a key of {of}")).help(help),
         );
+    }
+
+    pub(in crate::policy) fn not_yet(&mut self, key: &Key<'_>) {
+        let help = "leave it out: what it asks for would not be done";
+        self.push(self.error(key.span(), format!("`{}` is not supported yet", key.get_ref())).help(help));
     }
 
     pub(in crate::policy) fn string<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<Text<'t>> {

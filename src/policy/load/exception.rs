@@ -73,7 +73,7 @@ impl Exceptions {
 
 /// Hiding goes by name (contract §5), and so does what spares from it.
 fn check_hiding(written: &Written, rule: &crate::policy::rule::Rule, problems: &mut Vec<Problem>) {
-    for span in written.selectors.iter().filter(|_| rule.hiding().is_some()) {
+    for span in written.selectors.iter().filter(|_| rule.hides_mailboxes()) {
         let message = "what is hidden is told by name, never by special use";
         let problem = Problem::error(&written.file, span.clone(), message);
         problems.push(problem.help("write the name of the mailbox, for example \"Trash\""));

@@ -20,7 +20,8 @@ pub(super) fn about_all(drafts: &[Draft], problems: &mut Vec<Problem>) {
             takers.entry((rule.conditions, pattern)).or_default().push(at);
         }
     }
-    for (at, rule) in rules().filter(|(_, rule)| rule.is_enforced() && rule.limits.is_none()) {
+    for (at, rule) in rules().filter(|(_, rule)| rule.is_enforced() && rule.limits.is_none() && rule.messages.is_none())
+    {
         let found = candidates(&takers, rule).filter(|other| *other != at).find_map(|other| {
             let draft = drafts.get(other)?;
             let taker = draft.rule.as_ref()?;

@@ -13,6 +13,7 @@ use super::groups::Known;
 use super::life::{End, Lived};
 use super::limit;
 use super::mailboxes::{self, Chosen};
+use super::messages::{self, Programs};
 use super::warning;
 use crate::imap::glob::Glob;
 use crate::imap::mailbox::MailboxName;
@@ -21,7 +22,7 @@ use crate::policy::mailboxes::{Mailboxes, Names};
 use crate::policy::request::Target;
 use crate::policy::rule::{Mode, Rule};
 
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 18] = [
     "id",
     "description",
     "mode",
@@ -31,6 +32,9 @@ pub(super) const KEYS: [&str; 15] = [
     "except_mailbox",
     "hide",
     "aggregates",
+    "hide_messages",
+    "except_messages",
+    "judge",
     "rights",
     "deny_commands",
     "deny_login",
@@ -39,7 +43,7 @@ pub(super) const KEYS: [&str; 15] = [
     "until",
 ];
 
-const LATER: [&str; 5] = ["hide_messages", "except_messages", "judge", "audit", "alert"];
+const LATER: [&str; 2] = ["audit", "alert"];
 
 /// A rule as far as it could be read.
 pub(super) struct Draft {
@@ -97,6 +101,7 @@ struct Read {
     spares_at: Option<Span>,
     hide: Option<Span>,
     aggregates: Option<Span>,
+    programs: Programs,
     lived: Lived,
     limit: Option<limit::Read>,
     effects: effect::Effects,
@@ -168,6 +173,10 @@ impl Read {
                 self.aggregates = shown.then(|| key.span());
                 shown
             }
+            "hide_messages" | "except_messages" | "judge" => {
+                self.has_effect |= name == "hide_messages";
+                messages::read(document, name, key.span(), value, &mut self.programs)
+            }
             "rights" | "deny_commands" | "deny_login" => {
                 self.has_effect = true;
                 effect::read(document, name, key.span(), value, &mut self.effects)
@@ -194,7 +203,7 @@ impl Read {
         if !self.has_effect && !self.wrong {
             self.wrong = true;
             let problem = document.error(place.clone(), "the rule takes nothing").label("without an effect");
-            document.push(problem.help("add one of hide, rights, deny_commands, deny_login, limit"));
+            document.push(problem.help("add one of hide, hide_messages, rights, deny_commands, deny_login, limit"));
         }
         if let (Some(hide), None) = (&self.hide, &self.takes_at) {
             self.wrong = true;
@@ -214,11 +223,19 @@ impl Read {
             let problem = document.error(sessions, "`sessions` is about no mailbox").label("of the whole session");
             document.push(problem.help("put what is about mailboxes into a rule of its own"));
         }
+        self.wrong |= !self.programs.check(document);
         let hides = self.hide.is_some() || self.effects.taken().contains(Right::Lookup);
-        if let (Some(aggregates), false) = (&self.aggregates, hides || self.wrong) {
+        let hides_messages = self.programs.hide_at.is_some();
+        if let (Some(aggregates), false) = (&self.aggregates, hides || hides_messages || self.wrong) {
             self.wrong = true;
             let problem = document.error(aggregates.clone(), "`aggregates` without `hide`").label("nothing is hidden");
             document.push(problem.help("leave it out"));
+        }
+        if let (Some(aggregates), true, true) = (&self.aggregates, hides || hides_messages, self.takes_at.is_some()) {
+            warning::aggregates_shown(document, aggregates.clone());
+        }
+        if let Some(span) = self.programs.hide_all() {
+            warning::hides_every_message(document, span.clone());
         }
         if hides {
             self.check_hiding(document);
@@ -275,9 +292,6 @@ impl Read {
             let problem = document.error(span.clone(), "what is hidden is told by name, never by special use");
             document.push(problem.help("write the name of the mailbox, for example \"Trash\""));
         }
-        if let Some(aggregates) = &self.aggregates {
-            warning::aggregates_shown(document, aggregates.clone());
-        }
         if let (Some(rights), Some(_), None) = (&self.effects.rights_at, &self.takes_at, &self.hide) {
             warning::hidden_without_lookup(document, rights.clone());
         }
@@ -301,6 +315,7 @@ impl Read {
             conditions: 0,
             mailboxes: mailboxes::both(self.takes, self.spares),
             hide: self.hide.is_some(),
+            messages: self.programs.into_rule().map(Arc::new),
             shows_aggregates: self.aggregates.is_some(),
             keep: self.effects.keep,
             deny: self.effects.deny,

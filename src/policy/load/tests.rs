@@ -60,6 +60,8 @@ snapshots! {
     exceptions, false;
     ended, true;
     limits, false;
+    messages, false;
+    doubtful, true;
 }
 
 #[test]

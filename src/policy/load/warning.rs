@@ -272,6 +272,11 @@ pub(super) fn aggregates_shown(document: &mut Document<'_>, key: Span) {
         .push(problem.label("\\All, \\Flagged and \\Important stay visible").help("leave it out to hide those, too"));
 }
 
+pub(super) fn hides_every_message(document: &mut Document<'_>, span: Span) {
+    let problem = document.warning(span, "every message is hidden").label("leaves empty mailboxes");
+    document.push(problem.help("except_messages says which stay; hide = true hides the mailboxes themselves"));
+}
+
 /// By one of the patterns of `mailbox`.
 pub(super) fn inbox_covered(document: &mut Document<'_>, takes: Option<&Chosen>, spares: Option<&Chosen>) {
     let mut takes = takes.into_iter().flat_map(|takes| takes.patterns.globs.iter().zip(&takes.places));

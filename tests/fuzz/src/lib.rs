@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use imapwarden::policy::{LoadContext, RuleFile, RuleSet};
+use imapwarden::imap::mailbox::MailboxName;
+use imapwarden::imap::message::Uid;
+use imapwarden::policy::{Facts, LoadContext, RuleFile, RuleSet, Subject, Target, TlsLevel};
 use imapwarden::session::{Clock, InMemory, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo};
 use imapwarden::wire::command::{Command, Utf8Mode};
 use imapwarden::wire::frame::{CommandFramer, Framed};
+use jiff::Timestamp;
 
 /// Where a command ends does not depend on how it was cut.
 pub fn frame(data: &[u8]) {
@@ -51,11 +54,47 @@ pub fn response(data: &[u8]) {
 pub fn rules(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let file = RuleFile { path: Arc::from(Path::new("f.toml")), text: text.to_owned() };
-    let context =
-        LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], ..LoadContext::default() };
-    let (_, problems) = RuleSet::load(&[file], &context);
+    let (_, problems) = RuleSet::load(&[file], &context());
     for span in problems.iter().filter_map(|problem| problem.span.clone()) {
         assert!(span.end <= text.len());
+    }
+}
+
+fn context() -> LoadContext {
+    LoadContext { listeners: vec!["imap".into()], upstreams: vec!["main".into()], ..LoadContext::default() }
+}
+
+/// What rules look for in headers, each way of looking once.
+const PROGRAMS: [&str; 5] =
+    ["SUBJECT secret", "FROM @example.org", "TO ann@example.org", "HEADER Content-Type secret", "SENTON 10-Jan-2027"];
+
+/// Any header can be judged; what matches by every reading also matches by one, and one of it and its opposite hides.
+pub fn header(data: &[u8]) {
+    let inbox = MailboxName::inbox();
+    let subject = Subject {
+        user: "ann@example.org".into(),
+        actor: "ann@example.org".into(),
+        groups: [].into(),
+        listener: "imap".into(),
+        upstream: "main".into(),
+        client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        client_id: "".into(),
+        tls: TlsLevel::Server,
+    };
+    let facts = Facts { header: Some(data), ..Facts::of(Uid::MAX) };
+    let hides = |body: &str| {
+        let text = format!("[[rule]]\nid = \"a\"\n{body}\n");
+        let file = RuleFile { path: Arc::from(Path::new("f.toml")), text };
+        let rules = Arc::new(RuleSet::load(&[file], &context()).0.expect("it is in order"));
+        let filter = rules.bind(&subject).message_filter(&Target::new(&inbox), Timestamp::UNIX_EPOCH);
+        filter.expect("it hides").judge(&facts, Timestamp::UNIX_EPOCH).hidden
+    };
+    for program in PROGRAMS {
+        let (hidden, opposite) =
+            (hides(&format!("hide_messages = '{program}'")), hides(&format!("hide_messages = 'NOT {program}'")));
+        let spared = !hides(&format!("hide_messages = 'ALL'\nexcept_messages = '{program}'"));
+        assert!(hidden || (opposite && !spared), "{program}");
+        assert_eq!(spared, !opposite, "{program}");
     }
 }
 
@@ -96,6 +135,7 @@ impl Play {
             upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
             limits,
             budgets: Arc::new(InMemory::new(now)),
+            verdicts: imapwarden::session::verdicts::in_memory(),
             clock: Arc::new(Clock::new(now, jiff::Timestamp::UNIX_EPOCH)),
             stopwatch: Instant::now,
         };

@@ -443,7 +443,8 @@ impl Trial {
             ruled.push("Archive");
         }
         let visible: Vec<&str> = all.iter().chain(ruled.iter().filter(|name| all.contains(name))).copied().collect();
-        session(seed, &Pool::of(&visible, &ruled, ABSENT), Plan { meanwhile: false, two: true, naming: true })
+        let plan = Plan { meanwhile: false, others: false, two: true, naming: true };
+        session(seed, &Pool::of(&visible, &ruled, ABSENT), plan)
     }
 
     fn play(&self, seed: u64, steps: &[Step]) -> Outcome {

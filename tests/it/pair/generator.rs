@@ -12,6 +12,8 @@ use super::script::{LoginForm, Meanwhile, Said, Step};
 pub struct Plan {
     /// Is there something hidden that may change meanwhile?
     pub meanwhile: bool,
+    /// May others change what is visible, past the proxy?
+    pub others: bool,
     /// May there be two connections to one account?
     pub two: bool,
     /// May mailboxes be given names? Those that are hidden are reserved, and told from others so.
@@ -56,6 +58,10 @@ impl Generator<'_> {
             if plan.meanwhile && self.r.chance(6) {
                 let what = [Meanwhile::Delivered, Meanwhile::Created, Meanwhile::Removed, Meanwhile::Subscribed];
                 self.steps.push(Step::Meanwhile(what[self.r.below(4)]));
+            }
+            if plan.others && self.r.chance(8) {
+                let what = [Meanwhile::Arrived, Meanwhile::Flagged, Meanwhile::Vanished];
+                self.steps.push(Step::Meanwhile(what[self.r.below(3)]));
             }
             let who = self.r.below(connections);
             self.step(who);

@@ -52,13 +52,19 @@ pub enum LoginForm {
     LoginAsked,
 }
 
-/// What others do to what is hidden, and nobody may notice.
+/// What others do: to what is hidden, and nobody may notice; or to what is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meanwhile {
     Delivered,
     Created,
     Removed,
     Subscribed,
+    /// A message that anybody may see.
+    Arrived,
+    /// One of those is flagged.
+    Flagged,
+    /// One of those goes.
+    Vanished,
 }
 
 impl Step {

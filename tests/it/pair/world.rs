@@ -26,6 +26,8 @@ pub struct World {
     pub names: Names,
     pub common: &'static [Folder],
     pub hidden: &'static [Folder],
+    /// Messages that only one has, in mailboxes that both have: their UIDs there. The other twin has gaps.
+    pub secrets: &'static [(&'static str, &'static [usize])],
     /// Subscriptions, also of mailboxes that are not there.
     pub subscribed: &'static [&'static str],
     pub subscribed_hidden: &'static [&'static str],
@@ -73,6 +75,12 @@ const FINANCE_COVERED: &[&str] = &["Finance/**", "Secret", "HR", "Team/Cell", "J
 
 const ABSENT: &[&str] = &["Mine", "Mine/Deep", "Archive/New", "Team/New", "HR/New", "Other", "Projects", "A/B/C"];
 
+const MIXED_COMMON: &[Folder] =
+    &[("INBOX", 5), ("Archive", 3), ("Archive/2024", 2), ("Sent", 2), ("Team", 1), ("Trash", 0)];
+
+const MIXED: &[(&str, &[usize])] =
+    &[("INBOX", &[1, 3, 4, 8]), ("Archive", &[2]), ("Archive/2024", &[3, 4]), ("Team", &[1])];
+
 /// The worlds of the pair test.
 pub const WORLDS: &[World] = &[
     World {
@@ -81,6 +89,7 @@ pub const WORLDS: &[World] = &[
         names: Names::Slash,
         common: FINANCE_COMMON,
         hidden: FINANCE_HIDDEN,
+        secrets: &[],
         subscribed: &["Archive", "Team", "Sent", "Gone", "HR/Jobs"],
         subscribed_hidden: &["Finance", "Finance/Q3", "Finance/Gone", "HR", "Secret", "Team/Cell"],
         covered: FINANCE_COVERED,
@@ -140,6 +149,7 @@ deny_commands = ["MOVE", "STATUS", "SUBSCRIBE"]
             ("Private", 2),
             ("Sent/Private", 1),
         ],
+        secrets: &[],
         subscribed: &["Finance/Public", "Archive", "Archive/2024", "Gone/Deep"],
         subscribed_hidden: &["Finance", "Private", "Team/Deep/Private", "Gone/Private"],
         covered: &[
@@ -164,6 +174,7 @@ hide = true
         names: Names::Slash,
         common: &[("Archive", 2), ("Archive/INBOX", 1), ("Sent", 1), ("Drafts", 1), ("inbox/Sub", 1)],
         hidden: &[("INBOX", 3), ("Notes", 1), ("Notes/2024", 1)],
+        secrets: &[],
         subscribed: &["Archive", "Drafts"],
         subscribed_hidden: &["INBOX", "Notes"],
         covered: &["INBOX", "Notes/**"],
@@ -182,6 +193,7 @@ hide = true
         names: Names::Slash,
         common: &[("INBOX", 3), ("Open", 2), ("Open/Deep/Down", 1), ("Sent", 1)],
         hidden: &[("Archive", 1), ("Archive/2024", 1), ("Secret", 1), ("Sent/Old", 1), ("Junk", 1), ("Trash", 2)],
+        secrets: &[],
         subscribed: &["INBOX", "Open", "Open/Deep/Down", "Open/Gone"],
         subscribed_hidden: &["Archive", "Sent/Old", "Gone"],
         covered: &["**", "!INBOX", "!Open/**", "!Sent"],
@@ -226,6 +238,7 @@ rights = "lrswi"
             ("&BEEENQQ6BEAENQRC-/x", 1),
             ("Team/Cell", 1),
         ],
+        secrets: &[],
         subscribed: &["Finance", "Team", "INBOX"],
         subscribed_hidden: &["Finance/Q3", "Vertraulich", "&BEEENQQ6BEAENQRC-"],
         covered: &["Finance/*", "Vertraulich", "Vertraulich&APw-", "&BEEENQQ6BEAENQRC-/**", "Team/Cell"],
@@ -244,10 +257,94 @@ hide = true
         names: Names::Slash,
         common: &[("INBOX", 3), ("Archive", 2), ("Archive/2024", 1), ("Team/Open", 1), ("Sent", 1), ("Trash", 1)],
         hidden: &[("Finance", 2), ("Finance/Q3", 2), ("Quiet", 1), ("Junk", 1)],
+        secrets: &[],
         subscribed: &["Archive", "Team/Open", "Gone"],
         subscribed_hidden: &["Finance", "Finance/Q3", "Quiet", "Finance/Gone"],
         covered: &["Finance/**", "Quiet/**", "Junk/**"],
         absent: &["Mine", "Mine/Deep", "Archive/New", "Other"],
+    },
+    // Messages that are hidden in mailboxes that are not.
+    World {
+        tag: "m0",
+        rules: r#"
+[[rule]]
+id = "@-secret"
+when = { user = ["?@-*"] }
+hide_messages = ['HEADER X-Secret yes']
+"#,
+        names: Names::Slash,
+        common: MIXED_COMMON,
+        hidden: &[],
+        secrets: MIXED,
+        subscribed: &["Archive", "Sent"],
+        subscribed_hidden: &[],
+        covered: &[],
+        absent: ABSENT,
+    },
+    World {
+        tag: "m1",
+        rules: r#"
+[[rule]]
+id = "@-secret"
+when = { user = ["?@-*"] }
+mailbox = ["INBOX", "Archive/**"]
+hide_messages = ['FROM "secret.example"']
+
+[[rule]]
+id = "@-hide"
+when = { user = ["?@-*"] }
+mailbox = ["Finance/**"]
+hide = true
+
+[[rule]]
+id = "@-sent"
+when = { user = ["?@-*"] }
+mailbox = ["Sent"]
+rights = "read-only"
+"#,
+        names: Names::Slash,
+        common: MIXED_COMMON,
+        hidden: &[("Finance", 2), ("Finance/Q3", 1)],
+        secrets: &[("INBOX", &[2, 3, 6]), ("Archive", &[1, 5])],
+        subscribed: &["Archive", "Sent"],
+        subscribed_hidden: &["Finance", "Finance/Gone"],
+        covered: &["Finance/**"],
+        absent: ABSENT,
+    },
+    World {
+        tag: "m2",
+        rules: r#"
+[[rule]]
+id = "@-flags"
+when = { user = ["?@-*"] }
+hide_messages = ['OR KEYWORD $Hidden (SUBJECT secret NOT ANSWERED)', 'DRAFT']
+"#,
+        names: Names::Slash,
+        common: MIXED_COMMON,
+        hidden: &[],
+        secrets: MIXED,
+        subscribed: &["Archive", "Sent"],
+        subscribed_hidden: &[],
+        covered: &[],
+        absent: ABSENT,
+    },
+    World {
+        tag: "m3",
+        rules: r#"
+[[rule]]
+id = "@-body"
+when = { user = ["?@-*"] }
+mailbox = ["**"]
+hide_messages = ['BODY "hush"']
+"#,
+        names: Names::Slash,
+        common: MIXED_COMMON,
+        hidden: &[],
+        secrets: MIXED,
+        subscribed: &["Archive", "Sent"],
+        subscribed_hidden: &[],
+        covered: &[],
+        absent: ABSENT,
     },
     World {
         tag: "p4",
@@ -255,6 +352,7 @@ hide = true
         names: Names::InboxDot,
         common: FINANCE_COMMON,
         hidden: FINANCE_HIDDEN,
+        secrets: &[],
         subscribed: &["Archive", "Team", "Sent", "Gone", "HR/Jobs"],
         subscribed_hidden: &["Finance", "Finance/Q3", "Finance/Gone", "HR", "Secret", "Team/Cell"],
         covered: FINANCE_COVERED,
@@ -330,7 +428,10 @@ impl World {
         let mut subscriptions = self.subscribed.to_vec();
         fill(maildir, "INBOX", 0);
         for (name, count) in self.common {
-            fill(maildir, name, *count);
+            match self.secrets.iter().find(|(at, _)| at == name) {
+                Some((_, secrets)) => fill_mixed(maildir, name, *count, secrets, twin),
+                None => fill(maildir, name, *count),
+            }
         }
         if twin == Twin::B {
             for (name, count) in self.hidden {
@@ -357,14 +458,30 @@ impl World {
                 collect(&entry.path(), &mut state);
             }
         }
+        if !self.secrets.is_empty() {
+            collect_secrets(maildir, &mut state);
+        }
         let subscriptions = fs::read_to_string(maildir.join("subscriptions")).unwrap_or_default();
         let hidden = subscriptions.lines().filter(|line| self.covers(&line.replace('\t', "/")));
         state.insert("subscriptions".into(), hidden.collect::<Vec<_>>().join("\n").into_bytes());
         state
     }
 
-    /// Changes something that is hidden.
-    pub fn meanwhile(&self, maildir: &Path, what: Meanwhile, nth: usize) {
+    /// Changes something that is hidden. A message that arrives takes a UID, also where it is not hidden behind others: both
+    /// twins get one.
+    pub fn meanwhile(&self, maildir: &Path, twin: Twin, what: Meanwhile, nth: usize) {
+        if matches!(what, Meanwhile::Arrived | Meanwhile::Flagged | Meanwhile::Vanished) {
+            let (name, _) = self.common[nth % self.common.len()];
+            return change_visible(&folder(maildir, name), what, nth);
+        }
+        if let Some((name, _)) = self.secrets.get(nth % self.secrets.len().max(1))
+            && (self.hidden.is_empty() || !matches!(what, Meanwhile::Created))
+        {
+            return change_secret(&folder(maildir, name), twin, what, nth);
+        }
+        if twin == Twin::A {
+            return;
+        }
         let (name, _) = self.hidden[nth % self.hidden.len()];
         match what {
             Meanwhile::Delivered => deliver(&folder(maildir, name), nth),
@@ -376,7 +493,7 @@ impl World {
             Meanwhile::Removed if name != "INBOX" => {
                 let _ = fs::remove_dir_all(folder(maildir, name));
             }
-            Meanwhile::Removed => {}
+            Meanwhile::Removed | Meanwhile::Arrived | Meanwhile::Flagged | Meanwhile::Vanished => {}
             Meanwhile::Subscribed => {
                 let path = maildir.join("subscriptions");
                 let text = fs::read_to_string(&path).unwrap_or_default();
@@ -418,6 +535,106 @@ pub fn fill(maildir: &Path, name: &str, count: usize) {
         write(&folder.join("cur").join(file), message(name, at).as_bytes());
     }
     write(&folder.join("dovecot-uidlist"), uids.as_bytes());
+}
+
+/// A mailbox in which every other message, more or less, is secret; one twin has none of those, and gaps instead.
+fn fill_mixed(maildir: &Path, name: &str, count: usize, secrets: &[usize], twin: Twin) {
+    fill(maildir, name, 0);
+    let folder = folder(maildir, name);
+    let all = count + secrets.len();
+    let mut uids = format!("3 V{UIDVALIDITY} N{}\n", all + 1);
+    let mut at = 0;
+    for uid in 1..=all {
+        let secret = secrets.contains(&uid);
+        if secret && twin == Twin::A {
+            continue;
+        }
+        let flags = match secret {
+            true => ["T", "", "STa", "F", "a", "S"].get(uid % 6).unwrap_or(&""),
+            false => ["", "S", "FS", "RST", "T"].get(at).unwrap_or(&""),
+        };
+        let kind = if secret { "H" } else { "M" };
+        let file = format!("{}.{kind}{uid}.sample:2,{flags}", 1_700_000_000 + 3_600 * uid);
+        writeln!(uids, "{uid} :{file}").expect("a string");
+        let text = if secret { secret_message(name, uid) } else { message(name, at) };
+        write(&folder.join("cur").join(file), text.as_bytes());
+        at += usize::from(!secret);
+    }
+    write(&folder.join("dovecot-uidlist"), uids.as_bytes());
+    if twin == Twin::B {
+        write(&folder.join("dovecot-keywords"), b"0 $Hidden\n");
+    }
+}
+
+fn secret_message(mailbox: &str, uid: usize) -> String {
+    let fill = "hush ".repeat(uid * 200);
+    format!(
+        "From: Eve <eve@secret.example>\r\nTo: bob@example.org\r\nSubject: secret {mailbox} {uid}\r\n\
+         Date: Tue, 14 Nov 2023 23:00:20 +0000\r\nMessage-ID: <secret-{uid}@example.org>\r\n\
+         References: <{mailbox}-0@example.org>\r\nX-Secret: yes\r\n\r\nhush-{uid} {fill}\r\n"
+    )
+}
+
+fn change_secret(folder: &Path, twin: Twin, what: Meanwhile, nth: usize) {
+    if what == Meanwhile::Delivered {
+        let file = folder.join("new").join(format!("1700100000.H9{nth}.sample"));
+        if folder.join("new").exists() {
+            // They differ in all but that they are there.
+            let uid = if twin == Twin::A { 1 } else { 7 + nth };
+            write(&file, secret_message("Later", uid).as_bytes());
+            give(&file);
+        }
+        return;
+    }
+    if twin == Twin::A {
+        return;
+    }
+    change_one(folder, ".H", what == Meanwhile::Removed, nth);
+}
+
+/// Somebody else's doing, in both twins alike.
+fn change_visible(folder: &Path, what: Meanwhile, nth: usize) {
+    if what != Meanwhile::Arrived {
+        return change_one(folder, ".M", what == Meanwhile::Vanished, nth);
+    }
+    if folder.join("new").exists() {
+        let file = folder.join("new").join(format!("1700200000.M9{nth}.sample"));
+        write(&file, message("Meanwhile", nth).as_bytes());
+        give(&file);
+    }
+}
+
+/// One of the messages that are called so is removed, or its `\\Flagged` set or cleared.
+fn change_one(folder: &Path, kind: &str, removes: bool, nth: usize) {
+    let entries = fs::read_dir(folder.join("cur")).into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.to_string_lossy().contains(kind)).collect();
+    paths.sort();
+    let Some(path) = paths.get(nth % paths.len().max(1)) else { return };
+    if removes {
+        let _ = fs::remove_file(path);
+        return;
+    }
+    let name = path.to_string_lossy().into_owned();
+    let (base, flags) = name.rsplit_once(":2,").unwrap_or((&name, ""));
+    let flags = if flags.contains('F') { flags.replace('F', "") } else { format!("F{flags}") };
+    let _ = fs::rename(path, format!("{base}:2,{flags}"));
+}
+
+/// Every secret message, wherever it lies: where, its flags, and what is in it.
+fn collect_secrets(maildir: &Path, state: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    let mut files = BTreeMap::new();
+    collect(maildir, &mut files);
+    for (path, content) in files {
+        if memchr::memmem::find(&content, b"X-Secret: yes").is_none() {
+            continue;
+        }
+        // The server takes what is new to what is not, and appends sizes to names; that is no change.
+        let text = path.to_string_lossy().replace("/new/", "/cur/");
+        let (base, flags) = text.rsplit_once(":2,").unwrap_or((&text, ""));
+        let base = base.split_once(",S=").map_or(base, |(base, _)| base);
+        state.insert(PathBuf::from(base), [flags.as_bytes(), b" ", content.as_slice()].concat());
+    }
 }
 
 /// Subscriptions, and where the server has got to in drawing UIDVALIDITY.

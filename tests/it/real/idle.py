@@ -20,12 +20,13 @@ with account.login() as client, account.login() as other:
     other.append("INBOX", b"Subject: new\r\n\r\ncanary\r\n")
     until(client, 7, b"EXISTS")
     client.idle_done()
-    print(client.fetch([7], ["BODY.PEEK[HEADER]"])[7][b"BODY[HEADER]"])
+    uid = client.search("ALL")[-1]
+    print(client.fetch([uid], ["BODY.PEEK[HEADER]"])[uid][b"BODY[HEADER]"])
 
     client.idle()
-    other.add_flags([7], [b"\\Flagged"])
+    other.add_flags([uid], [b"\\Flagged"])
     assert b"\\Flagged" in until(client, 7, b"FETCH")[-1][2][1]
-    other.delete_messages([7])
+    other.delete_messages([uid])
     other.expunge()
     until(client, 7, b"EXPUNGE")
     text, _ = client.idle_done()

@@ -100,6 +100,11 @@ fn openssl_speaks_all_lines_at_once() {
     });
 }
 
+/// What one of the Python scripts says.
+pub fn run(front: &Front, script: &str) -> String {
+    succeed(&mut front.python(script))
+}
+
 fn s_client(front: &Front, address: &str, more: &[&str], lines: &str) -> String {
     let place = Place::new();
     let lines = std::fs::File::open(place.write("lines", lines)).expect("the lines");

@@ -9,7 +9,7 @@ use super::front::{Front, same_both_ways};
 use super::place::{Place, succeed, tool};
 
 /// Folder → its messages, each as flags and text.
-type Tree = BTreeMap<String, Vec<(String, String)>>;
+pub type Tree = BTreeMap<String, Vec<(String, String)>>;
 
 #[test]
 fn mbsync_brings_everything_and_a_second_run_changes_nothing() {
@@ -58,6 +58,41 @@ fn mbsync_carries_changes_both_ways() {
         assert_eq!(here["INBOX"].len(), super::mail::IN_INBOX);
         (here, without_recent(flags.lines()))
     });
+}
+
+/// A mirror of an account, kept while mail is changed on both sides; what it held in between and at last.
+pub fn mirror(front: &Front) -> Vec<Tree> {
+    let place = Place::new();
+    let config = configure(&place, front);
+    let mut trees = Vec::new();
+    let mut look = || {
+        sync(&config);
+        let once = tree(&place.path("local"));
+        sync(&config);
+        assert_eq!(tree(&place.path("local")), once, "a second run");
+        trees.push(once);
+    };
+    look();
+    let unread = first(&place.path("local/INBOX/new"));
+    let name = unread.file_name().and_then(|name| name.to_str()).expect("a name");
+    let read = name.trim_end_matches(":2,").to_owned() + ":2,S";
+    fs::rename(&unread, place.path("local/INBOX/cur").join(read)).expect("a flag");
+    place.write("local/Archive/new/1700009999.M1.here", super::mail::message("pushed", 1).replace("\r\n", "\n"));
+    let mut there = front.login();
+    there.run("SELECT INBOX").ok();
+    there.run("STORE 6 +FLAGS (\\Flagged)").ok();
+    there.run("STORE 3 +FLAGS (\\Deleted)").ok();
+    there.run("EXPUNGE").ok();
+    there.run_parts(&[b"APPEND INBOX {7+}", b"\r\nthere"]).ok();
+    look();
+    there.run("MOVE 1 Trash").ok();
+    there.run("STORE 2 -FLAGS (\\Seen)").ok();
+    there.run("SELECT Trash").ok();
+    there.run("STORE 1:* +FLAGS (\\Deleted)").ok();
+    there.run("CLOSE").ok();
+    there.logout();
+    look();
+    trees
 }
 
 /// Writes a configuration that keeps `local` equal to the account.

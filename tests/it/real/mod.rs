@@ -26,6 +26,7 @@ mod script;
 mod broken;
 mod decisions;
 mod hidden;
+mod hidden_messages;
 mod large;
 mod limits;
 mod logins;

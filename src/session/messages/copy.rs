@@ -1,0 +1,95 @@
+//! COPY and MOVE to where messages may be hidden: what would be hidden there is not put there.
+//!
+//! Else a client could make mail vanish that it may see, or find out by copying what hides it there. Where the same rules hold
+//! in both mailboxes what is visible in one is visible in the other, and nothing has to be asked.
+
+use std::time::Instant;
+
+use crate::imap::message::UidSet;
+use crate::wire::command::{Command, Role};
+
+use super::super::effect::{Effect, Held, Judged};
+use super::super::event::{CloseReason, VerdictKind};
+use super::super::refusal::{Answer, Bye};
+use super::look::Then;
+use super::{Session, View};
+
+/// The messages that are to be copied are these.
+pub(super) fn leaves(held: &mut Held, shown: UidSet) {
+    if let Effect::Copying { uids, .. } = &mut held.effect {
+        *uids = Some(shown);
+    }
+}
+
+impl Session {
+    /// Must it be asked first what rules say to these messages, where they are going? Then that is under way.
+    pub(super) fn asks_destination(&mut self, held: Held, meant: &UidSet, now: Instant) -> Option<Held> {
+        let Effect::Copying { guarded: Some(target), .. } = &held.effect else { return Some(held) };
+        let there = self.bound.message_filter(&self.target(target), self.wall);
+        let Some(view) = &mut self.view else { return Some(held) };
+        let Some(there) = there.filter(|there| Some(there.digest()) != view.digest) else { return Some(held) };
+        view.asking.there = Some(there);
+        view.asking.hidden_there = crate::policy::Hits::NONE;
+        view.asking.unjudged = meant.clone();
+        view.asking.shown = UidSet::new();
+        view.asking.judging = super::look::Judging::Not;
+        self.begin_work(Then::Copy(Box::new(held)), now);
+        None
+    }
+
+    /// It is known what would be hidden there.
+    pub(super) fn copy_known(&mut self, mut held: Held, now: Instant) {
+        let Some(view) = &mut self.view else { return };
+        let by = std::mem::take(&mut view.asking.hidden_there);
+        if !by.is_empty() {
+            held.judged = Judged { verdict: Some(VerdictKind::Refused), by, shadow: held.judged.shadow.clone() };
+            self.note_verdict(&held.judged, None);
+            let reference = self.reference();
+            return self.refuse_held(held, &Answer::NotPermitted { reference });
+        }
+        let meant = match &mut held.effect {
+            Effect::Copying { guarded, uids, .. } => {
+                *guarded = None;
+                uids.clone().unwrap_or_default()
+            }
+            _ => UidSet::new(),
+        };
+        if let Some(parted) = self.part_line(held, &meant, now) {
+            self.prepare(parted, now);
+        }
+    }
+
+    /// The open mailbox is one whose numbers pass, and the command is about another one in which messages may be hidden: then
+    /// its UIDs must be known first, and the command is read again when they are.
+    pub(in crate::session) fn adopts_mailbox(&mut self, command: &Command<'_>, now: Instant) -> bool {
+        let Some(exists) = self.state.selected().map(|open| open.exists).filter(|_| self.view.is_none()) else {
+            return false;
+        };
+        if !self.may_hide_messages() {
+            return false;
+        }
+        let looks = |role| matches!(role, Role::CopyTo | Role::MoveTo | Role::Status);
+        let guarded = command.mailboxes().filter(|(role, _)| looks(*role)).any(|(_, arg)| {
+            self.resolve(arg).is_some_and(|resolved| self.exists(&resolved) && self.guards_mailbox(&resolved))
+        });
+        if guarded {
+            self.view = Some(Box::new(View { pending: exists, adopting: true, ..View::default() }));
+            self.begin_work(Then::Read, now);
+        }
+        // Of an empty mailbox nothing has to be asked.
+        guarded && self.work.is_some()
+    }
+
+    pub(super) fn adopted(&mut self, now: Instant) {
+        if let Some(view) = &mut self.view {
+            view.adopting = false;
+            view.note_top();
+        }
+        self.answer_waiting(now);
+    }
+
+    /// What is in the open mailbox cannot be found out.
+    pub(super) fn fail_adopting(&mut self, now: Instant) {
+        self.end(CloseReason::FilterFailure, Some(Bye::Unavailable), now);
+    }
+}

@@ -1,0 +1,245 @@
+//! A FETCH response under the client's number.
+//!
+//! ```text
+//!   * 3 FETCH (UID 13 FLAGS (\Seen))     upstream
+//!   * 2 FETCH (FLAGS (\Seen))            client, that asked by number and not for UIDs
+//! ```
+//!
+//! Which message it is about is known by the upstream's number and by the UID, and both must agree: literals stream through,
+//! so what has begun under a wrong number could not be taken back.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::time::Instant;
+
+use crate::imap::message::{Flag, Uid};
+use crate::view::messages::{Message, Standing};
+use crate::wire::fetch::{FetchEvent, FetchScan, ItemKind};
+
+use super::super::ClientMode;
+use super::super::by_the_thousand::uid_of;
+use super::super::effect::{Effect, Own};
+use super::super::event::FilteredResponse;
+use super::super::response_path::Flow;
+use super::responses::UidCheck;
+use super::{Session, View};
+
+/// What the first line of a FETCH response says.
+#[derive(Debug, Default)]
+struct First {
+    uid: Option<Uid>,
+    /// Where its UID stands.
+    uid_at: Option<Range<usize>>,
+    /// Where the list of its flags stands, without parentheses.
+    flags: Option<Range<usize>>,
+    scan: FetchScan,
+}
+
+impl First {
+    fn read(text: &[u8], literal: Option<u64>) -> Self {
+        let mut first = Self::default();
+        let mut scan = FetchScan::default();
+        scan.fragment(text, literal, |event| match event {
+            FetchEvent::Uid { uid, at, len } => {
+                first.uid = uid_of(uid);
+                first.uid_at = Some(with_blank(text, at..at.saturating_add(len)));
+            }
+            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Flags && first.flags.is_none() => {
+                first.flags = list_of_flags(text, at);
+            }
+            _ => {}
+        });
+        first.scan = scan;
+        first
+    }
+}
+
+/// `UID 7` with the blank that parts it from its neighbour.
+fn with_blank(text: &[u8], span: Range<usize>) -> Range<usize> {
+    let before = span.start.checked_sub(1).filter(|at| text.get(*at) == Some(&b' '));
+    match before {
+        Some(before) if text.get(..before).is_some_and(|head| !head.ends_with(b"(")) => before..span.end,
+        _ if text.get(span.end) == Some(&b' ') => span.start..span.end.saturating_add(1),
+        _ => span,
+    }
+}
+
+/// What stands in `FLAGS (…)`; MODSEQ is none.
+fn list_of_flags(text: &[u8], at: usize) -> Option<Range<usize>> {
+    let rest = text.get(at..)?;
+    if !rest.get(..5)?.eq_ignore_ascii_case(b"FLAGS") {
+        return None;
+    }
+    let open = memchr::memchr(b'(', rest)?.saturating_add(1);
+    let close = memchr::memchr(b')', rest)?;
+    (open <= close).then(|| at.saturating_add(open)..at.saturating_add(close))
+}
+
+impl Session {
+    pub(super) fn on_guarded_fetch(
+        &mut self,
+        number: u32,
+        rest: usize,
+        line: &[u8],
+        literal: Option<u64>,
+        now: Instant,
+    ) -> (Option<u64>, Flow) {
+        let text = line.get(rest..).unwrap_or_default();
+        if self.looking().is_some() {
+            return (literal, Flow::Collect);
+        }
+        if self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(Own::Sizes | Own::Uids))) {
+            self.answers_own_fetch(u64::from(number), text);
+            return (literal, Flow::Drop);
+        }
+        let first = First::read(text, literal);
+        let Some(view) = &mut self.view else { return (literal, Flow::Drop) };
+        let Some(message) = view.messages.by_upstream(number) else {
+            // It has come and nobody has been told; or it is no number at all.
+            let known = view.messages.upstream_count().saturating_add(view.pending);
+            if number == 0 || number > known {
+                self.numbers_fault(now);
+            }
+            return (literal, Flow::Drop);
+        };
+        if first.uid.is_some_and(|uid| uid != message.uid) {
+            self.numbers_fault(now);
+            return (literal, Flow::Drop);
+        }
+        let Some(client_number) = message.number.filter(|_| message.standing == Standing::Visible) else {
+            view.flags_changed(number, None);
+            return (literal, Flow::Drop);
+        };
+        let answer = self.answered_by(message.uid);
+        if answer.is_none() && self.withholds_news(message, &first) {
+            self.pause_idle(now);
+            return (literal, Flow::Drop);
+        }
+        if answer.is_none() && literal.is_some() {
+            // Content that nobody asked for is nobody's.
+            return (literal, Flow::Drop);
+        }
+        if let (Some(view), Some(flags)) = (&mut self.view, &first.flags) {
+            let list = text.get(flags.clone()).unwrap_or_default();
+            view.tell_keywords(list, self.out.client());
+        }
+        let strip = answer.is_some_and(|(_, strip)| strip);
+        self.relay_fetch(client_number, message, first, answer.map(|(serial, _)| serial), strip, rest, line, literal)
+    }
+
+    /// The command of the client's that this message answers, and whether its UID was not asked for.
+    fn answered_by(&self, uid: Uid) -> Option<(u32, bool)> {
+        self.in_flight.iter().find_map(|entry| {
+            let asked = match &entry.effect {
+                Effect::Fetching(reads) => reads.asked.as_ref(),
+                Effect::Storing { uids, .. } => uids.as_ref(),
+                _ => None,
+            };
+            asked?.contains(uid).then_some((entry.serial, entry.parts.by_number))
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that a response consists of")]
+    fn relay_fetch(
+        &mut self,
+        client_number: u32,
+        message: Message,
+        first: First,
+        serial: Option<u32>,
+        strip: bool,
+        rest: usize,
+        line: &[u8],
+        literal: Option<u64>,
+    ) -> (Option<u64>, Flow) {
+        let text = line.get(rest..).unwrap_or_default();
+        // It is counted with the FETCH that asked for it; STORE and news are no reads.
+        let reading = serial.filter(|serial| self.reads_of(*serial).is_some());
+        if reading.is_some() {
+            self.reading.fetch = self.begin_fetch_response(u64::from(client_number), false, text, literal);
+        }
+        let mut edits = match self.reading.fetch.and_then(|serial| self.reads_of(serial)) {
+            Some(reads) => super::super::response_path::borrowed(reads.take_edits(), rest),
+            None => Vec::new(),
+        };
+        if let Some(serial) = self.reading.fetch
+            && !self.admits_response(serial, line.len(), literal)
+        {
+            self.reading.fetch = None;
+            return (literal, Flow::Drop);
+        }
+        edits.push((0..rest, Cow::Owned(format!("* {client_number} FETCH"))));
+        if let Some(span) = first.uid_at.clone().filter(|_| strip) {
+            edits.push((span.start.saturating_add(rest)..span.end.saturating_add(rest), Cow::Borrowed("")));
+        }
+        self.reading.edits = edits;
+        self.reading.uid_check = literal.map(|_| UidCheck { scan: first.scan, uid: Some(message.uid), strip });
+        (literal, Flow::Pass)
+    }
+
+    /// A relayed response goes on behind a literal. `false`: it is about another message than it began with.
+    pub(in crate::session) fn check_fragment(&mut self, line: &[u8], literal: Option<u64>, now: Instant) -> bool {
+        let Some(check) = &mut self.reading.uid_check else { return true };
+        let (mut same, mut found) = (true, None);
+        let mut scan = std::mem::take(&mut check.scan);
+        scan.fragment(line, literal, |event| {
+            if let FetchEvent::Uid { uid, at, len } = event {
+                same &= uid_of(uid) == check.uid;
+                found = Some(with_blank(line, at..at.saturating_add(len)));
+            }
+        });
+        check.scan = scan;
+        if let Some(span) = found.filter(|_| check.strip) {
+            self.reading.edits.push((span, Cow::Borrowed("")));
+        }
+        if !same {
+            self.end_filtered(FilteredResponse::Fetch, now);
+        }
+        same
+    }
+
+    /// Flags changed by which rules may go: the client hears of it when it has been judged again.
+    fn withholds_news(&mut self, message: Message, first: &First) -> bool {
+        let Some(view) = &mut self.view else { return true };
+        let by_flags = view.filter.as_ref().is_some_and(|filter| filter.needs().flags);
+        if by_flags && first.flags.is_some() {
+            view.again.insert(message.uid);
+            view.news.insert(message.uid);
+        }
+        by_flags
+    }
+
+    /// After a STORE of the client's: what it changed may hide what it changed.
+    pub(in crate::session) fn judge_stored(&mut self, effect: &Effect) {
+        let (Effect::Storing { uids: Some(uids), flags, .. }, Some(view)) = (effect, &mut self.view) else { return };
+        if view.filter.as_ref().is_some_and(|filter| filter.needs().flags) {
+            for (first, last) in uids.runs() {
+                view.again.insert_run(first, last);
+            }
+        }
+        let words: Vec<String> =
+            flags.iter().filter(|flag| matches!(flag, Flag::Keyword(_))).map(ToString::to_string).collect();
+        view.tell_keywords(words.join(" ").as_bytes(), self.out.client());
+    }
+}
+
+impl View {
+    /// Flags of a message changed of which the client does not hear now.
+    pub fn flags_changed(&mut self, number: u32, uid: Option<Uid>) {
+        let Some(message) = self.messages.by_upstream(number) else { return };
+        if uid.is_none_or(|uid| uid == message.uid)
+            && matches!(message.standing, Standing::Visible | Standing::New)
+            && self.filter.as_ref().is_some_and(|filter| filter.needs().flags)
+        {
+            self.again.insert(message.uid);
+        }
+        if uid.is_some() && message.standing == Standing::Visible {
+            self.news.insert(message.uid);
+            self.again.insert(message.uid);
+        }
+    }
+}
+
+/// Does a client hear of things as they happen?
+pub(super) const fn listens(mode: &ClientMode) -> bool {
+    matches!(mode, ClientMode::Idle)
+}

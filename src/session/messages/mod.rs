@@ -1,0 +1,107 @@
+//! A mailbox in which messages may be hidden: every number in it is the view's, up and down.
+//!
+//! ```text
+//!   SELECT     ─▶ open      UIDs, then facts of what is not judged yet ─▶ EXISTS, UNSEEN, UIDNEXT … of what is left
+//!   FETCH 2:*  ─▶ commands  which messages are that? ─▶ UID FETCH 13,15:20        (sets: never a client's number)
+//!   * 3 FETCH  ─▶ responses upstream's number ─▶ the client's, or nobody's
+//!   * 9 EXISTS ─▶ look      what has come is judged before anybody hears of it
+//!              ─▶ tell      then EXPUNGE, EXISTS, flags, at the moments at which the RFC has them
+//! ```
+//!
+//! In such a mailbox nothing that the upstream says of messages passes by itself, and nothing that the client says of them
+//! goes up as it is. What is not translated here is not offered there ([`offer`]).
+
+mod commands;
+mod copy;
+mod facts;
+mod fetch;
+mod idle;
+mod look;
+mod offer;
+mod open;
+mod remove;
+mod renew;
+mod responses;
+mod search;
+mod sets;
+mod status;
+mod tell;
+
+use std::sync::Arc;
+
+use crate::imap::message::{Flag, Uid, UidSet};
+use crate::policy::MessageFilter;
+use crate::view::messages::Messages;
+
+pub(super) use look::{Look, Work};
+pub(super) use offer::is_withheld;
+pub(super) use open::Guarded;
+pub(super) use responses::UidCheck;
+pub(super) use search::Results;
+
+use super::Session;
+use super::verdicts::Place;
+
+/// The open mailbox as the client may know it.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// All messages, as far as their UIDs are known.
+    messages: Messages,
+    /// Messages behind those, of which nothing is known but that they have come.
+    pending: u32,
+    /// It was open before it got a view: until all is known numbers pass as they are.
+    adopting: bool,
+    /// What hides here, now.
+    filter: Option<Arc<MessageFilter>>,
+    /// Tells it from others.
+    digest: Option<[u8; 32]>,
+    /// When it must be asked for again: the day has changed then, or a message is old.
+    renew_at: Option<jiff::Timestamp>,
+    /// Shown messages that must be judged again: their flags changed, or the rules.
+    again: UidSet,
+    /// Messages whose flags changed, of which the client hears once they are judged.
+    news: UidSet,
+    /// What their flags are, as far as that is known.
+    fresh_flags: Vec<(Uid, Vec<Flag>)>,
+    /// Those that have come since anybody looked.
+    recent: UidSet,
+    /// `$` (RFC 5182).
+    saved: UidSet,
+    /// System flags, and the keywords that the client has been told of.
+    flags: Vec<Box<[u8]>>,
+    /// The largest UID that the client has been told of.
+    top: Option<Uid>,
+    /// Whose mailbox it is, for what is remembered of it.
+    place: Option<Place>,
+    /// The largest UID that is remembered as told.
+    floor: Option<Uid>,
+    /// What is being found out.
+    asking: look::Asking,
+}
+
+/// What a client's command becomes, as far as it does not fit into one of the upstream's.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// Lines that follow, the last one first.
+    pub rest: Vec<Vec<u8>>,
+    /// No EXPUNGE may be told with its answer (RFC 9051 §7.5.1).
+    pub quiet: bool,
+    /// Do its messages go by number, so that their UIDs were not asked for?
+    pub by_number: bool,
+}
+
+impl Session {
+    /// Is what the upstream says of messages the view's business, now?
+    pub(super) fn guards(&self) -> bool {
+        match self.opening_now() {
+            Some(opening) => opening.guarded.is_some(),
+            None => self.view.is_some(),
+        }
+    }
+
+    /// The open mailbox is none any more, or another one.
+    pub(super) fn leave_view(&mut self) {
+        self.view = None;
+        self.work = None;
+    }
+}

@@ -1,0 +1,128 @@
+//! What is not offered where messages may be hidden: what is not filtered yet is not there at all, never half-filtered.
+//!
+//! Mod-sequences move when hidden messages change, threads join through them, sizes and windows count them.
+
+use crate::imap::verb::Verb;
+use crate::wire::command::folder::StatusKind;
+use crate::wire::command::{Args, Command, FetchKind};
+use crate::wire::response::Code;
+use crate::wire::search::{KeyKind, Returns, SearchReturn};
+
+use super::super::effect::Effect;
+use super::super::in_flight::Entry;
+use super::Session;
+
+/// Capabilities that such a session does not have.
+const WITHHELD: [&str; 10] = [
+    "CONDSTORE",
+    "QRESYNC",
+    "PARTIAL",
+    "STATUS=SIZE",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+    "THREAD=REFS",
+    "REPLACE",
+    "LIST-STATUS",
+    "UIDBATCHES",
+];
+
+/// Is it withheld?
+pub(in crate::session) fn is_withheld(token: &[u8]) -> bool {
+    WITHHELD.iter().any(|name| token.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+impl Session {
+    /// Can messages be hidden from this client, in any mailbox?
+    pub(in crate::session) fn may_hide_messages(&self) -> bool {
+        self.bound.may_hide_messages()
+    }
+
+    /// Does a response code of an answer tell of what may be hidden?
+    pub(in crate::session) fn withholds_code(&self, entry: &Entry, code: &Code<'_>) -> bool {
+        let of_view = ["UIDNEXT", "UNSEEN", "UIDVALIDITY", "PERMANENTFLAGS"];
+        let here = self.guards() && of_view.iter().any(|name| code.is(name));
+        // Where a message may be hidden that nobody has judged, its UID is not told.
+        let there = match &entry.effect {
+            Effect::Appending { guarded, .. } => *guarded && code.is("APPENDUID"),
+            _ => false,
+        };
+        here || there || self.withholds_code_here(code)
+    }
+
+    /// The same of any response: mod-sequences may be counted per account.
+    pub(in crate::session) fn withholds_code_here(&self, code: &Code<'_>) -> bool {
+        self.may_hide_messages() && ["HIGHESTMODSEQ", "NOMODSEQ", "MODIFIED"].iter().any(|name| code.is(name))
+    }
+
+    /// May the client use all that this command uses?
+    pub(in crate::session) fn offers_here(&self, command: &Command<'_>) -> bool {
+        !self.may_hide_messages() || is_offered(command)
+    }
+}
+
+fn is_offered(command: &Command<'_>) -> bool {
+    if matches!(command.verb.base(), Verb::Thread | Verb::Replace | Verb::UidBatches) {
+        return false;
+    }
+    let by_arguments = match &command.args {
+        Args::Open(open) => open.params.is_empty(),
+        Args::Fetch(fetch) => {
+            fetch.modifiers.is_empty()
+                && !fetch.items.iter().any(|item| matches!(item.kind, FetchKind::ModSeq | FetchKind::Vendor(_)))
+        }
+        Args::Store(store) => store.unchanged_since.is_none(),
+        Args::Status(status) => !status
+            .items
+            .iter()
+            .any(|item| matches!(item.kind, StatusKind::Size | StatusKind::HighestModSeq | StatusKind::DeletedStorage)),
+        Args::Search(search) => returns_are_offered(search.returns.as_ref()),
+        Args::Sort(sort) => returns_are_offered(sort.returns.as_ref()),
+        _ => true,
+    };
+    let mut by_keys = true;
+    for key in command.search_keys().unwrap_or_default() {
+        by_keys &= !key.any(|key| matches!(key.kind, KeyKind::ModSeq(_) | KeyKind::Fuzzy(_) | KeyKind::Vendor(..)));
+    }
+    by_arguments && by_keys
+}
+
+fn returns_are_offered(returns: Option<&Returns>) -> bool {
+    let is_offered = |option: &SearchReturn| {
+        matches!(
+            option,
+            SearchReturn::Min | SearchReturn::Max | SearchReturn::All | SearchReturn::Count | SearchReturn::Save
+        )
+    };
+    returns.is_none_or(|returns| returns.options.iter().all(is_offered))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::command::Utf8Mode;
+
+    #[test]
+    fn what_is_not_filtered_is_not_there() {
+        let rows = [
+            ("SELECT x", true),
+            ("SELECT x (CONDSTORE)", false),
+            ("UID FETCH 1:* (FLAGS BODY.PEEK[])", true),
+            ("FETCH 1 (UID MODSEQ)", false),
+            ("FETCH 1 FLAGS (CHANGEDSINCE 7)", false),
+            ("STORE 1 (UNCHANGEDSINCE 7) +FLAGS (x)", false),
+            ("STATUS x (MESSAGES UIDNEXT UNSEEN)", true),
+            ("STATUS x (HIGHESTMODSEQ)", false),
+            ("STATUS x (SIZE)", false),
+            ("SEARCH RETURN (SAVE MIN) NOT SEEN", true),
+            ("SEARCH RETURN (PARTIAL 1:10) ALL", false),
+            ("SEARCH NOT (SEEN MODSEQ 7)", false),
+            ("SORT (DATE) UTF-8 ALL", true),
+            ("THREAD REFERENCES UTF-8 ALL", false),
+        ];
+        for (text, want) in rows {
+            let frame = format!("a {text}\r\n");
+            let command = Command::parse(frame.as_bytes(), Utf8Mode::Off).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(is_offered(&command), want, "{text}");
+        }
+    }
+}

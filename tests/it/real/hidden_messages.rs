@@ -1,0 +1,165 @@
+//! Hidden messages do not exist, for real mail programs: `eve` has what the rule hides, `eva` never had it. Through the proxy
+//! both have the same mail, whatever is done to it.
+
+use std::fmt::Debug;
+use std::fs;
+
+use super::client::{Client, text};
+use super::dovecot::Dovecot;
+use super::front::Front;
+use super::mail_programs;
+use super::mbsync;
+use super::proxy::Settings;
+
+const RULES: &str = r#"
+[[rule]]
+id = "no-secrets"
+when = { user = ["eve", "eva"] }
+mailbox = ["INBOX", "Archive", "Sent", "Trash"]
+hide_messages = ['HEADER X-Classification secret']
+"#;
+
+const SECRET: &str = "From: Boss <boss@example.org>\r\nTo: eve@example.org\r\nSubject: merger\r\nMessage-ID: <x@example.org>\r\n\
+                      Date: Tue, 14 Nov 2023 23:00:20 +0000\r\nX-Classification: =?utf-8?q?s=65cret?=\r\n\r\nof companies\r\n";
+
+/// Folders, as they stand on disk, in which `eve` has secrets behind what both have.
+const WITH_SECRETS: &[(&str, usize, usize)] = &[("", 6, 3), (".Archive", 3, 2), (".Sent", 1, 1), (".Trash", 0, 2)];
+
+/// Does it as `eva`, then as `eve`: both come out equal, and all secrets of `eve` are as they were.
+#[track_caller]
+fn same_if_never<T: PartialEq + Debug>(scenario: impl Fn(&Dovecot, &Front) -> T) {
+    let dovecot = Dovecot::start(&["eve", "eva"]);
+    for user in ["eve", "eva"] {
+        for (folder, visible, secrets) in WITH_SECRETS {
+            add_secrets(&dovecot, user, folder, *visible, *secrets);
+        }
+    }
+    let before = secrets(&dovecot);
+    assert_eq!(before.len(), 8, "{before:?}");
+    let mut proxy = Settings::before(&dovecot).rules(RULES).start();
+    let never = scenario(&dovecot, &proxy.front("eva"));
+    let hidden = scenario(&dovecot, &proxy.front("eve"));
+    assert!(hidden == never, "who never had them {never:#?}\nwho must not see them {hidden:#?}");
+    assert_eq!(secrets(&dovecot), before, "something happened to what is hidden");
+    let records = proxy.stop();
+    let faults = records
+        .iter()
+        .filter(|record| record["type"] == "protocol.fault" || record["type"] == "filter.failure")
+        .collect::<Vec<_>>();
+    assert!(faults.is_empty(), "{faults:#?}");
+    let hides = records.iter().any(|record| record["user"] == "eve" && record["data"]["hidden"].as_u64() >= Some(1));
+    assert!(hides, "nothing was hidden");
+}
+
+/// Both users' mailbox goes on behind the secrets; only `eve` has them.
+fn add_secrets(dovecot: &Dovecot, user: &str, folder: &str, visible: usize, count: usize) {
+    let folder = if folder.is_empty() { dovecot.maildir(user) } else { dovecot.maildir(user).join(folder) };
+    let list = folder.join("dovecot-uidlist");
+    let mut uids = fs::read_to_string(&list).expect("the list of UIDs");
+    let (head, rows) = uids.split_once('\n').expect("a head");
+    let next = visible + count + 1;
+    let head = head.split(" N").next().expect("a head");
+    uids = format!("{head} N{next}\n{rows}");
+    for at in 0..count {
+        let flags = ["ST", "", "T"].get(at).expect("flags");
+        let file = format!("1700000{at}00.H{at}.sample:2,{flags}");
+        if user == "eve" {
+            fs::write(folder.join("cur").join(&file), SECRET).expect("a message");
+            uids.push_str(&format!("{} :{file}\n", visible + 1 + at));
+        }
+    }
+    fs::write(&list, uids).expect("the list of UIDs");
+    super::place::succeed(
+        super::place::tool("chown")
+            .arg("-R")
+            .arg(format!("--reference={}", dovecot.maildir(user).display()))
+            .arg(&folder),
+    );
+}
+
+/// Every secret on disk: where, and with which flags.
+fn secrets(dovecot: &Dovecot) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![dovecot.maildir("eve"), dovecot.maildir("eva")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if fs::read(&path).is_ok_and(|text| text == SECRET.as_bytes()) {
+                let name = path.display().to_string();
+                let (base, flags) = name.rsplit_once(":2,").unwrap_or((&name, ""));
+                found.push(format!("{} {flags}", base.split(",S=").next().unwrap_or_default()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn mbsync_keeps_a_mirror_of_what_is_visible() {
+    same_if_never(|_, front| mbsync::mirror(front));
+}
+
+#[test]
+fn imapclient_walks_and_changes_what_is_visible() {
+    same_if_never(|_, front| {
+        let walked = mail_programs::run(front, "walk.py");
+        (walked, mail_programs::run(front, "change.py"))
+    });
+}
+
+#[test]
+fn imapclient_idles_as_if_nothing_were_hidden() {
+    same_if_never(|_, front| mail_programs::run(front, "idle.py"));
+}
+
+/// A second client brings, flags and removes messages of both kinds while the first one idles: it hears of those it may see.
+#[test]
+fn an_idle_client_hears_of_what_is_visible_only() {
+    same_if_never(|dovecot, front| {
+        let mut client = front.login();
+        client.run("SELECT INBOX").ok();
+        let mut other = Client::tls(dovecot.imaps(), &dovecot.ca()).login(front.user);
+        other.run("SELECT INBOX").ok();
+        client.say("i IDLE\r\n");
+        let mut heard = until(&mut client, "+");
+        let append = |other: &mut Client, text: &str| {
+            other.run_parts(&[format!("APPEND INBOX {{{}+}}", text.len()).as_bytes(), text.as_bytes()]).ok();
+        };
+        append(&mut other, SECRET);
+        append(&mut other, "Subject: seen\r\n\r\nx\r\n");
+        heard.extend(until(&mut client, "EXISTS"));
+        // The secret is flagged and goes, then the other one is flagged.
+        other.run("UID STORE 10 +FLAGS (\\Flagged)").ok();
+        other.run("UID STORE 10 +FLAGS (\\Deleted)").ok();
+        other.run("UID EXPUNGE 10").ok();
+        other.run("UID STORE 11 +FLAGS (\\Flagged)").ok();
+        heard.extend(until(&mut client, "Flagged"));
+        other.run("UID STORE 11 +FLAGS (\\Deleted)").ok();
+        other.run("UID EXPUNGE 11").ok();
+        heard.extend(until(&mut client, "EXPUNGE"));
+        client.say("DONE\r\n");
+        heard.extend(until(&mut client, "i OK"));
+        heard.extend(client.run("UID SEARCH ALL").ok().lines());
+        client.logout();
+        heard
+    });
+}
+
+/// All that is said until this is, but for who is the first to see a message.
+fn until(client: &mut Client, what: &str) -> Vec<String> {
+    let mut heard = Vec::new();
+    loop {
+        let response = client.response().expect("a response");
+        let line = text(&response).trim_end().replace(" \\Recent", "").replace("\\Recent", "");
+        let is_last = line.contains(what);
+        if !line.ends_with(" RECENT") {
+            heard.push(line);
+        }
+        if is_last {
+            return heard;
+        }
+    }
+}
