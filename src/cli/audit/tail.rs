@@ -62,10 +62,12 @@ fn print(
     let mut trouble = |what: &str| eprintln!("not read {what}");
     let mut tail = Tail::begin(directory, &filter, arguments.lines, printer, out, &mut trouble)?;
     out.flush()?;
-    while arguments.follow {
+    if !arguments.follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(LOOK);
         tail.go_on(printer, out, &mut trouble)?;
         out.flush()?;
     }
-    Ok(())
 }
