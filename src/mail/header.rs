@@ -52,12 +52,10 @@ impl<'h> Header<'h> {
 
     fn add(&mut self, line: &'h [u8]) {
         self.fields.extend(Field::read(line, false));
-        // Some readers end a line at a CR that stands alone.
-        let bare = |at: usize| !matches!(line.get(at.saturating_add(1)), None | Some(b'\n'));
-        for at in memchr::memchr_iter(b'\r', line).filter(|at| bare(*at)) {
-            if self.fields.len() <= MOST_FIELDS {
-                self.fields.extend(line.get(at.saturating_add(1)..).and_then(|line| Field::read(line, true)));
-            }
+        // Some readers end a line at a CR that stands alone, and begin another one there.
+        if memchr::memchr_iter(b'\r', line).any(|at| !matches!(line.get(at.saturating_add(1)), None | Some(b'\n'))) {
+            let lines = line.split(|octet| *octet == b'\r').skip(1);
+            self.fields.extend(lines.filter_map(|line| Field::read(line, true)));
         }
     }
 
@@ -81,7 +79,7 @@ impl<'h> Field<'h> {
         if name.is_empty() {
             return None;
         }
-        let is_plain = name.iter().all(u8::is_ascii_graphic);
+        let is_plain = name.iter().all(u8::is_ascii_graphic) && !line.starts_with(b" ") && !line.starts_with(b"\t");
         let shown = name.iter().copied().filter(|octet| octet.is_ascii_graphic());
         let name = if is_plain { Cow::Borrowed(name) } else { Cow::Owned(shown.collect()) };
         let odd = odd || !is_plain || is_odd(value);

@@ -2,10 +2,13 @@
 
 use super::word::in_charset;
 
+/// More parameters nobody reads.
+const MOST: usize = 200;
+
 /// The values of all parameters, put together; one text for each of them that is written so.
 pub(super) fn readings(value: &[u8]) -> Vec<String> {
     let mut found: Vec<(Vec<u8>, Vec<(u16, bool, Vec<u8>)>)> = Vec::new();
-    for part in value.split(|octet| *octet == b';').skip(1) {
+    for part in value.split(|octet| *octet == b';').skip(1).take(MOST) {
         let Some(equals) = memchr::memchr(b'=', part) else { continue };
         let (name, written) = part.split_at(equals);
         let text = written.get(1..).unwrap_or_default().trim_ascii();

@@ -25,6 +25,9 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Words that are longer are none for a strict reader.
+const LONGEST: usize = 1000;
+
 /// The value of a field in all its readings.
 #[derive(Debug)]
 pub(super) struct Text {
@@ -44,27 +47,26 @@ impl Text {
             return Self { readings: smallvec![plain], agreed: true, readable: true, lenient: None };
         }
         let value = unfold(value);
-        let (raw, mut readable) = octets_as_text(&value);
-        let mut variants = [Way::Strict, Way::Together, Way::Apart, Way::Closed].map(|way| decode(&value, way));
-        readable &= variants.iter().all(|variant| variant.readable);
-        let lenient = variants.get(1).map(|variant| variant.text.clone());
-        let mut readings: SmallVec<[String; 1]> = SmallVec::new();
-        let mut agreed = true;
-        for variant in &mut variants {
-            let folded = fold(&variant.text);
-            agreed &= readings.first().is_none_or(|first| *first == folded);
-            add(&mut readings, folded);
-            // Some decode until nothing is left to decode.
-            if variant.text.contains("=?") {
-                let again = fold(&decode(variant.text.as_bytes(), Way::Together).text);
-                agreed &= readings.first().is_none_or(|first| *first == again);
-                add(&mut readings, again);
-            }
+        let (mut raw, mut readable) = octets_as_text(&value);
+        let mut texts = Vec::new();
+        let mut lenient = None;
+        if memchr::memmem::find(&value, b"=?").is_some() {
+            let variants = [Way::Strict, Way::Together, Way::Apart, Way::Closed].map(|way| decode(&value, way));
+            readable &= variants.iter().all(|variant| variant.readable);
+            lenient = variants.get(1).map(|variant| variant.text.clone());
+            variants.into_iter().for_each(|variant| variant.add_to(&mut texts));
+        } else if !raw.is_empty() {
+            texts.push(raw.remove(0));
         }
-        raw.iter().for_each(|text| add(&mut readings, fold(text)));
+        // Those that decode must agree; others are looked at, too.
+        let decoding = texts.len();
+        raw.into_iter().for_each(|text| add(&mut texts, text));
         if has_parameters {
-            parameter::readings(&value).iter().for_each(|text| add(&mut readings, fold(text)));
+            parameter::readings(&value).into_iter().for_each(|text| add(&mut texts, text));
         }
+        let mut readings: SmallVec<[String; 1]> = texts.iter().map(|text| fold(text)).collect();
+        let agreed = readings.iter().take(decoding).all(|text| readings.first() == Some(text));
+        readings.dedup();
         Self { readings, agreed, readable, lenient }
     }
 
@@ -93,9 +95,9 @@ impl Text {
     }
 }
 
-fn add(readings: &mut SmallVec<[String; 1]>, text: String) {
-    if !readings.contains(&text) {
-        readings.push(text);
+fn add(texts: &mut Vec<String>, text: String) {
+    if !texts.contains(&text) {
+        texts.push(text);
     }
 }
 
@@ -202,6 +204,13 @@ fn decode(value: &[u8], way: Way) -> Decoded {
 }
 
 impl Decoded {
+    /// It, and what comes of it where a reader decodes until nothing is left to decode.
+    fn add_to(self, texts: &mut Vec<String>) {
+        let again = self.text.contains("=?").then(|| decode(self.text.as_bytes(), Way::Together).text);
+        add(texts, self.text);
+        again.into_iter().for_each(|text| add(texts, text));
+    }
+
     fn push(&mut self, octets: &[u8]) {
         let (texts, readable) = octets_as_text(octets);
         self.readable &= readable;
@@ -250,7 +259,9 @@ impl<'v> Word<'v> {
             return None;
         }
         let begins = charset_end.checked_add(3)?;
-        let length = memchr::memmem::find(text, b"?=");
+        // RFC 2047 §2: 75 octets; who writes more means something else, and finds no end of it here.
+        let near = if way == Way::Strict { text.get(..LONGEST).unwrap_or(text) } else { text };
+        let length = memchr::memmem::find(near, b"?=");
         let (text, length) = match (length, way) {
             (Some(length), _) => (text.get(..length)?, length.checked_add(2)?),
             (None, Way::Strict) => return None,
@@ -286,8 +297,8 @@ impl<'v> Word<'v> {
 fn base64(text: &[u8], readable: &mut bool) -> Vec<u8> {
     let letters: Vec<u8> =
         text.iter().copied().filter(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/')).collect();
-    let padding = |octet: &&u8| matches!(octet, b'=');
-    *readable &= letters.len().saturating_add(text.iter().filter(padding).count()) == text.len();
+    let padding = text.iter().rev().take_while(|octet| **octet == b'=').count();
+    *readable &= letters.len().saturating_add(padding) == text.len();
     LENIENT.decode(&letters).unwrap_or_else(|_| {
         *readable = false;
         // All whole groups of it.

@@ -67,6 +67,9 @@ fn encoded_words() {
         ("folded in the middle of a word", b"Subject: =?utf-8?q?sec\r\n ret?=\r\n", "SUBJECT secret", Doubt),
         ("junk in base64", b"Subject: =?utf-8?b?c2Vj!cmV0?=\r\n", "SUBJECT secret", Doubt),
         ("base64 without padding", b"Subject: =?utf-8?b?c2VjcmV0cw?=\r\n", "SUBJECT secrets", Hit),
+        ("padding within base64", b"Subject: =?utf-8?b?c2Vj=cmV0?=\r\n", "SUBJECT secret", Doubt),
+        ("no blank between words", b"Subject: =?utf-8?q?sec?==?utf-8?q?ret?=\r\n", "SUBJECT secret", Doubt),
+        ("a quoted charset", b"Subject: =?\"utf-8\"?q?plans?=\r\n", "SUBJECT secret", Doubt),
         ("base64 cut short", b"Subject: =?utf-8?b?c2VjcmV0c?=\r\n", "SUBJECT secret", Doubt),
         ("encoded twice", b"Subject: =?utf-8?b?PT91dGYtOD9xP3M9NjVjcmV0Pz0=?=\r\n", "SUBJECT secret", Doubt),
         ("a broken escape", b"Subject: =?utf-8?q?s=6Zcret?=\r\n", "SUBJECT plans", Doubt),
@@ -94,6 +97,8 @@ fn octets_and_lines() {
         ("a control character within", b"Subject: sec\x01ret\r\n", "SUBJECT secret", Hit),
         ("a CR within", b"Subject: top\rsecret\r\n", "SUBJECT secret", Doubt),
         ("a field behind a CR", b"X: a\rSubject: secret\r\n", "SUBJECT secret", Doubt),
+        ("many of those", b"X: a\rSubject: b\rSubject: secret\rY: c\r\n", "SUBJECT secret", Doubt),
+        ("a blank before the name", b" Subject: secret\r\n", "SUBJECT secret", Doubt),
         ("lines that end in LF", b"Subject: a\n secret\n\n", "SUBJECT secret", Hit),
         ("blanks before the colon", b"Subject : secret\r\n", "SUBJECT secret", Hit),
         ("no blank behind it", b"Subject:secret\r\n", "SUBJECT secret", Hit),
@@ -260,4 +265,30 @@ fn dates() {
         ),
         ("a NUL in it", b"Date: 10 Jan 2027 00:00:00 +0000\0\r\n", "SENTON 10-Jan-2027", Doubt),
     ]);
+}
+
+/// 64 KiB of the worst: it is read in one pass, as often as there are ways to read it. Quadratic, this would take minutes.
+#[test]
+fn what_is_made_to_cost_time() {
+    let pieces: [&[u8]; 9] = [
+        b"=?a?q?",
+        b" =?utf-8?q?=3D?= ",
+        b"x\rSubject: =?utf-8?q?a?=",
+        b"; a*0*=b",
+        b"(",
+        b"xn--a.xn--",
+        b" . ",
+        b"\"\\",
+        "\u{fdfa}".as_bytes(),
+    ];
+    for piece in pieces {
+        let mut header = Vec::new();
+        for field in ["Subject: ", "From: ", "Content-Type: "] {
+            header.extend_from_slice(&[field.as_bytes(), &piece.repeat(21_000 / piece.len()), b"\r\n"].concat());
+        }
+        let facts = Facts { header: Some(&header), ..mail() };
+        let program = "OR OR SUBJECT secret FROM @x HEADER Content-Type secret";
+        let spared = !hides(&format!("hide_messages = 'ALL'\nexcept_messages = '{program}'"), &facts);
+        assert!(!spared, "{}", String::from_utf8_lossy(piece));
+    }
 }
