@@ -528,6 +528,11 @@ impl Session {
 }
 
 impl Asking {
+    /// What lasts of judgements is another filter's.
+    pub(super) fn forget(&mut self) {
+        (self.known, self.fresh) = (Judged::default(), Judged::default());
+    }
+
     /// Of which messages the upstream must be asked: those of which nothing is remembered, and where the answer does not last
     /// the others, too.
     fn searched(&self, lasting: bool) -> UidSet {

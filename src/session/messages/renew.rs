@@ -51,6 +51,8 @@ impl View {
         if digest == self.digest {
             return;
         }
+        // What the other rules said is nothing to these, be it remembered or about to be.
+        self.asking.forget();
         self.renew_at = filter.as_ref().and_then(|filter| filter.changes_at());
         (self.filter, self.digest) = (filter, digest);
         self.again = self.messages.shown();
