@@ -34,7 +34,10 @@ impl Session {
         if let Effect::Own(own) = entry.effect {
             return self.complete_own(own, status, now);
         }
-        let Some(entry) = self.keeps_idling(entry) else { return };
+        let Some(entry) = self.keeps_idling(entry) else {
+            self.looks_while_idle(now);
+            return;
+        };
         self.note(Note::UpstreamResponse { after: now.saturating_duration_since(entry.sent) });
         if let Some(entry) = self.go_on_guarded(entry, status, code.as_ref(), now) {
             self.conclude(entry, status, rest, now);
@@ -90,16 +93,15 @@ impl Session {
         let appended = self.appended_here(&entry, code.as_ref());
         self.record_done(entry, result, code.as_ref(), now);
         self.note(Note::CommandDone { verb: Some(verb), kind, status: note, duration, overhead: Some(overhead) });
-        if self.guards() {
-            // What has happened meanwhile is told first, once it has been looked at.
-            if let Some(answer) = self.refuse_stream(serial, answer) {
-                self.say_appended(answer, parts.quiet, appended, now);
-            }
-            return;
-        }
         if let Some(line) = marking {
             self.send_own_as(&line, Own::Seen, now);
             self.answer_in_turn(answer);
+        } else if self.guards() {
+            // What has happened meanwhile is told first, once it has been looked at.
+            if let Some(answer) = self.refuse_stream(serial, answer) {
+                self.say_appended(answer, parts.hush, appended, now);
+            }
+            return;
         } else if let Some(tag) = passes {
             let out = self.out.client();
             out.extend_from_slice(&tag);
@@ -131,8 +133,10 @@ impl Session {
                 self.begin_open(entry, code, now);
                 None
             }
-            Effect::Idle { paused: true, done: false, .. } if status == Some(Status::Ok) && self.view.is_some() => {
-                self.look_while_idle(entry, now);
+            // Rules changed while it was being opened.
+            Effect::Opening(opening) if status == Some(Status::Ok) && self.guards_mailbox(&opening.target) => {
+                self.in_flight.push(entry);
+                self.end(CloseReason::Policy, Some(Bye::Policy), now);
                 None
             }
             _ => Some(entry),

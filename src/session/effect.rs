@@ -31,9 +31,9 @@ pub(super) enum Effect {
     /// CLOSE (which expunges these) or UNSELECT.
     /// `by_absence`: the upstream has no UNSELECT and is asked for a mailbox that is not there, whose NO closes the open one.
     Closing { uids: Option<UidSet>, by_absence: bool },
-    /// IDLE; `done`: the client has said DONE, `broken`: or something else. `pausing`: the proxy ends it upstream for rules that
-    /// change, `paused`: to look at what has come; the client knows nothing of it; `resumed`: nor that it begins again.
-    Idle { confirmed: bool, done: bool, broken: bool, pausing: bool, paused: bool, resumed: bool },
+    /// IDLE; `done`: the client has said DONE, `broken`: or something else. `pausing`: the proxy ends it upstream, the client
+    /// knows nothing of it; `resumed`: nor that it begins again.
+    Idle { confirmed: bool, done: bool, broken: bool, pausing: bool, resumed: bool },
     /// LIST, LSUB or XLIST.
     Listing { op: ListOp, reference: Box<str>, pattern: Box<str>, n: u64, hidden: u64 },
     /// STATUS. `guarded`: messages may be hidden there.
@@ -54,16 +54,15 @@ pub(super) enum Effect {
         guarded: Option<Box<super::names::Resolved>>,
     },
     /// APPEND, REPLACE.
-    /// `cancelled`: a message behind others was too large, for which rule if it was for one. `guarded`: messages may be hidden
-    /// there.
+    /// `guarded`: messages may be hidden there. `cancelled`: a message behind others was too large, for which rule if it was for one.
     Appending {
         dst: Arc<MailboxRef>,
         size: u64,
         flags: Vec<Flag>,
         uid: Option<Uid>,
         uidv: Option<u32>,
-        cancelled: Option<Box<Option<super::limiting::Over>>>,
         guarded: bool,
+        cancelled: Option<Box<Option<super::limiting::Over>>>,
     },
     /// EXPUNGE, UID EXPUNGE.
     Expunging { how: ExpungeHow, uids: Option<UidSet> },

@@ -120,8 +120,7 @@ impl Session {
                 Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()), by_absence: false },
                 Verb::Unselect => Effect::Closing { uids: None, by_absence: false },
                 Verb::Idle => {
-                    let (done, broken) = (false, false);
-                    Effect::Idle { confirmed: false, done, broken, pausing: false, paused: false, resumed: false }
+                    Effect::Idle { confirmed: false, done: false, broken: false, pausing: false, resumed: false }
                 }
                 _ => Effect::Plain,
             },

@@ -85,6 +85,7 @@ impl Session {
             _ => {}
         }
         self.switched_on |= self.switches_on(command);
+        self.switched_beyond |= super::messages::switches_on(command);
         let mut meant = None;
         if self.guards() {
             let Some((translated, messages)) = self.translate(command, &mut patch, held, now) else { return };

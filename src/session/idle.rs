@@ -21,18 +21,13 @@ use super::{ClientMode, Session};
 impl Session {
     /// The upstream idles.
     pub(super) fn on_idle_confirmed(&mut self, serial: u32, line: &[u8]) {
-        let mut send_done = false;
-        let mut said = line;
-        if let Some(entry) = self.in_flight.find(|entry| entry.serial == serial)
-            && let Effect::Idle { confirmed, done, pausing, paused, resumed, .. } = &mut entry.effect
-        {
-            *confirmed = true;
-            send_done = *done || *pausing || *paused;
-            if *resumed {
-                said = b""; // the client was told when it began
-            }
+        let Some(entry) = self.in_flight.find(|entry| entry.serial == serial) else { return };
+        let Effect::Idle { confirmed, done, pausing, resumed, .. } = &mut entry.effect else { return };
+        *confirmed = true;
+        let (send_done, known) = (*done || *pausing, *resumed);
+        if !known {
+            self.out.client().extend_from_slice(line);
         }
-        self.out.client().extend_from_slice(said);
         if send_done {
             self.out.upstream().extend_from_slice(b"DONE\r\n");
         }
@@ -51,16 +46,12 @@ impl Session {
             return;
         }
         let mut send_done = false;
-        if self.end_paused_idle(is_done) {
-            return self.state_moved();
-        }
         if let Some(entry) = self.in_flight.find(|entry| matches!(entry.effect, Effect::Idle { .. }))
-            && let Effect::Idle { confirmed, done, broken, pausing, paused, .. } = &mut entry.effect
+            && let Effect::Idle { confirmed, done, broken, pausing, .. } = &mut entry.effect
         {
             *done = true;
             *broken = !is_done;
-            // Else it goes up when the upstream is ready for it, or has gone up already.
-            send_done = *confirmed && !*pausing && !*paused;
+            send_done = *confirmed && !*pausing; // else it goes up when the upstream is ready for it, or has gone up
         }
         if send_done {
             self.out.upstream().extend_from_slice(b"DONE\r\n");
@@ -69,7 +60,7 @@ impl Session {
     }
 
     /// The proxy has something to ask for: IDLE ends upstream.
-    pub(super) fn pause_idle_to_turn(&mut self) {
+    pub(super) fn pause_idle(&mut self) {
         let Some(entry) = self.in_flight.find(|entry| matches!(entry.effect, Effect::Idle { done: false, .. })) else {
             return;
         };
@@ -93,15 +84,17 @@ impl Session {
 
     /// All that was to be asked for is answered: the upstream idles again.
     pub(super) fn resume_idle(&mut self, now: Instant) {
-        if self.closing || self.turning.is_some() || !self.in_flight.is_empty() {
+        if self.closing || self.turning.is_some() || self.work.is_some() || !self.in_flight.is_empty() {
+            return;
+        }
+        if self.idle_paused.is_some() && self.looks_while_idle(now) {
             return;
         }
         let Some(mut entry) = self.idle_paused.take() else { return };
         let serial = self.in_flight.next_serial();
         self.write_own_tag(serial);
         self.out.upstream().extend_from_slice(b"IDLE\r\n");
-        entry.effect =
-            Effect::Idle { confirmed: false, done: false, broken: false, pausing: false, paused: false, resumed: true };
+        entry.effect = Effect::Idle { confirmed: false, done: false, broken: false, pausing: false, resumed: true };
         (entry.serial, entry.sent) = (serial, now);
         self.in_flight.push(*entry);
     }

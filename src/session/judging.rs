@@ -66,7 +66,7 @@ impl Session {
         if begins_to_hide {
             // What is under way was judged by looser rules, and is answered as they let it.
             self.turning = Some(shared);
-            self.pause_idle_to_turn();
+            self.pause_idle();
         } else {
             self.turning = None;
             self.take_rules(shared, now);
@@ -109,12 +109,14 @@ impl Session {
         let knew_names = self.bound.names_mailboxes();
         self.bind_rules(now);
         self.move_seats(now);
-        if self.may_hide_messages() && !hid_messages && was_filtered {
-            let under_way = !self.in_flight.is_empty() || self.held.is_some() || self.appending.is_some();
-            if under_way || self.switched_on {
-                // What is under way or was switched on under looser rules cannot be taken back: the client begins anew.
-                return self.end(CloseReason::Policy, Some(Bye::Policy), now);
-            }
+        let under_way = !self.in_flight.is_empty() || self.held.is_some() || self.appending.is_some();
+        if self.may_hide_messages() && !hid_messages && (under_way || self.switched_beyond) {
+            // What is under way or was switched on under looser rules cannot be taken back: the client begins anew.
+            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
+        }
+        if self.view.is_some() && !self.filtered() {
+            // Nothing can be hidden any more, and numbers are still those of a view: the client begins anew.
+            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
         }
         if !self.judge_again(now) {
             return;

@@ -44,8 +44,7 @@ impl Session {
     pub(super) fn answer_from_view(&mut self, command: &Command<'_>, held: &mut Held, now: Instant) -> bool {
         let mut out = Vec::new();
         match &command.args {
-            // Counts of a mailbox with hidden messages come from its view: STATUS asks for them.
-            Args::List(list) if !is_understood(list) || self.may_hide_messages() && asks_status(list) => {
+            Args::List(list) if !is_understood(list) => {
                 self.bad_command(command.frame(), &Answer::Syntax, FaultReason::CommandSyntax, now);
                 return true;
             }
@@ -220,9 +219,4 @@ fn is_understood(list: &List<'_>) -> bool {
 
 fn word_of(kind: StatusKind) -> &'static str {
     StatusKind::ALL.iter().find(|(known, _)| *known == kind).map_or("MESSAGES", |(_, word)| word)
-}
-
-/// Does it ask for `RETURN (STATUS …)` (RFC 5819)?
-fn asks_status(list: &List<'_>) -> bool {
-    list.returns.iter().flatten().any(|option| matches!(option.kind, ReturnKind::Status(_)))
 }

@@ -171,6 +171,8 @@ pub struct Session {
     utf8: bool,
     /// Something was switched on for the whole session (ENABLE, NOTIFY): filtered scope may not carry it.
     switched_on: bool,
+    /// The same of what a session does not have in which messages may be hidden.
+    switched_beyond: bool,
 
     inbox: Vec<u8>,
     framer: CommandFramer,
@@ -306,6 +308,7 @@ impl Session {
             client_tls: None,
             utf8: false,
             switched_on: false,
+            switched_beyond: false,
             inbox: Vec::new(),
             framer: CommandFramer::default(),
             asked_upto: 0,
@@ -664,7 +667,8 @@ impl Session {
         self.closing = true;
         self.mode = ClientMode::Over;
         self.seats.clear();
-        let cut: Vec<_> = self.in_flight.drain().collect();
+        let waiting = self.work.take().and_then(messages::Work::into_entry);
+        let cut: Vec<_> = self.in_flight.drain().chain(waiting).collect();
         for mut entry in cut {
             if let effect::Effect::Fetching(reads) = &mut entry.effect {
                 reads.end(&mut self.coverage);

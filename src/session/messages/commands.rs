@@ -17,7 +17,7 @@ use super::super::effect::{Effect, Held};
 use super::super::event::FaultReason;
 use super::super::refusal::Answer;
 use super::sets::LONG_LINE;
-use super::{Parts, Session};
+use super::{Hush, Parts, Session};
 
 /// Stands for the set in a command until it is known how it is cut: no command line holds it.
 const PLACE: &str = "\0";
@@ -35,8 +35,7 @@ impl Session {
         now: Instant,
     ) -> Translated {
         let by_uid = command.verb.is_uid_form();
-        held.parts =
-            Parts { quiet: is_quiet(command), by_number: !by_uid && !asks_for_uid(command), ..Parts::default() };
+        held.parts = Parts { hush: hush_of(command), by_number: !by_uid && !asks_for_uid(command), ..Parts::default() };
         match &command.args {
             Args::Fetch(fetch) => self.translate_set(command, &fetch.set, Verb::UidFetch, patch, held, now),
             Args::Store(store) => self.translate_set(command, &store.set, Verb::UidStore, patch, held, now),
@@ -45,12 +44,42 @@ impl Session {
                 self.translate_set(command, &copy.set, form, patch, held, now)
             }
             Args::UidExpunge(_) | Args::None
-                if matches!(command.verb.base(), Verb::UidExpunge | Verb::Expunge | Verb::Close) =>
+                if matches!(command.verb, Verb::UidExpunge | Verb::Expunge | Verb::Close) =>
             {
                 self.translate_removal(command, held, now)
             }
             Args::Search(_) | Args::Sort(_) => self.translate_search(command, held, now),
-            _ => Some((held, None)),
+            // They name no messages of the open mailbox.
+            Args::None
+            | Args::Id(_)
+            | Args::Authenticate(_)
+            | Args::Login(_)
+            | Args::Enable(_)
+            | Args::Compress(_)
+            | Args::Open(_)
+            | Args::Create(_)
+            | Args::Mailbox(_)
+            | Args::Rename(_)
+            | Args::List(_)
+            | Args::Status(_)
+            | Args::Append(_)
+            | Args::SetAcl(_)
+            | Args::Acl(_)
+            | Args::GetQuota(_)
+            | Args::SetQuota(_)
+            | Args::GetMetadata(_)
+            | Args::SetMetadata(_)
+            | Args::CancelUpdate(_) => Some((held, None)),
+            // They are not offered here.
+            Args::UidExpunge(_)
+            | Args::Replace(_)
+            | Args::Notify(_)
+            | Args::Esearch(_)
+            | Args::Thread(_)
+            | Args::UidBatches(_) => {
+                self.bad_command(command.frame(), &Answer::UnknownCommand, FaultReason::UnknownCommand, now);
+                None
+            }
         }
     }
 
@@ -135,17 +164,23 @@ impl Session {
     /// A command that the upstream has nothing to do with.
     pub(super) fn finish_here(&mut self, mut held: Held, now: Instant) {
         let line = self.local_answer(&held.tag, &Answer::Completed(held.verb));
-        let quiet = held.parts.quiet;
+        let hush = held.parts.hush;
         self.record_local_done(&mut held, now);
-        self.say_settled(line, quiet, now);
+        self.say_settled(line, hush, now);
     }
 }
 
-/// May no EXPUNGE be told with the answer (RFC 9051 §7.5.1)? A UID SEARCH can count on numbers, too.
-fn is_quiet(command: &Command<'_>) -> bool {
+/// May EXPUNGE be told with the answer? A UID SEARCH can count on numbers, too.
+fn hush_of(command: &Command<'_>) -> Hush {
     let searches = matches!(command.verb.base(), Verb::Search | Verb::Sort | Verb::Thread);
-    matches!(command.verb, Verb::Fetch | Verb::Store | Verb::Search | Verb::Sort | Verb::Thread)
-        || searches && command.uses_sequence_numbers()
+    let counts = matches!(command.verb, Verb::Fetch | Verb::Store | Verb::Search | Verb::Sort | Verb::Thread)
+        || searches && command.uses_sequence_numbers();
+    let removes = matches!(command.verb.base(), Verb::Expunge | Verb::UidExpunge | Verb::Move);
+    match (counts, removes) {
+        (true, _) => Hush::Yes,
+        (false, true) => Hush::No,
+        (false, false) => Hush::BeforeNumbers,
+    }
 }
 
 fn asks_for_uid(command: &Command<'_>) -> bool {

@@ -29,7 +29,7 @@ impl Session {
         let Some(view) = &mut self.view else { return Some(held) };
         let Some(there) = there.filter(|there| Some(there.digest()) != view.digest) else { return Some(held) };
         view.asking.there = Some(there);
-        view.asking.hidden_there = crate::policy::Hits::NONE;
+        (view.asking.by, view.asking.shadow) = (crate::policy::Hits::NONE, crate::policy::Hits::NONE);
         view.asking.unjudged = meant.clone();
         view.asking.shown = UidSet::new();
         view.asking.judging = super::look::Judging::Not;
@@ -40,7 +40,7 @@ impl Session {
     /// It is known what would be hidden there.
     pub(super) fn copy_known(&mut self, mut held: Held, now: Instant) {
         let Some(view) = &mut self.view else { return };
-        let by = std::mem::take(&mut view.asking.hidden_there);
+        let by = std::mem::take(&mut view.asking.by);
         if !by.is_empty() {
             held.judged = Judged { verdict: Some(VerdictKind::Refused), by, shadow: held.judged.shadow.clone() };
             self.note_verdict(&held.judged, None);

@@ -112,7 +112,7 @@ impl Session {
         };
         let answer = self.answered_by(message.uid);
         if answer.is_none() && self.withholds_news(message, &first) {
-            self.pause_idle(now);
+            self.pause_idle();
             return (literal, Flow::Drop);
         }
         if answer.is_none() && literal.is_some() {

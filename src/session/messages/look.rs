@@ -24,7 +24,7 @@ use super::super::in_flight::Entry;
 use super::super::verdicts::{Judged, Verdicts};
 use super::facts::{self, Seen};
 use super::tell::Appended;
-use super::{Session, View};
+use super::{Hush, Session, View};
 
 /// What a command of the proxy's own asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +63,24 @@ pub(in crate::session) struct Work {
     pub(super) rounds: u8,
 }
 
+impl Work {
+    /// The client's command that is not answered yet.
+    pub(in crate::session) fn into_entry(self) -> Option<Entry> {
+        match self.then {
+            Then::Open(entry, _) | Then::Status(entry, _) => Some(*entry),
+            Then::Say { .. } | Then::Idle | Then::Copy(_) | Then::Read => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Then {
     /// A SELECT.
     Open(Box<Entry>, Box<super::open::Opened>),
     /// A tagged answer.
-    Say { line: Vec<u8>, quiet: bool, appended: Option<Appended> },
+    Say { line: Vec<u8>, hush: Hush, appended: Option<Appended> },
     /// IDLE, which goes on.
-    Idle(Box<Entry>),
+    Idle,
     /// STATUS.
     Status(Box<Entry>, Box<super::status::Visit>),
     /// A COPY or MOVE to where messages may be hidden.
@@ -111,8 +121,9 @@ pub(super) struct Asking {
     pub(super) judging: Judging,
     /// What is asked is what this says to them, where they are to be copied to.
     pub(super) there: Option<Arc<MessageFilter>>,
-    /// What it hides of them, and by which rules.
-    pub(super) hidden_there: Hits,
+    /// By which rules messages are hidden, and by which they would be.
+    pub(super) by: Hits,
+    pub(super) shadow: Hits,
     /// What must be asked when all is judged, the last one first.
     pub(super) wants: Vec<Look>,
     pub(super) unseen: UidSet,
@@ -211,9 +222,10 @@ impl View {
             return true;
         };
         let (filter, judgement) = judgement;
-        if judgement.hidden && self.asking.there.is_some() {
-            let by = filter.hits(&judgement).0;
-            self.asking.hidden_there.join(&by);
+        if !judgement.by.is_empty() || !judgement.shadow.is_empty() {
+            let (by, shadow) = filter.hits(&judgement);
+            self.asking.by.join(&by);
+            self.asking.shadow.join(&shadow);
         }
         !judgement.hidden
     }
@@ -352,6 +364,7 @@ impl Session {
 
     /// A question is answered.
     pub(in crate::session) fn looked(&mut self, look: Look, ok: bool, now: Instant) {
+        let counts = self.counts();
         let Some(view) = &mut self.view else { return };
         if ok && let Some(line) = view.asking.rest.pop() {
             return self.ask(look, &line, now);
@@ -368,7 +381,14 @@ impl Session {
                 let next = at.saturating_add(1);
                 return self.ask_search(next, now);
             }
+            // What was not told because of a failure must not look like what is hidden: a mirror would delete it.
+            Look::Facts if !ok => {
+                view.asking.judging = Judging::Not;
+                view.asking.shown = UidSet::new();
+                return self.look_again(now);
+            }
             Look::Facts => return self.finish_judging(now),
+            Look::Unseen | Look::Recent | Look::Deleted if !ok && counts => return self.fail_status(now),
             // Without an answer nothing is unseen, recent or deleted.
             Look::Unseen => view.asking.unseen = std::mem::take(&mut view.asking.collected),
             Look::Recent => view.recent = std::mem::take(&mut view.asking.collected),
@@ -385,7 +405,7 @@ impl Session {
         let unjudged = std::mem::take(&mut view.asking.unjudged);
         let shown = std::mem::take(&mut view.asking.shown);
         view.asking.judging = Judging::Not;
-        view.asking.known = Judged::default();
+        (view.asking.known, view.asking.found) = (Judged::default(), Vec::new());
         view.remember(&*self.shared.verdicts);
         if view.asking.there.take().is_some() {
             if let Some(Work { then: Then::Copy(held), .. }) = &mut self.work {
@@ -412,10 +432,18 @@ impl Session {
             Then::Open(..) => return self.fail_open(FilteredResponse::Numbers, now),
             Then::Status(..) => return self.fail_status(now),
             Then::Read => return self.fail_adopting(now),
-            Then::Say { .. } | Then::Idle(_) | Then::Copy(_) => {}
+            Then::Say { .. } | Then::Idle | Then::Copy(_) => {}
+        }
+        let unjudged = self.view.as_ref().is_some_and(|view| !view.asking.unjudged.is_empty());
+        if unjudged {
+            return self.end_filtered(FilteredResponse::Fetch, now);
         }
         // They stay pending: nobody hears of them before they are known.
         self.go_on(now);
+    }
+
+    fn counts(&self) -> bool {
+        matches!(self.work, Some(Work { then: Then::Status(..), .. }))
     }
 
     /// What waited for the answers goes on.
@@ -434,13 +462,16 @@ impl Session {
         let Some(work) = self.work.take() else { return };
         match work.then {
             Then::Open(entry, opened) => self.finish_open(*entry, *opened, now),
-            Then::Say { line, quiet, appended } => {
-                self.tell(quiet);
+            Then::Say { line, hush, appended } => {
+                self.tell(hush);
                 let line = self.with_append_uid(line, appended);
                 self.out.client().extend_from_slice(&line);
                 self.answer_waiting(now);
             }
-            Then::Idle(entry) => self.idle_on(*entry, now),
+            Then::Idle => {
+                self.tell(Hush::No);
+                self.answer_waiting(now);
+            }
             Then::Status(entry, visit) => self.status_known(*entry, *visit, now),
             Then::Copy(held) => self.copy_known(*held, now),
             Then::Read => self.adopted(now),
@@ -566,6 +597,13 @@ impl View {
         let sorted = known.sort(filter, &unjudged);
         sorted.shown.runs().for_each(|(first, last)| self.asking.shown.insert_run(first, last));
         self.asking.anew = sorted.unknown;
+        let kinds = known.kinds().filter_map(|(lasting, uids)| Some((lasting, uids.intersect(&unjudged).first()?)));
+        for (lasting, any) in kinds.filter(|_| filter.lasting()) {
+            let judgement = filter.judge_changing(lasting, &Facts::of(any), jiff::Timestamp::UNIX_EPOCH);
+            let (by, shadow) = filter.hits(&judgement);
+            self.asking.by.join(&by);
+            self.asking.shadow.join(&shadow);
+        }
         if !filter.lasting() {
             for (_, uids) in known.kinds() {
                 let again = uids.intersect(&unjudged);

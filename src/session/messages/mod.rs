@@ -34,7 +34,7 @@ use crate::policy::MessageFilter;
 use crate::view::messages::Messages;
 
 pub(super) use look::{Look, Work};
-pub(super) use offer::is_withheld;
+pub(super) use offer::{is_withheld, switches_on};
 pub(super) use open::Guarded;
 pub(super) use responses::UidCheck;
 pub(super) use search::Results;
@@ -84,10 +84,22 @@ pub(super) struct View {
 pub(super) struct Parts {
     /// Lines that follow, the last one first.
     pub rest: Vec<Vec<u8>>,
-    /// No EXPUNGE may be told with its answer (RFC 9051 §7.5.1).
-    pub quiet: bool,
+    /// May EXPUNGE be told with its answer?
+    pub hush: Hush,
     /// Do its messages go by number, so that their UIDs were not asked for?
     pub by_number: bool,
+}
+
+/// May EXPUNGE be told now?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Hush {
+    /// The client waits for it: it removes messages, or it idles.
+    No,
+    /// Not before a command that was written when the client could not know of it (RFC 9051 §5.5).
+    #[default]
+    BeforeNumbers,
+    /// The command counts on numbers (RFC 9051 §7.5.1).
+    Yes,
 }
 
 impl Session {

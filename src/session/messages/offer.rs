@@ -5,6 +5,7 @@
 use crate::imap::verb::Verb;
 use crate::wire::command::folder::StatusKind;
 use crate::wire::command::{Args, Command, FetchKind};
+use crate::wire::list::ReturnKind;
 use crate::wire::response::Code;
 use crate::wire::search::{KeyKind, Returns, SearchReturn};
 
@@ -29,6 +30,14 @@ const WITHHELD: [&str; 10] = [
 /// Is it withheld?
 pub(in crate::session) fn is_withheld(token: &[u8]) -> bool {
     WITHHELD.iter().any(|name| token.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Does it switch something on, for the rest of the session, that such a session does not have?
+pub(in crate::session) fn switches_on(command: &Command<'_>) -> bool {
+    match &command.args {
+        Args::Enable(words) => words.iter().any(|word| is_withheld(word.text.as_bytes())),
+        _ => !is_offered(command),
+    }
 }
 
 impl Session {
@@ -75,6 +84,7 @@ fn is_offered(command: &Command<'_>) -> bool {
             .items
             .iter()
             .any(|item| matches!(item.kind, StatusKind::Size | StatusKind::HighestModSeq | StatusKind::DeletedStorage)),
+        Args::List(list) => !list.returns.iter().flatten().any(|option| matches!(option.kind, ReturnKind::Status(_))),
         Args::Search(search) => returns_are_offered(search.returns.as_ref()),
         Args::Sort(sort) => returns_are_offered(sort.returns.as_ref()),
         _ => true,
@@ -113,6 +123,8 @@ mod tests {
             ("STATUS x (MESSAGES UIDNEXT UNSEEN)", true),
             ("STATUS x (HIGHESTMODSEQ)", false),
             ("STATUS x (SIZE)", false),
+            ("LIST \"\" * RETURN (CHILDREN)", true),
+            ("LIST \"\" * RETURN (STATUS (MESSAGES))", false),
             ("SEARCH RETURN (SAVE MIN) NOT SEEN", true),
             ("SEARCH RETURN (PARTIAL 1:10) ALL", false),
             ("SEARCH NOT (SEEN MODSEQ 7)", false),

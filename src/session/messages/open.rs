@@ -8,7 +8,7 @@ use crate::rewrite::status_data;
 use crate::wire::response::Code;
 
 use super::super::effect::{Effect, Opening, Own};
-use super::super::event::{Event, EventKind, FilterAction, FilteredResponse, NoteStatus, ResultStatus};
+use super::super::event::{Event, EventKind, FilterAction, FilteredResponse, NoteStatus, ResultStatus, VerdictKind};
 use super::super::in_flight::Entry;
 use super::super::names::Resolved;
 use super::super::refusal::Answer;
@@ -117,8 +117,13 @@ impl Session {
             opening.exists = Some(exists);
             opening.hidden = self.view.as_ref().map(|view| view.hidden());
         }
-        if let Some(view) = &mut self.view {
-            view.asking = super::look::Asking::default();
+        let asking = self.view.as_mut().map(|view| std::mem::take(&mut view.asking)).unwrap_or_default();
+        self.note_hits(&asking.by, &asking.shadow);
+        let judged = entry.judged.get_or_insert_default();
+        judged.by.join(&asking.by);
+        judged.shadow.join(&asking.shadow);
+        if !asking.by.is_empty() {
+            judged.verdict = Some(VerdictKind::Narrowed);
         }
         self.await_change(now);
         let rest = format!("OK [{}] x\r\n", opened.code);

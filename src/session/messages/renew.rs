@@ -38,7 +38,7 @@ impl Session {
         if self.view.is_some() && super::fetch::listens(&self.mode) {
             self.renew_filter();
             if self.view.as_ref().is_some_and(|view| view.must_look()) {
-                self.pause_idle(now);
+                self.pause_idle();
             }
         }
     }

@@ -13,7 +13,7 @@ use super::super::event::{CloseReason, Event, EventKind, FaultReason, FilterActi
 use super::super::refusal::Bye;
 use super::super::response_path::Flow;
 use super::look::Look;
-use super::{Session, View};
+use super::{Hush, Session, View};
 
 /// A FETCH response that is relayed under another number: its UID, wherever it stands, must be that of the message.
 #[derive(Debug, Default)]
@@ -115,14 +115,14 @@ impl Session {
                 if grew.is_none() {
                     self.numbers_fault(now);
                 } else if grew == Some(true) {
-                    self.pause_idle(now);
+                    self.pause_idle();
                 }
             }
             Numbered::Expunge => {
                 if !view.expunged(number) {
                     self.numbers_fault(now);
                 } else if matches!(self.mode, ClientMode::Idle) {
-                    self.tell(false);
+                    self.tell(Hush::No);
                 }
             }
             Numbered::Fetch => return self.on_guarded_fetch(number, rest, line, literal, now),

@@ -76,9 +76,9 @@ impl Session {
             view.answer(*results, &held.tag, &mut line);
         }
         Answer::Completed(held.verb).write(&held.tag, &mut line);
-        let quiet = held.parts.quiet;
+        let hush = held.parts.hush;
         self.record_local_done(&mut held, now);
-        self.say_settled(line, quiet, now);
+        self.say_settled(line, hush, now);
     }
 
     /// Numbers that the client's search has found.

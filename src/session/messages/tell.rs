@@ -19,7 +19,7 @@ use super::super::effect::Effect;
 use super::super::follow::uid_set;
 use super::super::in_flight::Entry;
 use super::look::Then;
-use super::{Session, View};
+use super::{Hush, Session, View};
 
 /// Messages that were appended to the open mailbox.
 #[derive(Debug)]
@@ -30,23 +30,23 @@ pub(in crate::session) struct Appended {
 
 impl Session {
     /// Says a tagged line, and before it what has happened meanwhile: once that has been looked at.
-    pub(in crate::session) fn say_settled(&mut self, line: Vec<u8>, quiet: bool, now: Instant) {
-        self.say_appended(line, quiet, None, now);
+    pub(in crate::session) fn say_settled(&mut self, line: Vec<u8>, hush: Hush, now: Instant) {
+        self.say_appended(line, hush, None, now);
     }
 
     /// The same of an APPEND to the open mailbox: its UID is told where the message is one that the client may see.
     pub(in crate::session) fn say_appended(
         &mut self,
         line: Vec<u8>,
-        quiet: bool,
+        hush: Hush,
         appended: Option<Appended>,
         now: Instant,
     ) {
         self.renew_filter();
         if self.view.as_ref().is_some_and(|view| view.must_look()) {
-            return self.begin_work(Then::Say { line, quiet, appended }, now);
+            return self.begin_work(Then::Say { line, hush, appended }, now);
         }
-        self.tell(quiet);
+        self.tell(hush);
         let line = self.with_append_uid(line, appended);
         self.out.client().extend_from_slice(&line);
         self.answer_waiting(now);
@@ -76,8 +76,12 @@ impl Session {
     }
 
     /// Tells what may be told now.
-    pub(super) fn tell(&mut self, quiet: bool) {
-        let quiet = quiet || self.next_counts_on_numbers();
+    pub(super) fn tell(&mut self, hush: Hush) {
+        let quiet = match hush {
+            Hush::No => false,
+            Hush::BeforeNumbers => self.next_counts_on_numbers(),
+            Hush::Yes => true,
+        };
         let Some(view) = &mut self.view else { return };
         view.tell(quiet, self.out.client());
         view.keep_floor(&*self.shared.verdicts);
