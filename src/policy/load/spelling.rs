@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use super::document::{Document, Span, Text};
 use crate::diagnostic::Problem;
 use crate::policy::pattern::TextPattern;
+use crate::policy::request::SpecialUse;
 
 /// A pattern over mailbox names that can be read. `spares`: it is compared exactly.
 pub(super) fn mailbox(document: &mut Document<'_>, text: &Text<'_>, spares: bool) {
@@ -32,9 +33,49 @@ pub(super) fn mailbox(document: &mut Document<'_>, text: &Text<'_>, spares: bool
             format!("levels are parted by \"/\" here: \"INBOX/{rest}\", or \"{rest}\" where INBOX is only a prefix");
         warn(document, text, 5..6, "a \".\" behind INBOX", "stands for itself", &help);
     }
+    if !known_name(document, text, spares) {
+        wildcards(document, text);
+    }
     levels(document, text, spares);
-    wildcards(document, text);
     all_texts(document, text);
+}
+
+/// INBOX and `[Gmail]` have names of their own. Says whether the name is nearly one of them, which is told.
+fn known_name(document: &mut Document<'_>, text: &Text<'_>, spares: bool) -> bool {
+    let (top, rest) = text.text.split_once('/').unwrap_or((text.text, ""));
+    let place = 0..top.len();
+    if is_nearly_inbox(top) {
+        let help = "write \"INBOX\"; its case does not matter";
+        warn(document, text, place, &format!("`{top}` is nearly INBOX"), "another mailbox", help);
+        return true;
+    }
+    let letters: String = top.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let gmail = [("gmail", "[Gmail]"), ("googlemail", "[Google Mail]")];
+    let Some((_, name)) = gmail.iter().find(|(begins, _)| letters.starts_with(begins)) else { return false };
+    let written_so = match spares {
+        true => top == *name,
+        false => top.eq_ignore_ascii_case(name),
+    };
+    let bracketed = top.contains(['[', ']', '(', '{']);
+    let of_gmail = !SpecialUse::usual(&format!("[Gmail]/{rest}")).is_empty() && !rest.is_empty();
+    let plainly = of_gmail && (letters == "gmail" || letters == "googlemail");
+    if written_so || !(bracketed || plainly) {
+        return false;
+    }
+    let help = match (spares, top.eq_ignore_ascii_case(name)) {
+        (true, true) => format!("what spares is compared letter by letter: write \"{name}\""),
+        _ => format!("what Gmail makes itself is below \"{name}/\", brackets included"),
+    };
+    warn(document, text, place, "not as Gmail writes it", "another mailbox", &help);
+    true
+}
+
+fn is_nearly_inbox(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let digits = upper.contains(|c: char| c.is_ascii_digit() || "*?".contains(c));
+    let near = strsim::damerau_levenshtein(&upper, "INBOX") == 1;
+    near && !digits && upper.starts_with("IN") && upper != "INBO" && upper != "INBX"
+        || ["INBO", "INBX", "IBNOX", "NIBOX", "IMBOX"].contains(&&*upper)
 }
 
 /// Levels that are empty, or have blanks around them.
@@ -227,7 +268,8 @@ fn inbox_dot(text: &str) -> Option<&str> {
 /// `[0-9]`, `20[12]?`, but not a level that is called so: `[Gmail]`.
 fn bracketed(level: &str) -> Option<Span> {
     let open = level.find('[')?;
-    let close = open + level.get(open..)?.find(']')?;
+    // A bracket that is not closed is a slip, whatever was meant.
+    let Some(close) = level.get(open..)?.find(']').map(|at| open + at) else { return Some(open..open + 1) };
     let inside = level.get(open + 1..close)?;
     let letters = inside.chars().count();
     let range = letters == 3 && inside.chars().nth(1) == Some('-');
@@ -275,11 +317,29 @@ mod tests {
             ("[!a]", Some(0..4)),
             ("Projekt [intern]", None),
             ("x[a-z]*", Some(1..6)),
-            ("a]b[", None),
+            ("a]b[", Some(3..4)),
             ("[]", None),
         ];
         for (level, want) in rows {
             assert_eq!(bracketed(level), want, "{level}");
+        }
+    }
+
+    #[test]
+    fn nearly_inbox() {
+        for (name, want) in [
+            ("INBOX", false),
+            ("inbox", false),
+            ("Inbxo", true),
+            ("In box", true),
+            ("Inbos", true),
+            ("Imbox", true),
+            ("Inbox2", false),
+            ("Inboxes", false),
+            ("Unbox", false),
+            ("In*", false),
+        ] {
+            assert_eq!(is_nearly_inbox(name), want, "{name}");
         }
     }
 

@@ -175,6 +175,20 @@ fn a_rule_that_nearly_names_the_user_is_told() {
 }
 
 #[test]
+fn somebody_else_may_look_on_the_users_behalf() {
+    let master = "auth_master_user_separator = *\npassdb {\n  driver = static\n  master = yes\n  args = user=backup password=canary-backup\n}\n";
+    let rules = "[[rule]]\nid = \"backup-reads\"\nwhen = { actor = \"backup\" }\nrights = \"read-only\"\n";
+    let dovecot = Dovecot::start_with(&["ann"], Names::Slash, master);
+    let mut proxy = Settings::before(&dovecot).rules(rules).start();
+    proxy.place().write("password", "canary-backup\n");
+    let shown = with_password(&proxy, "password", &["--actor", "backup", "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap_or_else(|_| panic!("{shown:?}"));
+    let mailboxes = told["mailboxes"].as_array().expect("a list");
+    assert!(mailboxes.len() > 8 && mailboxes.iter().all(|mailbox| mailbox["rights"] == "lr"), "{told}");
+    proxy.stop();
+}
+
+#[test]
 fn it_says_what_keeps_it_from_looking() {
     let mut dovecot = Dovecot::start(&["ann"]);
     let mut proxy = Settings::before(&dovecot).rules(RULES).start();

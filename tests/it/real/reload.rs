@@ -3,8 +3,8 @@
 use std::process::Output;
 
 use super::dovecot::Dovecot;
-use super::place::{output, tool};
-use super::proxy::{PROGRAM, Proxy, Settings};
+use super::place::{Signal, output, tool, until};
+use super::proxy::{PROGRAM, Proxy, Settings, get};
 
 const NOTHING: &str = "[[rule]]\nid = \"nothing-yet\"\nmailbox = [\"Never/**\"]\nrights = \"lr\"\n";
 const NO_FLAGS: &str = "[[rule]]\nid = \"no-flags\"\nmailbox = [\"INBOX\"]\nrights = \"lr\"\n";
@@ -114,6 +114,44 @@ fn without_a_token_nothing_is_reloaded() {
     assert!(String::from_utf8_lossy(&away.stderr).contains("no proxy answers at 127.0.0.1:1"), "{away:?}");
     assert_eq!(away.status.code(), Some(1));
     proxy.stop();
+}
+
+#[test]
+fn a_proxy_that_stops_reloads_nothing() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let settings = Settings::before(&dovecot).rules(NOTHING).in_admin("token_file = \"admin.token\"");
+    let settings = settings.file("admin.token", ADMIN).in_limits("drain_delay = \"10m\"\ndrain_window = \"10m\"");
+    let mut proxy = settings.start();
+    proxy.process().signal(Signal::TERM);
+    let admin = proxy.admin();
+    until("it drains", || get(admin, "/readyz").filter(|(status, _)| *status == 503));
+    let refused = by_config(&proxy, &[]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said.contains("nothing was reloaded: the proxy stops"), "{said}");
+    proxy.process().signal(Signal::TERM);
+    proxy.ended_well();
+}
+
+#[test]
+fn reloads_one_after_the_other_lose_no_session() {
+    const RELOADS: usize = 12;
+    let (_dovecot, mut proxy) = with_tokens();
+    let mut ann = proxy.login("ann");
+    ann.run("SELECT INBOX").ok();
+    std::thread::scope(|scope| {
+        for _ in 0..RELOADS {
+            scope.spawn(|| assert_eq!(by_config(&proxy, &[]).status.code(), Some(0)));
+        }
+        for _ in 0..50 {
+            ann.run("UID FETCH 1:* (FLAGS)").ok();
+        }
+    });
+    ann.run("STORE 1 +FLAGS (\\Flagged)").ok();
+    ann.logout();
+    let records = proxy.stop();
+    let loads = records.iter().filter(|record| record["type"] == "policy.load").count();
+    assert_eq!(loads, RELOADS + 1);
 }
 
 fn with_tokens() -> (Dovecot, Proxy) {
