@@ -9,6 +9,9 @@ use super::upstream::{Connected, Connector};
 /// Octets of one response, literals included. What says more at once is no IMAP server.
 const MAX_RESPONSE: usize = 256 * 1024;
 
+/// Untagged responses that end in text for people (RFC 9051 §7.1).
+const TEXTS: [&[u8]; 5] = [b"* OK", b"* NO", b"* BAD", b"* BYE", b"* PREAUTH"];
+
 /// Nobody else speaks on this connection.
 pub(super) struct Talk {
     leg: Leg,
@@ -76,8 +79,13 @@ impl Talk {
     }
 }
 
-/// Behind the first line that announces no literal; behind each literal the line goes on.
+/// Behind the first line that announces no literal; behind each literal the line goes on. What is for people may end as if it
+/// announced one.
 fn end_of_response(heard: &[u8]) -> Option<usize> {
+    let has_text = !starts_with(heard, b"* ") || TEXTS.iter().any(|words| starts_with(heard, words));
+    if has_text {
+        return memchr::memchr(b'\n', heard)?.checked_add(1);
+    }
     let mut at = 0usize;
     loop {
         let rest = heard.get(at..)?;
@@ -114,7 +122,10 @@ mod tests {
 
     #[test]
     fn responses_end_behind_their_literals() {
-        let rows: [(&str, &[u8], Option<usize>); 7] = [
+        let rows: [(&str, &[u8], Option<usize>); 10] = [
+            ("a text", b"* OK ready {5}\r\n", Some(16)),
+            ("the end of a command", b"v1 NO no {310}\r\n", Some(16)),
+            ("a continuation", b"+ {3}\r\n", Some(7)),
             ("nothing", b"", None),
             ("a line", b"* OK\r\n* NO\r\n", Some(6)),
             ("a part of one", b"* OK", None),

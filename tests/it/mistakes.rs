@@ -94,6 +94,18 @@ fn of_what_is_sound_nothing_is_said() {
     assert!(rules >= 60, "{rules} rules");
 }
 
+#[test]
+fn an_actor_need_not_be_somebody_whom_an_upstream_serves() {
+    let upstream = "servers = [\"imap.example.org:993\"]";
+    let configuration =
+        CONFIGURATION.replace(upstream, &format!("{upstream}\nmatch_user = [\"*@example.org\", \"root\"]"));
+    let rules = "[[rule]]\nid = \"x\"\nwhen = { actor = [\"audit@auditor.example\", \"backup\"], user = [\"*@example.org\", \"root\"] }\n\
+                 rights = \"lr\"\n";
+    let own = [("imapwarden.toml", configuration.as_str()), ("rules/seed.toml", rules)];
+    let own = own.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    assert_eq!(check(&files(own)), (0, Vec::new()));
+}
+
 impl Wanted {
     fn is(&self, problem: &Value) -> bool {
         let text = |key: &str| problem[key].as_str().unwrap_or_default();

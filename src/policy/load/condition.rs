@@ -204,7 +204,7 @@ impl Reader<'_, '_, '_> {
         let (texts, patterns) = self.patterns(key, value)?;
         for (text, pattern) in texts.iter().zip(&patterns) {
             spelling::login(self.document, key, text, pattern);
-            self.login(text, pattern);
+            self.login(key, text, pattern);
             let file = Arc::clone(self.document.path);
             self.known.logins.push(Login { pattern: pattern.clone(), file, span: text.span.clone() });
         }
@@ -212,7 +212,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Can somebody of that name log in here?
-    fn login(&mut self, text: &Text<'_>, pattern: &TextPattern) {
+    fn login(&mut self, key: &str, text: &Text<'_>, pattern: &TextPattern) {
         let literal = pattern.as_literal().filter(|literal| !literal.is_empty());
         if let Some(group) = literal.filter(|name| !name.contains('@')).and_then(|name| self.known.groups.find(name)) {
             return warning::user_is_a_group(self.document, text, &self.known.groups.written(&[group]));
@@ -221,6 +221,8 @@ impl Reader<'_, '_, '_> {
             Some(domain) if literal.is_some_and(|name| !name.contains('@')) => {
                 warning::user_without_domain(self.document, text, domain);
             }
+            // Who proves an identity need not be somebody whose mail is there.
+            _ if key == "actor" => {}
             _ => warning::served_by_none(self.document, text, pattern, self.known.context.served.as_deref()),
         }
     }

@@ -158,6 +158,42 @@ fn a_pattern_that_matches_nothing_is_named_with_what_was_meant() {
 }
 
 #[test]
+fn a_prefix_is_left_out_or_written_with_a_slash() {
+    let rules = r#"
+[[rule]]
+id = "prefixed"
+mailbox = ["Finance/**", "INBOX/Archive", "INBOX.Projects", "Inbox/Sent/*", "Entw&APw-rfe", "INBOX/INBOX/Trash"]
+except_mailbox = ["Finance/Public", "INBOX/Finance/Q3", "finance/q3", "Archives"]
+rights = "lr"
+"#;
+    let dovecot = Dovecot::start_with(&["ann"], Names::InboxDot, "");
+    let mut proxy = Settings::before(&dovecot).rules(rules).start();
+    let shown = preview(&proxy, &["--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("one object");
+    let said = |problem: &serde_json::Value| {
+        format!(
+            "{} ({})",
+            problem["message"].as_str().unwrap_or_default(),
+            problem["help"].as_str().unwrap_or_default()
+        )
+    };
+    let said: Vec<String> = shown["unmatched"].as_array().expect("a list").iter().map(said).collect();
+    let rows = [
+        ("the server's delimiter", "`INBOX.Projects`", "did you mean `Projects`?"),
+        ("nothing below it", "`Inbox/Sent/*`", "there is `INBOX/Sent`, but nothing of that pattern below it"),
+        ("modified UTF-7", "`Entw&APw-rfe`", "did you mean `Entwürfe`?"),
+        ("the prefix twice", "`INBOX/INBOX/Trash`", "did you mean `INBOX/Trash`?"),
+        ("another case", "`finance/q3`", "the server calls it `Finance/Q3`"),
+        ("a name that is nearly it", "`Archives`", "did you mean `Archive`?"),
+    ];
+    for (name, pattern, help) in rows {
+        assert!(said.iter().any(|said| said.starts_with(pattern) && said.contains(help)), "{name}: {said:#?}");
+    }
+    assert_eq!(said.len(), rows.len(), "{said:#?}");
+    proxy.stop();
+}
+
+#[test]
 fn a_rule_that_nearly_names_the_user_is_told() {
     let rules = "[[rule]]\nid = \"of-hanna\"\nwhen = { user = \"hanan\" }\nmailbox = [\"Finance/**\"]\nhide = true\n";
     let dovecot = Dovecot::start(&["hanna"]);
