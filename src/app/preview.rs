@@ -44,6 +44,8 @@ pub struct Preview {
     pub patterns: usize,
     /// A problem for each pattern that matches nothing.
     pub unmatched: Vec<Problem>,
+    /// Patterns that match a mailbox, and not what lies below it there.
+    pub remarks: Vec<Problem>,
 }
 
 /// One mailbox. How many of its messages are hidden, and by which rule, will stand here, too.
@@ -115,8 +117,9 @@ impl Preview {
         let patterns = bound.patterns(at);
         let unmatched = patterns.iter().filter(|pattern| !house.matches(pattern));
         let unmatched = unmatched.map(|pattern| near::problem(pattern, &house, &subject.user)).collect();
+        let remarks = near::left_below(&patterns, &house);
         let patterns = patterns.len();
-        Ok(Self { user: subject.user, upstream: subject.upstream, told, folders, patterns, unmatched })
+        Ok(Self { user: subject.user, upstream: subject.upstream, told, folders, patterns, unmatched, remarks })
     }
 }
 

@@ -75,7 +75,10 @@ fn tell(preview: &Preview, rev: &str, sources: &Sources, json: bool) -> ExitCode
     let color = super::color(&out);
     let text = match json {
         true => format!("{}\n", to_json(preview, rev, sources)),
-        false => to_text(preview, rev, color) + &render(&preview.unmatched, sources, color),
+        false => {
+            let problems = [preview.remarks.as_slice(), &preview.unmatched].concat();
+            to_text(preview, rev, color) + &render(&problems, sources, color)
+        }
     };
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     ExitCode::from(u8::from(written.is_err() || !preview.unmatched.is_empty()))

@@ -131,6 +131,7 @@ pub fn to_json(preview: &Preview, rev: &str, sources: &Sources) -> Value {
         "mailboxes": preview.folders.iter().map(folder).collect::<Vec<_>>(),
         "patterns": preview.patterns,
         "unmatched": problems_json(&preview.unmatched, sources)["problems"],
+        "remarks": problems_json(&preview.remarks, sources)["problems"],
         "note": preview.told.note,
         "mend": preview.told.explanation.mend,
     })

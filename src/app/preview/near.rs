@@ -1,6 +1,6 @@
 //! A pattern matches nothing: which name was probably meant?
 
-use super::house::House;
+use super::house::{House, Row};
 use super::key_of;
 use crate::diagnostic::{Problem, suggest};
 use crate::imap::mailbox::fold;
@@ -23,6 +23,32 @@ pub(super) fn problem(pattern: &Pattern<'_>, house: &House, user: &str) -> Probl
         Some(uses) => problem.help(by_use(uses, house)),
         None => problem.help(by_name(pattern, house)),
     }
+}
+
+/// Patterns that name a mailbox, where what lies below it is neither taken by the rule nor spared.
+pub(super) fn left_below(patterns: &[Pattern<'_>], house: &House) -> Vec<Problem> {
+    let takes = patterns.iter().filter(|pattern| pattern.key == PatternKey::Mailbox && pattern.special_use.is_none());
+    let problems = takes.filter_map(|pattern| {
+        let known = |row: &&Row| {
+            let mut of_rule = patterns.iter().filter(|other| other.rule == pattern.rule);
+            of_rule.any(|other| other.matches(&house.target(row)))
+        };
+        let named: Vec<&Row> = house.rows.iter().filter(|row| pattern.matches(&house.target(row))).collect();
+        let below = |row: &&Row| named.iter().any(|named| !named.name.is_inbox() && row.name.is_below(&named.name));
+        let left = house.rows.iter().filter(|row| row.exists && below(row) && !known(row));
+        let left: Vec<&str> = left.map(|row| row.name.as_str()).collect();
+        let (first, written) = (left.first()?, pattern.written.trim_end_matches('/'));
+        let more = if left.len() > 1 { format!(", and {} more", left.len() - 1) } else { String::new() };
+        let message = format!("`{}` does not cover what is below: {first}{more}", pattern.written);
+        let problem = Problem::warning(pattern.file, pattern.span.clone(), message);
+        let label = format!("`{}` takes nothing there", pattern.rule);
+        Some(
+            problem
+                .label(label)
+                .help(format!("\"{written}/**\" covers it, too; except_mailbox says that it is not meant")),
+        )
+    });
+    problems.collect()
 }
 
 fn by_use(uses: SpecialUse, house: &House) -> String {

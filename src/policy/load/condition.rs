@@ -173,7 +173,10 @@ impl Reader<'_, '_, '_> {
             "tls" => self.condition.tls = Some(self.levels(name, value)?),
             "time" => self.condition.time = Some(self.time(name, value)?),
             _ => {
-                self.document.unknown_key(key, &format!("`{}`", self.clause.key()), &KEYS, &LATER);
+                match super::rule::KEYS.contains(&name) {
+                    true => warning::beside_when(self.document, self.clause, name, key.span()),
+                    false => self.document.unknown_key(key, &format!("`{}`", self.clause.key()), &KEYS, &LATER),
+                }
                 return None;
             }
         }

@@ -1,5 +1,6 @@
 //! A TOML document with places: what is read of it, and what is said of what cannot be.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::warning;
 use crate::diagnostic::{Problem, suggest};
 
 pub(in crate::policy) type Key<'t> = Spanned<DeString<'t>>;
@@ -89,8 +91,17 @@ impl<'d> Document<'d> {
         }
     }
 
-    /// One string, or a list of some.
+    /// One string, or a list of some, each once.
     pub(in crate::policy) fn strings<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<Vec<Text<'t>>> {
+        let texts = self.any_strings(key, value)?;
+        let mut seen = HashSet::new();
+        let doubles = texts.iter().filter(|text| !seen.insert(text.text));
+        doubles.for_each(|text| warning::stands_twice(self, text));
+        Some(texts)
+    }
+
+    /// The same, some of them twice.
+    pub(in crate::policy) fn any_strings<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<Vec<Text<'t>>> {
         match value.get_ref() {
             DeValue::Array(items) if items.is_empty() => self.empty_list(value.span(), key),
             DeValue::Array(items) => {

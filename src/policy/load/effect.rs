@@ -27,6 +27,7 @@ pub(super) struct Effects {
     /// UID forms that are named.
     pub(super) uid_forms: Vec<(Verb, Span)>,
     pub(super) deny_login: Option<Arc<str>>,
+    pub(super) deny_login_at: Option<Span>,
 }
 
 impl Effects {
@@ -52,6 +53,7 @@ pub(super) fn read(
         "deny_commands" => read_commands(document, name, value, effects),
         _ => {
             effects.deny_login = document.string(name, value).and_then(|text| read_login_text(document, &text));
+            effects.deny_login_at = effects.deny_login.is_some().then_some(key);
             effects.deny_login.is_some()
         }
     }

@@ -33,6 +33,8 @@ pub(super) struct Written {
     pub(super) mailbox_at: Option<Span>,
     /// Where each of the patterns of `user` stands.
     pub(super) users: Vec<Span>,
+    /// Where `client_ip` stands.
+    pub(super) addresses: Option<Span>,
     exception: Option<Exception>,
 }
 
@@ -113,7 +115,8 @@ fn read(document: &mut Document<'_>, table: &DeTable<'_>, span: Span, known: &mu
     }
     read.lived.check(document, "exception", known.context.now);
     let users = entries.iter().find(|(key, _)| &**key.get_ref() == "user").map(|(_, value)| places(value));
-    let mailbox_at = entries.iter().find(|(key, _)| &**key.get_ref() == "mailbox").map(|(key, _)| key.span());
+    let place = |name: &str| entries.iter().find(|(key, _)| &**key.get_ref() == name).map(|(key, _)| key.span());
+    let (mailbox_at, addresses) = (place("mailbox"), place("client_ip"));
     let line = document.line(span.start);
     let wrong = read.wrong;
     let (rule, until, reason, chosen) = (read.rule, read.lived.life.until, read.reason, read.chosen);
@@ -131,7 +134,7 @@ fn read(document: &mut Document<'_>, table: &DeTable<'_>, span: Span, known: &mu
     };
     let exception = if wrong { None } else { exception() };
     let file = Arc::clone(document.path);
-    Written { file, rule, places, selectors, mailbox_at, users: users.unwrap_or_default(), exception }
+    Written { file, rule, places, selectors, mailbox_at, users: users.unwrap_or_default(), addresses, exception }
 }
 
 impl Read {

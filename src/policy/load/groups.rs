@@ -99,7 +99,7 @@ fn read_group(document: &mut Document<'_>, name: &str, value: &Value<'_>, contex
             let problem = document.error(value.span(), format!("`{name}` must be a list of logins"));
             return document.push(problem.label("this is a table").help("finance = [\"ann@example.org\"]"));
         }
-        _ => document.strings(name, value).unwrap_or_default(),
+        _ => document.any_strings(name, value).unwrap_or_default(),
     };
     for member in &members {
         read_member(document, name, member, context, |pattern| groups.add(group, pattern));

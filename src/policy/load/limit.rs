@@ -20,6 +20,9 @@ const WINDOWS: [(&[&str], u64); 5] = [
     (&["w", "week", "weeks"], 7 * 24 * 60 * 60),
 ];
 
+/// The header of a message alone is larger.
+const SMALLEST: u64 = 256;
+
 const DOWNLOAD: &str = "write how much in which time, such as \"2 GiB/day\" or \"500 MiB/hour\"";
 const MESSAGES: &str = "write how many in which time, such as \"5000/hour\"";
 const COMMANDS: &str = "write how many in which time, such as \"50/s\" or \"1000/10m\"";
@@ -137,7 +140,12 @@ fn size(text: &str) -> Option<u64> {
 fn read_size(document: &mut Document<'_>, key: &str, text: &Text<'_>) -> Option<u64> {
     match size(text.text.trim()) {
         Some(0) => nothing_left(document, key, text.span.clone()),
-        Some(size) => Some(size),
+        Some(size) => {
+            if size < SMALLEST {
+                warning::smaller_than_messages(document, text.span.clone());
+            }
+            Some(size)
+        }
         None => {
             let problem = document.error(text.span.clone(), format!("`{key}` cannot be `{}`", text.text));
             document.push(problem.label("not a size").help(SIZE));

@@ -58,6 +58,8 @@ pub(super) struct Draft {
     pub(super) rights: Option<Span>,
     /// Where EXPUNGE stands in `deny_commands`.
     pub(super) denies_expunge: Option<Span>,
+    /// Where `deny_login` stands.
+    pub(super) denies_login: Option<Span>,
 }
 
 /// All rules and exceptions of a file.
@@ -132,6 +134,7 @@ fn read(document: &mut Document<'_>, table: &DeTable<'_>, span: Span, known: &mu
         conditions: read.conditions.spelled(),
         rights: read.effects.rights_at.clone(),
         denies_expunge: read.effects.expunge_at.clone(),
+        denies_login: read.effects.deny_login_at.clone(),
         rule: read.into_rule(document.path, line),
     }
 }

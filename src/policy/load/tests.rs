@@ -107,7 +107,7 @@ fn without_a_source_of_groups() {
 
 #[test]
 fn ids_are_unique_over_all_files() {
-    let rule = "[[rule]]\nid = \"a\"\ndeny_login = \"No\"\n";
+    let rule = "[[rule]]\nid = \"a\"\nrights = \"lr\"\n";
     let (set, _, text) = load(&[("rules/1.toml", rule), ("rules/2.toml", rule)]);
     let expected = "\
 error: two rules are called `a`
@@ -123,7 +123,7 @@ error: two rules are called `a`
 
 #[test]
 fn what_is_told_of_rules() {
-    let text = "# one\n\n[[rule]]\nid = \"a\"\ndeny_login = \"No\"\n[[rule]]\nid = \"b\"\nmode = \"shadow\"\nrights = \"lr\"\n";
+    let text = "# one\n\n[[rule]]\nid = \"a\"\ndeny_commands = \"LIST\"\n[[rule]]\nid = \"b\"\nmode = \"shadow\"\nrights = \"lr\"\n";
     let (set, problems, _) = load(&[("rules/1.toml", text)]);
     let set = set.unwrap();
     let told: Vec<_> =

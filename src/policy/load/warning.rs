@@ -220,6 +220,10 @@ pub(super) fn hours(document: &mut Document<'_>, clause: Clause, span: Span, hou
         document.push(problem.label("these hours pass midnight").help(format!("by day it is \"{from}-{until}\"")));
     }
     let zone = hours.zone.iana_name().unwrap_or_default();
+    if ["EST", "MST", "HST"].contains(&zone) {
+        let problem = document.warning(span, format!("`{zone}` knows no summer time")).label("the same all year");
+        return document.push(problem.help("name a place, such as \"America/New_York\""));
+    }
     if let Some(offset) = zone
         .strip_prefix("Etc/GMT")
         .filter(|offset| offset.starts_with(['+', '-']) && *offset != "+0" && *offset != "-0")
@@ -229,6 +233,23 @@ pub(super) fn hours(document: &mut Document<'_>, clause: Clause, span: Span, hou
         let problem = document.warning(span, format!("`{zone}` is {hours} h {way} UTC")).label("the sign is reversed");
         document.push(problem.help("name a place, such as \"Europe/Berlin\""));
     }
+}
+
+/// An error: what it asks for stands in the rule itself.
+pub(super) fn beside_when(document: &mut Document<'_>, clause: Clause, key: &str, span: Span) {
+    let problem = document.error(span, format!("`{key}` in `{}`", clause.key())).label("no condition");
+    document.push(problem.help(format!("it stands beside it: {key} = …, on a line of its own")));
+}
+
+/// A list has one of its texts twice.
+pub(super) fn stands_twice(document: &mut Document<'_>, text: &Text<'_>) {
+    let problem = document.warning(text.span.clone(), format!("`{}` stands in the list twice", text.text));
+    document.push(problem.label("the second").help("take it away, or write what was to stand there"));
+}
+
+pub(super) fn smaller_than_messages(document: &mut Document<'_>, span: Span) {
+    let problem = document.warning(span, "no message is that small").label("octets, not more");
+    document.push(problem.help("write such as \"25 MiB\""));
 }
 
 /// Reading is still possible.
@@ -307,6 +328,16 @@ pub(super) fn never_matches(written: &Written, exception: &Exception, rule: &Rul
         let message = format!("`{}` takes nothing there", rule.id);
         warn(span, message, format!("name what the rule covers: it stands in {}:{}", rule.file.display(), rule.line));
     }
+    let meets = |net: &IpNet| {
+        let mut about = rule.when.client_ip.iter().flatten();
+        about.any(|about| about.contains(net) || net.contains(about))
+    };
+    if let (Some(at), Some(nets), Some(_)) = (&written.addresses, &exception.condition.client_ip, &rule.when.client_ip)
+        && !nets.iter().any(meets)
+    {
+        let message = format!("`{}` is not about these addresses", rule.id);
+        warn(at, message, "name addresses that the rule is about".to_owned());
+    }
     let about = rule.when.user.as_deref().unwrap_or_default();
     for (pattern, span) in users(written, exception).filter(|_| !about.is_empty()) {
         let Some(user) = pattern.as_literal() else { continue };
@@ -358,9 +389,20 @@ pub(super) fn about_all(drafts: &[Draft], problems: &mut Vec<Problem>) {
         if let Some(span) = &draft.denies_expunge {
             close_expunges(draft, rule, span, taken_elsewhere(rule), problems);
         }
+        if let Some(span) = &draft.denies_login {
+            nobody_logs_in(draft, rule, span, problems);
+        }
         if let Some(span) = draft.rights.as_ref().filter(|_| rule.may_move() != Moving::Never) {
             nowhere_to_move(draft, rule, span, taken_elsewhere(rule), problems);
         }
+    }
+}
+
+fn nobody_logs_in(draft: &Draft, rule: &Rule, span: &Span, problems: &mut Vec<Problem>) {
+    if rule.conditions == 0 && rule.is_enforced() && rule.life.is_unbounded() && rule.exceptions.is_empty() {
+        let problem = Problem::warning(&draft.file, span.clone(), "nobody can log in");
+        let help = "say whom it is about: when = { … }, or who is spared: unless = { … }";
+        problems.push(problem.label("is about everybody, at all times").help(help));
     }
 }
 

@@ -158,6 +158,31 @@ fn a_pattern_that_matches_nothing_is_named_with_what_was_meant() {
 }
 
 #[test]
+fn what_lies_below_a_mailbox_that_is_named_is_told() {
+    let rules = r#"
+[[rule]]
+id = "hides-too-little"
+mailbox = ["Finance", "Arch*", "Projects/**", "INBOX"]
+except_mailbox = "Finance/Public"
+rights = "lr"
+"#;
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut proxy = Settings::before(&dovecot).rules(rules).start();
+    let shown = preview(&proxy, &[]);
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert_eq!(shown.status.code(), Some(0), "every pattern matches something: {text}");
+    for wanted in [
+        "warning: `Finance` does not cover what is below: Finance/Q3\n",
+        "help: \"Finance/**\" covers it, too",
+        "warning: `Arch*` does not cover what is below: Archive/2024\n",
+    ] {
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+    }
+    assert_eq!(text.matches("warning: ").count(), 2, "{text}");
+    proxy.stop();
+}
+
+#[test]
 fn a_prefix_is_left_out_or_written_with_a_slash() {
     let rules = r#"
 [[rule]]
