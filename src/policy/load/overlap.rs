@@ -80,6 +80,8 @@ fn takes_all_of(taker: &Rule, rule: &Rule) -> bool {
     let effects = (!rule.hide || taker.hide)
         && (!rule.hide || !taker.shows_aggregates || rule.shows_aggregates)
         && (rights && taker.taken().contains_all(rule.taken()))
+        // Which of two programs hides more cannot be told here.
+        && rule.messages.is_none()
         && taker.deny.has_all(rule.deny)
         && (rule.deny_login.is_none() || taker.deny_login.is_some());
     effects && covers(taker, rule)
