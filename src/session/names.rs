@@ -153,6 +153,7 @@ impl Session {
         let refresh = self.names.stale && self.bound.names_mailboxes();
         if refresh && self.in_flight.is_empty() {
             self.begin_names(now);
+            return !self.in_flight.is_empty(); // there may be nothing to ask for
         }
         refresh
     }

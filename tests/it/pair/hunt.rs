@@ -27,6 +27,7 @@ pub fn hunt(count: u64, plan: impl Fn(u64) -> Vec<Step> + Sync, wrong: impl Fn(u
     each(count, |seed| {
         let steps = plan(seed);
         let why = wrong(seed, &steps)?;
+        eprintln!("seed {seed} fails; what it does not need is left out");
         Some(shrink(steps, why, |steps| wrong(seed, steps)))
     });
 }
