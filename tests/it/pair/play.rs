@@ -11,6 +11,9 @@ pub trait Road {
     fn hear(&mut self) -> Heard;
     /// The client will say no more.
     fn hang_up(&mut self);
+    /// Waits until the proxy has heard what it asked the upstream for itself: names behind a login's answer, UNSELECT behind a
+    /// refusal. Else it is chance whether what another connection does comes before or behind that.
+    fn settle(&mut self) {}
 }
 
 pub enum Heard {
@@ -60,6 +63,9 @@ pub fn play(
             Step::Login { form, right, .. } => connection.run(&login(*form, user, *right)),
             Step::Say { said, .. } => connection.run(said),
             Step::Meanwhile(_) => {}
+        }
+        if !connection.over {
+            connection.road.settle();
         }
         transcript.silent |= connection.silent;
         transcript.heard.push(std::mem::take(&mut connection.heard));

@@ -158,6 +158,21 @@ impl Road for Direct {
         }
     }
 
+    fn settle(&mut self) {
+        while !self.over && !self.session.is_idle() {
+            if self.pause_is_over() {
+                continue;
+            }
+            let Some(upstream) = &mut self.upstream else { return };
+            match read(upstream) {
+                Heard::Octets(octets) => self.session.handle_upstream_bytes(&octets, self.now),
+                Heard::End => self.session.handle_upstream_closed(self.now),
+                Heard::Silence => return,
+            }
+            self.perform();
+        }
+    }
+
     fn hang_up(&mut self) {
         self.session.handle_client_closed(self.now);
         self.perform();
