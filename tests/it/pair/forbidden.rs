@@ -265,8 +265,8 @@ fn violations(rules: &Rules, before: &Mail, after: &Mail, heard: &str) -> Vec<St
             None if lacks("te") && was.keys().any(|file| !after.has_file(file)) => {
                 found.push(format!("mail of {name} is destroyed with it, without t and e"));
             }
-            // Where mail cannot be moved out of it, it was renamed with all that is in it.
-            None if lacks("te") && !was.is_empty() && !rules.organises(name) => {
+            // With the same files it is the same mailbox, under another name.
+            None if kept.len() < ALL.len() && !was.is_empty() => {
                 let renamed = after.mailboxes.iter().filter(|(new, is)| {
                     // What a letter of another script stands for is not for this test to say.
                     let told = !before.mailboxes.contains_key(*new) && !new.contains('&');

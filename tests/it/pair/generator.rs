@@ -302,7 +302,10 @@ impl Generator<'_> {
             }
             Verb::Rename => {
                 line.text(" ");
-                pool.put(r, line);
+                match pool.above(r).filter(|_| r.chance(35)) {
+                    Some(above) => _ = line.string(r, above.as_bytes()),
+                    None => pool.put(r, line),
+                }
                 line.text(" ");
                 pool.put(r, line);
             }

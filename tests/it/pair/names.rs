@@ -123,6 +123,12 @@ impl Pool {
         from[r.below(from.len())].clone()
     }
 
+    /// What is above a name that rules are about, if there is something: it would be renamed with it.
+    pub fn above(&self, r: &mut Random) -> Option<String> {
+        let levels: Vec<_> = self.ruled.iter().filter_map(|name| name.rsplit_once(self.delimiter)).collect();
+        levels.get(r.below(levels.len().max(1))).map(|(above, _)| (*above).to_owned())
+    }
+
     /// One that can be opened, most likely.
     pub fn visible(&self, r: &mut Random) -> String {
         if let Some(name) = self.focus.first().filter(|_| r.chance(40)) {

@@ -191,6 +191,123 @@ fn a_visible_mailbox_works_in_full_beside_hidden_ones() {
     proxy.stop();
 }
 
+/// Extensions that name mailboxes, and what could tell of one by the way; `@` is a name.
+const EXTENSIONS: &[&str] = &[
+    "GETACL @",
+    "MYRIGHTS @",
+    "LISTRIGHTS @ anyone",
+    "SETACL @ anyone lrswipkxtea",
+    "DELETEACL @ anyone",
+    "GETQUOTAROOT @",
+    "GETQUOTA \"\"",
+    "GETQUOTA \"User quota\"",
+    "SETQUOTA \"User quota\" (STORAGE 1)",
+    "GETMETADATA @ (/private/comment /shared/comment)",
+    "GETMETADATA (DEPTH infinity) @ /private",
+    "GETMETADATA \"\" /shared/admin",
+    "SETMETADATA @ (/private/comment \"x\")",
+    "NOTIFY SET (mailboxes @ (MessageNew MessageExpunge))",
+    "NOTIFY SET STATUS (subtree @ (MessageNew MessageExpunge MailboxName))",
+    "NOTIFY SET (personal (MailboxName SubscriptionChange))",
+    "ESEARCH IN (mailboxes @) RETURN (COUNT) ALL",
+    "ESEARCH IN (subtree @) ALL",
+    "ESEARCH IN (personal) RETURN (ALL) ALL",
+    "SEARCH X-MAILBOX @",
+    "UID FETCH 1 X-MAILBOX",
+    "SEARCH RETURN (COUNT ALL) TEXT finance",
+    "SEARCH INTHREAD REFS ALL",
+    "THREAD REFERENCES UTF-8 ALL",
+    "SORT RETURN (ALL COUNT) (SUBJECT) UTF-8 ALL",
+    "GENURLAUTH \"imap://eve@localhost/@;UID=1;URLAUTH=anonymous\" INTERNAL",
+    "URLFETCH \"imap://eve@localhost/@;UID=1;URLAUTH=user+eve:INTERNAL:00\"",
+    "APPEND INBOX CATENATE (URL \"/@/;UID=1\")",
+    "APPEND INBOX CATENATE (URL \"/@/;UID=1;SECTION=TEXT\" TEXT {2+}\r\nhi)",
+    "REPLACE 1 @ {5+}\r\nhello",
+    "UID REPLACE 1 @ (\\Seen) {5+}\r\nhello",
+    "CREATE @ (USE (\\Trash))",
+    "SELECT @ (CONDSTORE)",
+    "SELECT @ (QRESYNC (1700000001 1))",
+    "STATUS @ (MESSAGES X-GUID)",
+    "STATUS @ (MAILBOXID)",
+    "LIST \"\" (@ INBOX) RETURN (STATUS (MESSAGES UIDNEXT) CHILDREN SUBSCRIBED)",
+    "LIST \"\" (% @) RETURN (MYRIGHTS)",
+    "LIST (RECURSIVEMATCH SUBSCRIBED) \"\" (% @)",
+    "LIST (SUBSCRIBED REMOTE) @ *",
+    "LIST @ \"\"",
+    "LIST \"\" @*",
+    "LIST \"\" @%",
+    "LIST @/ %",
+    "LIST @/.. %",
+    "LIST \"../\" *",
+    "LIST \"\" \"*/*\"",
+    "XLIST \"\" @",
+    "LSUB @/ %",
+    "LSUB \"\" @/*",
+    "RLIST \"\" @",
+    "SUBSCRIBE @/",
+    "UNSUBSCRIBE @/",
+    "CREATE @/",
+    "CREATE @/New/",
+    "CREATE Projects/../@",
+    "RENAME Projects @/Projects",
+    "RENAME INBOX @",
+    "RENAME @ @",
+    "COPY 1 @/",
+    "UID MOVE 1 @/New",
+    "COPY 99 @",
+    "APPEND @ {99999999}",
+    "APPEND @ (\\Seen) \"31-Feb-2020 00:00:00 +0000\" {1+}\r\nx",
+    "ENABLE QRESYNC UTF8=ACCEPT IMAP4rev2 CONDSTORE",
+    "UNAUTHENTICATE",
+    "COMPRESS DEFLATE",
+    "ID (\"name\" \"x\" \"x-originating-ip\" \"10.0.0.1\")",
+    "NAMESPACE",
+    "CAPABILITY",
+    "CLOSE",
+];
+
+#[test]
+fn no_extension_tells_of_a_hidden_mailbox() {
+    const SERVER: &str = "mail_plugins = acl quota\nprotocol imap {\n  mail_plugins = $mail_plugins imap_acl imap_quota\n  \
+         imap_metadata = yes\n}\nmail_attribute_dict = file:%h/attributes\n\
+         plugin {\n  acl = vfile\n  quota = maildir:User quota\n}\n";
+    for names in [Names::Slash, Names::InboxDot] {
+        let dovecot = Dovecot::start_with(&["eve", "eva"], names, SERVER);
+        dovecot.take_mailboxes("eva", &["Finance", "Finance.Q3", "Entw&APw-rfe"]);
+        let proxy = Settings::before(&dovecot).rules(RULES);
+        let mut proxy = proxy.in_limits("drain_delay = \"0s\"\ndrain_window = \"1s\"").start();
+        let own = |name: &str| match names {
+            Names::Slash => name.to_owned(),
+            Names::InboxDot => format!("INBOX.{}", name.replace('/', ".")),
+        };
+        let mut both = [proxy.login("eve"), proxy.login("eva")];
+        for command in EXTENSIONS {
+            let mut heard = Vec::new();
+            // Hidden, absent where others are hidden, and absent elsewhere.
+            let makes = command.starts_with("CREATE") || command.starts_with("RENAME");
+            for name in ["Finance/Q3", "Finance/Nope", "Projects/Nope"] {
+                if makes && name == "Projects/Nope" {
+                    continue; // it shall stay absent
+                }
+                let [eve, eva] = both.each_mut().map(|client| {
+                    client.run("SELECT INBOX").ok();
+                    client.run(&command.replace('@', &own(name)))
+                });
+                assert_eq!(told(&eve), told(&eva), "{command} of {name}");
+                let told = eve.whole();
+                assert!(!told.contains("canary-") && !told.contains("Entw"), "{command} of {name}: {told}");
+                heard.push(self::told(&eve));
+            }
+            // New names are told apart, for hidden ones are reserved; patterns find what is there.
+            let apart = ["CREATE", "RENAME", "LIST", "LSUB", "XLIST"].iter().any(|verb| command.starts_with(verb));
+            let apart = apart || !command.contains('@');
+            assert!(apart || heard.iter().all(|told| *told == heard[0]), "{command}: {heard:#?}");
+        }
+        both.into_iter().for_each(Client::logout);
+        proxy.stop();
+    }
+}
+
 #[test]
 fn rules_that_begin_to_hide_reach_a_session_that_idles() {
     let dovecot = Dovecot::start(&["eve"]);
