@@ -85,6 +85,12 @@ impl Step {
         said.into_iter().flat_map(|said| said.tags.iter().map(String::as_str))
     }
 
+    /// Does it copy or move messages, or add one?
+    pub fn copies(&self) -> bool {
+        let said = self.to_string().to_ascii_uppercase();
+        ["COPY ", "MOVE ", "APPEND "].iter().any(|verb| said.contains(verb))
+    }
+
     /// The same without pipelining.
     pub fn one_by_one(&self) -> Vec<Self> {
         match self {
