@@ -125,6 +125,12 @@ impl Session {
                     at = at.saturating_add(whole);
                     continue;
                 }
+                let relayed = self.relay_at_once(rest);
+                if relayed > 0 {
+                    at = at.saturating_add(relayed);
+                    passed = at;
+                    continue;
+                }
             }
             let from = self.reading.searched.min(rest.len());
             let Some(found) = memchr::memchr(b'\n', rest.get(from..).unwrap_or_default()) else {

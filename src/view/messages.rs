@@ -91,6 +91,27 @@ pub struct Message {
     pub number: Option<u32>,
 }
 
+/// Visible messages that follow each other on both sides, and by UID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first one's number upstream.
+    pub upstream: u32,
+    /// Its number for the client.
+    pub number: u32,
+    /// Its UID.
+    pub uid: Uid,
+    /// How many.
+    pub len: u32,
+}
+
+impl Stretch {
+    /// Which of them has this number upstream, from 0.
+    #[must_use]
+    pub fn offset(&self, upstream: u32) -> Option<u32> {
+        upstream.checked_sub(self.upstream).filter(|offset| *offset < self.len)
+    }
+}
+
 /// All messages of a mailbox that either side knows of, by UID.
 #[derive(Debug, Default)]
 pub struct Messages {
@@ -117,6 +138,16 @@ impl Messages {
     pub fn by_upstream(&self, number: u32) -> Option<Message> {
         let place = self.place_of(number, |chunk| chunk.up, Run::up)?;
         self.at(place)
+    }
+
+    /// Those that follow the message with this number upstream, if it is visible.
+    #[must_use]
+    pub fn visible_stretch(&self, number: u32) -> Option<Stretch> {
+        let place = self.place_of(number, |chunk| chunk.up, Run::up)?;
+        let message = self.at(place).filter(|message| message.standing == Standing::Visible)?;
+        let run = *self.chunks.get(place.chunk)?.runs.get(place.run)?;
+        let len = run.len.saturating_sub(place.offset);
+        Some(Stretch { upstream: number, number: message.number?, uid: message.uid, len })
     }
 
     /// The message with this number for the client.

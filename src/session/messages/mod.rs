@@ -11,6 +11,7 @@
 //! In such a mailbox nothing that the upstream says of messages passes by itself, and nothing that the client says of them
 //! goes up as it is. What is not translated here is not offered there ([`offer`]).
 
+mod at_once;
 mod commands;
 mod copy;
 mod facts;

@@ -134,6 +134,13 @@ fn agree(messages: &Messages, naive: &Naive) {
         assert_eq!(messages.by_uid(message.uid), Some(message));
         if let Some(number) = naive.number(at, Standing::is_up) {
             assert_eq!(messages.by_upstream(number), Some(message));
+            let stretch = messages.visible_stretch(number);
+            assert_eq!(stretch.is_some(), message.standing == Standing::Visible);
+            for offset in 0..stretch.map_or(0, |stretch| stretch.len) {
+                let (stretch, next) = (stretch.unwrap(), messages.by_upstream(number + offset).unwrap());
+                assert_eq!((next.uid, next.number), (uid(stretch.uid.get() + offset), Some(stretch.number + offset)));
+                assert_eq!(next.standing, Standing::Visible);
+            }
         }
         if let Some(number) = message.number {
             assert_eq!(messages.by_client(number), Some(message));
