@@ -163,3 +163,51 @@ fn until(client: &mut Client, what: &str) -> Vec<String> {
         }
     }
 }
+
+/// Every other of four thousand: sets that are cut into several lines, and results that are put together again.
+#[test]
+fn a_mailbox_of_which_every_other_message_is_hidden() {
+    const MESSAGES: usize = 4_000;
+    let dovecot = Dovecot::start(&["eve"]);
+    let folder = dovecot.maildir("eve").join(".Archive");
+    for entry in fs::read_dir(folder.join("cur")).expect("a folder") {
+        fs::remove_file(entry.expect("an entry").path()).expect("a message");
+    }
+    let mut uids = format!("3 V1700000001 N{}\n", MESSAGES + 1);
+    for uid in 1..=MESSAGES {
+        let file = format!("17{uid:08}.M{uid}.sample:2,");
+        let text = if uid % 2 == 0 { SECRET } else { "Subject: lunch\r\n\r\nx\r\n" };
+        fs::write(folder.join("cur").join(&file), text).expect("a message");
+        uids.push_str(&format!("{uid} :{file}\n"));
+    }
+    fs::write(folder.join("dovecot-uidlist"), uids).expect("the list of UIDs");
+    let owner = format!("--reference={}", dovecot.maildir("eve").display());
+    super::place::succeed(super::place::tool("chown").arg("-R").arg(owner).arg(&folder));
+
+    let mut proxy = Settings::before(&dovecot).rules(RULES).start();
+    let mut client = proxy.login("eve");
+    let half = MESSAGES / 2;
+    for _ in 0..2 {
+        let opened = client.run("SELECT Archive").ok().lines();
+        assert!(opened.contains(&format!("* {half} EXISTS")), "{opened:?}");
+    }
+    let flags = client.run("UID FETCH 1:* (FLAGS)").ok().lines();
+    assert_eq!(flags.len(), half);
+    assert_eq!(flags[half - 1], format!("* {half} FETCH (UID {} FLAGS ())", MESSAGES - 1));
+    let found = client.run("SEARCH RETURN (COUNT MIN MAX) 2:* SUBJECT lunch").ok().lines();
+    assert!(found[0].ends_with(&format!("MIN 2 MAX {half} COUNT {}", half - 1)), "{found:?}");
+    let sorted = client.run("UID SORT (REVERSE ARRIVAL) UTF-8 ALL").ok().lines();
+    assert_eq!(sorted[0].split(' ').count(), half + 2);
+    client.run("COPY 1:* Trash").ok();
+    assert_eq!(client.run("STATUS Trash (MESSAGES)").ok().lines(), [format!("* STATUS Trash (MESSAGES {half})")]);
+    client.run("STORE 1:* +FLAGS.SILENT (\\Deleted)").ok();
+    assert_eq!(client.run("EXPUNGE").ok().lines().len(), half);
+    assert_eq!(client.run("UID SEARCH ALL").ok().lines(), ["* SEARCH"]);
+    client.logout();
+    let mut straight = dovecot.login("eve");
+    straight.run("SELECT Archive").ok();
+    let left = straight.run("SEARCH RETURN (COUNT) UNDELETED SUBJECT merger").ok().lines();
+    assert!(left[0].ends_with(&format!("COUNT {half}")), "{left:?}");
+    straight.logout();
+    proxy.stop();
+}
