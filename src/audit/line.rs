@@ -7,6 +7,8 @@
 //!
 //! Fields that are not named here pass, so that a log may say more than this version knows.
 
+mod quick;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,12 +20,12 @@ use super::chain::{Hash, Position};
 use super::record::SCHEMA;
 
 /// A record that is read.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, PartialEq, serde::Deserialize)]
 pub struct Line<'l> {
-    v: u64,
+    pub(super) v: u64,
     /// Number of the record.
     pub seq: u64,
-    prev: &'l str,
+    pub(super) prev: &'l str,
     /// Id of the chain.
     #[serde(borrow)]
     pub log: Cow<'l, str>,
@@ -79,15 +81,15 @@ pub struct Line<'l> {
     /// Is it continued in the next record of its command?
     #[serde(default)]
     pub more: bool,
-    /// What the type says.
-    #[serde(borrow)]
-    pub data: Option<&'l RawValue>,
+    /// What the type says, as JSON.
+    #[serde(borrow, default, deserialize_with = "as_written")]
+    pub data: Option<&'l str>,
     #[serde(skip)]
     pub(super) facts: Facts<'l>,
 }
 
 /// The mailbox that a record is about.
-#[derive(Debug, Clone, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 pub struct Mailbox<'l> {
     /// Canonical UTF-8 name.
     #[serde(borrow)]
@@ -97,7 +99,7 @@ pub struct Mailbox<'l> {
 }
 
 /// What the rules said.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 pub struct Policy<'l> {
     /// Revision of the rules.
     #[serde(borrow)]
@@ -113,7 +115,7 @@ pub struct Policy<'l> {
 }
 
 /// How a command ended.
-#[derive(Debug, Clone, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 pub struct Outcome<'l> {
     /// `OK`, `NO`, `BAD`, `BYE` or `CUT`.
     pub status: &'l str,
@@ -153,8 +155,12 @@ impl<'de: 'l, 'l> Deserialize<'de> for Text<'l> {
     }
 }
 
+fn as_written<'de: 'l, 'l, D: Deserializer<'de>>(from: D) -> Result<Option<&'l str>, D::Error> {
+    <&RawValue>::deserialize(from).map(|data| Some(data.get()))
+}
+
 /// Of `data`, what bears on whether the log is whole.
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, serde::Deserialize)]
 pub(super) struct Facts<'l> {
     pub intent: Option<u64>,
     #[serde(borrow)]
@@ -167,6 +173,25 @@ pub(super) struct Facts<'l> {
     pub n: Option<u64>,
     #[serde(borrow)]
     pub by_type: Option<BTreeMap<Text<'l>, u64>>,
+}
+
+/// Of a done, this alone.
+#[derive(serde::Deserialize)]
+struct Announced {
+    intent: Option<u64>,
+}
+
+impl<'l> Facts<'l> {
+    /// What the `data` of a line says of it.
+    fn of(line: &Line<'l>, data: &'l str) -> serde_json::Result<Self> {
+        if line.type_name.starts_with("audit.") {
+            serde_json::from_str(data)
+        } else if line.stage == Some("done") {
+            serde_json::from_str(data).map(|Announced { intent }| Self { intent, ..Self::default() })
+        } else {
+            serde_json::from_str::<de::IgnoredAny>(data).map(|_| Self::default())
+        }
+    }
 }
 
 /// Two letters, three digits, and how bad it is.
@@ -207,11 +232,17 @@ impl<'l> Line<'l> {
     fn parsed(bytes: &'l [u8]) -> serde_json::Result<Self> {
         // Looked at once, as a whole: no string of it needs to be again.
         let text = std::str::from_utf8(bytes).map_err(de::Error::custom)?;
+        match quick::line(text) {
+            Some(line) => Ok(line),
+            None => Self::parsed_as_any(text),
+        }
+    }
+
+    /// In whatever order its fields stand.
+    pub(super) fn parsed_as_any(text: &'l str) -> serde_json::Result<Self> {
         let mut line = serde_json::from_str::<Self>(text)?;
-        if let Some(data) = line.data
-            && (line.stage == Some("done") || line.type_name.starts_with("audit."))
-        {
-            line.facts = serde_json::from_str(data.get())?;
+        if let Some(data) = line.data {
+            line.facts = Facts::of(&line, data)?;
         }
         Ok(line)
     }
@@ -219,7 +250,7 @@ impl<'l> Line<'l> {
     /// Reads what the type says; `None` where it says nothing, or something else.
     #[must_use]
     pub fn data<T: Deserialize<'l>>(&self) -> Option<T> {
-        serde_json::from_str(self.data?.get()).ok()
+        serde_json::from_str(self.data?).ok()
     }
 
     /// Number of the record that announced this one.

@@ -226,7 +226,7 @@ impl Report {
         rows(f, "gap", &self.gaps)?;
         rows(f, "torn", &self.torn)?;
         if let Some(first) = self.clock.first.first() {
-            let what = format_args!("times it went back, first before record {}: order is by number", Number(*first));
+            let what = format_args!("back in time, first at record {}: order is by number", Number(*first));
             row(f, "clock", &Number(self.clock.n).to_string(), what)?;
         }
         if self.intents.n > 0 {

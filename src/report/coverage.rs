@@ -59,7 +59,10 @@ impl Coverage {
             lines.push(format!("segments without an end {}, each of a process that died", Number(summary.unclosed)));
         }
         if summary.clock > 0 {
-            lines.push(format!("the clock went back {} times: order is by number", Number(summary.clock)));
+            lines.push(format!(
+                "clock    went back, times {}: order is by number, never by time",
+                Number(summary.clock)
+            ));
         }
         if summary.foreign.is_none() {
             lines.push("mail read past the proxy is not covered".to_owned());

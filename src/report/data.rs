@@ -339,13 +339,24 @@ impl Data<'_> {
     }
 }
 
-/// Angle brackets around a Message-ID may be left out.
+/// Without the angle brackets around a Message-ID, which may be left out.
+fn bare(id: &str) -> &str {
+    id.trim().trim_start_matches('<').trim_end_matches('>')
+}
+
+/// Do both name the same message?
 #[must_use]
 pub fn same_id(said: &str, id: &str) -> bool {
-    fn bare(id: &str) -> &str {
-        id.trim().trim_start_matches('<').trim_end_matches('>')
-    }
     bare(said) == bare(id)
+}
+
+/// Could the JSON of a record name this Message-ID? A look that costs little, where most do not.
+#[must_use]
+pub fn may_name(json: &str, id: &str) -> bool {
+    let id = bare(id);
+    // Whatever is written with an escape is not looked for.
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+    !is_plain || memchr::memmem::find(json.as_bytes(), id.as_bytes()).is_some()
 }
 
 #[cfg(test)]
@@ -363,6 +374,9 @@ mod tests {
         }
         for (id, there) in [("<a@b>", true), ("a@b", true), ("<a@c>", false)] {
             assert_eq!(data.names_message_id(id), there, "{id}");
+        }
+        for (id, may) in [("<a@b>", true), ("a@b", true), ("a@c", false), ("\"ä", true)] {
+            assert_eq!(may_name(read, id), may, "{id}");
         }
         assert_eq!(data.class(), Some(ReadClass::Part));
         assert_eq!(set_of("1,5:7,x,0,9").to_string(), "1,5:7,9");

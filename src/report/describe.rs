@@ -133,7 +133,7 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
         }
         _ => match line.data {
             // A type of a later version is shown as it stands.
-            Some(data) => format!("{} {}", line.type_name, data.get()),
+            Some(data) => format!("{} {}", line.type_name, data),
             None => line.type_name.to_owned(),
         },
     }

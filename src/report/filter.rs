@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::data::{Data, class_of};
+use super::data::{Data, class_of, may_name};
 use crate::audit::{Line, Seen, Text};
 use crate::imap::glob::{Glob, GlobError};
 use crate::imap::mailbox::{fold, fold_text};
@@ -231,6 +231,10 @@ impl Filter {
     fn says(&self, line: &Line<'_>) -> bool {
         if !self.asks_for_messages() {
             return true;
+        }
+        let named = |id: &String| line.data.is_some_and(|data| may_name(data, id));
+        if !self.message_id.is_empty() && !self.message_id.iter().any(named) {
+            return false;
         }
         let Some(data) = line.data::<Data<'_>>() else { return false };
         (self.uid.is_empty() || self.uid.iter().any(|uid| data.names_uid(*uid)))

@@ -12,7 +12,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::data::{Data, class_of, has, runs_of};
+use super::data::{Data, class_of, has, may_name, runs_of};
 use super::describe::describe;
 use super::filter::{Clients, Filter};
 use super::pending::Pending;
@@ -67,6 +67,13 @@ impl Trace {
     /// Looks for places of the message.
     fn find(&mut self, line: &Line<'_>) {
         if !line.type_name.starts_with("message.") || line.stage == Some("refused") {
+            return;
+        }
+        let may = match &self.which {
+            Which::MessageId(id) => line.data.is_some_and(|data| may_name(data, id)),
+            Which::Uid(_) => true,
+        };
+        if !may && line.type_name != "message.copy" {
             return;
         }
         let (Some(mailbox), Some(data)) = (&line.mailbox, line.data::<Data<'_>>()) else { return };

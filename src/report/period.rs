@@ -120,10 +120,36 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 /// `2027-01-13 02:13:32`
 #[must_use]
 pub fn shown(micros: i64) -> String {
-    match Timestamp::from_microsecond(micros) {
-        Ok(at) => at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => "?".to_owned(),
+    const SECOND: i64 = 1_000_000;
+    const DAY: i64 = 86_400 * SECOND;
+    let (year, month, day) = civil_from_days(micros.div_euclid(DAY));
+    let second = micros.rem_euclid(DAY) / SECOND;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    if !(0..=9_999).contains(&year) {
+        return "?".to_owned();
     }
+    let mut text = *b"0000-00-00 00:00:00";
+    let fields = [(year / 100, 0), (year % 100, 2), (month, 5), (day, 8), (hour, 11), (minute, 14), (second, 17)];
+    for (number, at) in fields {
+        // Each is below 100.
+        let digits = [number / 10, number % 10].map(|digit| b'0'.saturating_add(u8::try_from(digit).unwrap_or(0)));
+        if let Some(place) = text.get_mut(at..at + 2) {
+            place.copy_from_slice(&digits);
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Year, month and day of days since 1970-01-01 (Howard Hinnant's `civil_from_days`).
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days.saturating_add(719_468);
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (era.saturating_mul(400) + year_of_era + i64::from(month <= 2), month, day)
 }
 
 /// `2027-01-13`
@@ -165,9 +191,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn microseconds_are_those_of_the_time(at in -62_135_596_800_000_000_i64..253_402_300_000_000_000) {
+        fn microseconds_are_those_of_the_time(at in -62_135_596_800_000_000_i64..253_402_200_000_000_000) {
             let text = as_recorded(Timestamp::from_microsecond(at).expect("in range"));
             prop_assert_eq!(micros(&text), at);
+            prop_assert_eq!(shown(at), text[..19].replace('T', " "));
             prop_assert_eq!(rfc3339(at), text);
         }
 

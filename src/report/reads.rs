@@ -156,15 +156,11 @@ impl Reads {
 
     /// Numbers of session, user and mailbox.
     fn numbers(&mut self, line: &Line<'_>) -> (u32, u32, u32) {
-        let text = |text: &Option<Text<'_>>| text.as_ref().map_or(String::new(), |text| text.as_str().to_owned());
-        let user = match &line.user {
-            Some(user) => self.users.number(user.as_str()),
-            None => self.users.number(""),
-        };
-        let ip = self.addresses.number(&text(&line.client_ip));
+        let user = self.users.number(line.user.as_ref().map_or("", Text::as_str));
+        let ip = self.addresses.number(line.client_ip.as_ref().map_or("", Text::as_str));
         let program = self.programs.number(self.clients.of(line).map_or("", |client| client));
-        let mailbox = line.mailbox.as_ref().map_or(("", None), |mailbox| (&*mailbox.name, mailbox.uidv));
-        (self.sessions.number(line, user, ip, program), user, self.mailboxes.number(mailbox.0, mailbox.1))
+        let (name, uidv) = line.mailbox.as_ref().map_or(("", None), |mailbox| (&*mailbox.name, mailbox.uidv));
+        (self.sessions.number(line, user, ip, program), user, self.mailboxes.number(name, uidv))
     }
 
     fn announced(&mut self, line: &Line<'_>) {

@@ -22,6 +22,8 @@ pub enum Cell {
     None,
     /// A text.
     Text(String),
+    /// A word of ours.
+    Word(&'static str),
     /// A count, or octets.
     Number(u64),
     /// A UID, or another number that counts nothing.
@@ -63,6 +65,7 @@ impl Cell {
         match self {
             Self::None => "-".to_owned(),
             Self::Text(text) => printable(text),
+            Self::Word(word) => (*word).to_owned(),
             Self::Number(number) => Number(*number).to_string(),
             Self::Id(number) => number.to_string(),
             Self::Time(at) => period::shown(*at),
@@ -82,6 +85,7 @@ impl Cell {
         match self {
             Self::None => Value::Null,
             Self::Text(text) => text.as_str().into(),
+            Self::Word(word) => (*word).into(),
             Self::Number(number) | Self::Id(number) | Self::Seconds(number) => (*number).into(),
             Self::Time(at) => period::rfc3339(*at).into(),
             Self::Percent(share) => (*share).into(),
@@ -180,15 +184,30 @@ impl Table {
     }
 
     fn line(&self, cells: impl Iterator<Item = String>) -> String {
-        let mut line = String::new();
+        const BLANKS: &str = "                                                                                ";
+        let mut line = String::with_capacity(self.widths.iter().sum::<usize>().saturating_add(32));
         let shown = self.columns.iter().zip(&self.widths).zip(&self.right).zip(cells);
         for (((_, width), right), cell) in shown.filter(|(((column, _), _), _)| !column.head.is_empty()) {
-            let cell = if self.cut { fitted(&cell, *width) } else { cell };
-            let gap = if line.is_empty() { "" } else { "  " };
-            let _ = match right {
-                true => write!(line, "{gap}{cell:>width$}"),
-                false => write!(line, "{gap}{cell:<width$}"),
+            if !line.is_empty() {
+                line.push_str("  ");
+            }
+            let length = cell.chars().count();
+            let mut blanks = width.saturating_sub(length);
+            let mut fill = |line: &mut String| {
+                while blanks > 0 {
+                    let some = BLANKS.get(..blanks).unwrap_or(BLANKS);
+                    line.push_str(some);
+                    blanks = blanks.saturating_sub(some.len());
+                }
             };
+            if *right {
+                fill(&mut line);
+            }
+            match self.cut && length > *width {
+                true => line.push_str(&fitted(&cell, *width)),
+                false => line.push_str(&cell),
+            }
+            fill(&mut line);
         }
         line.truncate(line.trim_end().len());
         line.push('\n');

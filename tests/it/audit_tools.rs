@@ -226,6 +226,34 @@ fn a_gap_that_the_log_names_is_told_with_what_was_lost() {
 }
 
 #[test]
+fn a_clock_that_goes_back_is_noted_and_changes_no_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = folder.path().join("audit");
+    let mut story = story::Story::begin(&audit, "2027-01-11T08:00:00Z");
+    story.open(imapwarden::session::event::OpenReason::First);
+    let mut first = story::session(&mut story, "7h3n0r8m4k2p", "ann", "203.0.113.7", None);
+    first.logs_in(&mut story);
+    story.at("2027-01-11T07:00:00Z");
+    let mut second = story::session(&mut story, "4c2q8m0v7x1t", "ann", "203.0.113.7", None);
+    second.logs_in(&mut story);
+    [first, second].into_iter().for_each(|session| session.ends(&mut story, 7));
+    story.close();
+    let said = |command: &str| {
+        let output = shell(folder.path(), command);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let verified = said("imapwarden audit verify audit");
+    assert!(
+        verified.contains("  clock     6       back in time, first at record 5: order is by number\n"),
+        "{verified}"
+    );
+    let sessions = said("imapwarden audit report sessions --dir audit");
+    assert!(sessions.contains("clock    went back, times 6: order is by number, never by time\n"), "{sessions}");
+    assert!(sessions.find("7h3n0r8m4k2p") < sessions.find("4c2q8m0v7x1t"), "{sessions}");
+}
+
+#[test]
 fn every_example_of_the_help_can_be_copied() {
     let folder = told();
     for name in ["imapwarden.toml", "tomorrow.toml"] {

@@ -153,6 +153,6 @@ fn labels(line: &Line<'_>, data: &Data<'_>) -> Value {
     let (messages, octets) = counts(data);
     put("messages", messages.map(|n| n.to_string()));
     put("octets", octets.map(|n| n.to_string()));
-    put("data", line.data.map(|data| data.get().to_owned()));
+    put("data", line.data.map(|data| data.to_owned()));
     Value::Object(labels)
 }

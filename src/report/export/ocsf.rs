@@ -216,6 +216,6 @@ fn unmapped(line: &Line<'_>) -> Value {
     put("upstream", text(&line.upstream).map(Value::from));
     put("user", text(&line.user).map(Value::from));
     put("rules", Some(rules(line)).filter(|rules| !rules.is_empty()).map(Value::from));
-    put("data", line.data.and_then(|data| serde_json::from_str(data.get()).ok()));
+    put("data", line.data.and_then(|data| serde_json::from_str(data).ok()));
     Value::Object(imap)
 }

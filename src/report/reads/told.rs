@@ -42,7 +42,7 @@ impl Reads {
                 write!(out, "{coverage}")?;
                 let columns = self.columns();
                 let mut rolling = Rolling::new(&columns, terminal);
-                self.rows(ledger, &mut totals, &mut |row| rolling.row(row, &mut *out))?;
+                self.rows(ledger, &mut totals, false, &mut |row| rolling.row(row, &mut *out))?;
                 rolling.flush(out)?;
                 self.also(out)?;
                 writeln!(out, "total    {totals}")
@@ -51,7 +51,7 @@ impl Reads {
                 write!(out, "{{\"covers\":{},\"rows\":[", coverage.json())?;
                 let columns = self.columns();
                 let mut comma = "";
-                self.rows(ledger, &mut totals, &mut |row| {
+                self.rows(ledger, &mut totals, true, &mut |row| {
                     write!(out, "{comma}\n{}", object(&columns, &row))?;
                     comma = ",";
                     Ok(())
@@ -128,12 +128,13 @@ impl Reads {
         &self,
         ledger: Ledger,
         totals: &mut Totals,
+        all: bool,
         row: &mut dyn FnMut(Vec<Cell>) -> io::Result<()>,
     ) -> io::Result<()> {
         if self.by == By::Message {
             return ledger.each(&mut |key, reading| {
                 totals.messages = totals.messages.saturating_add(1);
-                row(self.message(key, &reading))
+                row(self.message(key, &reading, all))
             });
         }
         let per_mailbox = self.by == By::Mailbox;
@@ -154,35 +155,41 @@ impl Reads {
         sum.map_or(Ok(()), |(of, sum)| row(self.sum(of, &sum)))
     }
 
-    fn message(&self, key: Key, reading: &Reading) -> Vec<Cell> {
+    /// With `all` also what only programs get, which stands behind the rest.
+    fn message(&self, key: Key, reading: &Reading, all: bool) -> Vec<Cell> {
         let session = self.sessions.get(key.group);
         let header = reading.header.as_deref();
         let of = |field: fn(&Header) -> &Option<String>| -> Cell { header.and_then(|h| field(h).clone()).into() };
         let (mailbox, uidv) = self.mailboxes.of(key.mailbox);
         let named = header.and_then(|header| header.subject.clone().or_else(|| header.message_id.clone()));
-        vec![
+        let mut row = vec![
             Cell::Time(reading.first),
             session.map_or(Cell::None, |session| self.users.text(session.user).into()),
             session.map_or(Cell::None, |session| Cell::Text(self.sessions.id(session))),
             mailbox.into(),
             if key.uid == 0 { Cell::None } else { Cell::Id(key.uid.into()) },
-            reading.class.as_str().into(),
+            Cell::Word(reading.class.as_str()),
             Cell::Number(reading.octets),
             reading.cover().map_or(Cell::None, Cell::Percent),
-            reading.certainty.as_str().into(),
+            Cell::Word(reading.certainty.as_str()),
             named.into(),
-            session.map_or(Cell::None, |session| known(self.addresses.text(session.ip))),
-            session.map_or(Cell::None, |session| known(self.programs.text(session.client))),
-            uidv.map_or(Cell::None, |uidv| Cell::Id(uidv.into())),
-            Cell::Time(reading.last),
-            Cell::Number(reading.times.into()),
-            if reading.size == 0 { Cell::None } else { Cell::Number(reading.size) },
-            of(|header| &header.message_id),
-            of(|header| &header.from),
-            of(|header| &header.to),
-            of(|header| &header.date),
-            of(|header| &header.subject),
-        ]
+        ];
+        if all {
+            row.extend([
+                session.map_or(Cell::None, |session| known(self.addresses.text(session.ip))),
+                session.map_or(Cell::None, |session| known(self.programs.text(session.client))),
+                uidv.map_or(Cell::None, |uidv| Cell::Id(uidv.into())),
+                Cell::Time(reading.last),
+                Cell::Number(reading.times.into()),
+                if reading.size == 0 { Cell::None } else { Cell::Number(reading.size) },
+                of(|header| &header.message_id),
+                of(|header| &header.from),
+                of(|header| &header.to),
+                of(|header| &header.date),
+                of(|header| &header.subject),
+            ]);
+        }
+        row
     }
 
     fn sum(&self, key: Key, sum: &Sum) -> Vec<Cell> {
