@@ -5,7 +5,7 @@
 //!                                          │      chain, json    ▲
 //!              resume (at start) ──────────┘                     ├── sync: on disk, then head
 //!              watch: no word for 5 s                            │
-//!   verify ─▶ scan ─▶ lines ◀────────────────────────────────────┘      report ─▶ people
+//!   verify ─▶ scan ─▶ ahead ─▶ lines ◀──────────────────────────┘      report ─▶ people
 //!   reader ────────────▶ line: a record as readers see it
 //! ```
 //!
@@ -16,6 +16,7 @@
 //! **Invariants:** all file I/O is in [`segment`], and of what it opens; only the writer gives numbers; no record is told to
 //! stand before the kernel has it; what is lost is named by a record.
 
+mod ahead;
 pub mod chain;
 mod decision;
 mod error;

@@ -121,7 +121,14 @@ impl Scan {
         }
     }
 
-    pub fn line(&mut self, bytes: &[u8], place: Place, see: &mut dyn FnMut(Seen<'_>)) -> Result<(), Foreign> {
+    /// A line, and the hash of its bytes.
+    pub fn line(
+        &mut self,
+        bytes: &[u8],
+        own: Hash,
+        place: Place,
+        see: &mut dyn FnMut(Seen<'_>),
+    ) -> Result<(), Foreign> {
         if let Before::Newer { version, hash, place: newer } = self.before {
             match serde_json::from_slice::<AnyPrev<'_>>(bytes) {
                 // The line behind it bears out that it was written like this.
@@ -133,13 +140,12 @@ impl Scan {
         }
         match Line::parse(bytes) {
             Ok(line) => {
-                self.record(&line, Hash::of(bytes), place);
+                self.record(&line, own, place);
                 see(Seen { line: &line, bytes, place });
             }
             Err(NotARecord::Version(version)) if !matches!(self.before, Before::Unreadable(_)) => {
-                let hash = Hash::of(bytes);
                 self.settle_all();
-                self.before = Before::Newer { version, hash, place };
+                self.before = Before::Newer { version, hash: own, place };
             }
             Err(NotARecord::Version(_) | NotARecord::Unreadable) => self.unreadable(place),
         }

@@ -1,8 +1,8 @@
 //! Is a log what was written, and all of it?
 //!
 //! ```text
-//!   segments ─▶ lines ─▶ scan: does each follow the one before it? ─▶ Report
-//!                     └─▶ gaps, torn lines, intents without done ─────▶
+//!   segments ─▶ ahead: lines, hashes ─▶ scan: does each follow the one before it? ─▶ Report
+//!                                    └─▶ gaps, torn lines, intents without done ─────▶
 //! ```
 //!
 //! Fails closed: what cannot be explained by a log that was written, crashed and taken up again is a finding. Streams;
@@ -10,10 +10,11 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvError, Sender, channel, sync_channel};
 use std::time::Duration;
 
+use super::ahead::{self, Ahead, Batch};
 use super::line::Line;
-use super::lines::{Lines, Piece};
 use super::report::{Coverage, HeadState, Number, Report};
 use super::scan::{Before, Foreign, Place, Scan, of_version};
 use super::segment::{self, Noted};
@@ -47,29 +48,22 @@ pub fn verify_and_see(directory: &Path, expect: Option<Noted>, see: &mut dyn FnM
     if numbers.is_empty() && head.is_none() {
         return foreign(format!("there is no audit log in {}", directory.display()));
     }
-    let mut scan = Scan::new(head, expect);
-    let last = numbers.last().copied();
-    let mut due = 1;
-    for number in numbers {
-        if number > due {
-            let what = if number - due == 1 {
-                format!("segment {due} is missing")
-            } else {
-                format!("segments {due}-{} are missing", number - 1)
-            };
-            scan.find(None, || what);
+    let numbers = numbers.as_slice();
+    std::thread::scope(|scope| {
+        let (to, ahead) = sync_channel(ahead::BATCHES);
+        let (give_back, used) = channel();
+        // Half of the work is reading and hashing: another processor's.
+        let read = move || ahead::read(directory, numbers, &to, &used);
+        if let Err(error) = std::thread::Builder::new().name("audit-reader".into()).spawn_scoped(scope, read) {
+            return foreign(format!("no thread can be started to read with: {error}"));
         }
-        due = number.saturating_add(1);
-        match segment(&mut scan, directory, number, Some(number) == last, live, see) {
-            Ok(()) => {}
-            Err(Stop::Foreign(why)) => return Report { foreign: Some(why), ..scan.report },
-            Err(Stop::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return foreign(format!("segment {number} cannot be read: {error}"));
-            }
-            Err(Stop::Io(error)) => scan.lose(number, &error),
+        let last = numbers.last().copied();
+        let mut walk = Walk { scan: Scan::new(head, expect), ahead, give_back, live, last };
+        match walk.segments(numbers, see) {
+            Ok(()) => walk.scan.end(live || segment::is_locked(directory), last, age),
+            Err(why) => Report { foreign: Some(why), ..walk.scan.report },
         }
-    }
-    scan.end(live || segment::is_locked(directory), last, age)
+    })
 }
 
 fn foreign(why: String) -> Report {
@@ -82,49 +76,83 @@ fn read_head(directory: &Path) -> (Option<Noted>, Option<Duration>) {
     read().or_else(read).or_else(read).map_or((None, None), |(noted, age)| (Some(noted), age))
 }
 
-/// Why a scan cannot go on.
+/// A way through all segments.
+struct Walk {
+    scan: Scan,
+    ahead: Receiver<Ahead>,
+    give_back: Sender<Batch>,
+    live: bool,
+    last: Option<u32>,
+}
+
+/// Why a segment cannot be read to its end.
 enum Stop {
     Foreign(String),
     Io(io::Error),
 }
 
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+impl Walk {
+    /// All of them; an error where nothing more can be told of the log.
+    fn segments(&mut self, numbers: &[u32], see: &mut dyn FnMut(Seen<'_>)) -> Result<(), String> {
+        let mut due = 1;
+        for number in numbers.iter().copied() {
+            match number.saturating_sub(due) {
+                0 => {}
+                1 => self.scan.find(None, || format!("segment {due} is missing")),
+                _ => self.scan.find(None, || format!("segments {due}-{} are missing", number.saturating_sub(1))),
+            }
+            due = number.saturating_add(1);
+            match self.segment(number, see) {
+                Ok(()) => {}
+                Err(Stop::Foreign(why)) => return Err(why),
+                Err(Stop::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(format!("segment {number} cannot be read: {error}"));
+                }
+                Err(Stop::Io(error)) => self.scan.lose(number, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, number: u32, see: &mut dyn FnMut(Seen<'_>)) -> Result<(), Stop> {
+        let last = Some(number) == self.last;
+        self.scan.closed = false;
+        let mut place = Place { segment: number, line: 0, compressed: false };
+        loop {
+            match self.ahead.recv() {
+                Ok(Ahead::Opened(compressed)) => place.compressed = compressed.map_err(Stop::Io)?,
+                Ok(Ahead::Lines(batch)) => {
+                    for line in batch.lines() {
+                        place.line = place.line.saturating_add(1);
+                        match line {
+                            Some((bytes, hash)) => self.scan.line(bytes, hash, place, see).map_err(foreign_stop)?,
+                            None => self.scan.unreadable(place),
+                        }
+                    }
+                    let _ = self.give_back.send(batch); // whoever reads may be done
+                }
+                Ok(Ahead::Ended(rest)) => {
+                    place.line = place.line.saturating_add(1);
+                    match rest.map_err(Stop::Io)? {
+                        0 => break,
+                        // It is being written.
+                        _ if last && self.live => break,
+                        n => self.scan.unfinished(n, last, place),
+                    }
+                    break;
+                }
+                Err(RecvError) => return Err(Stop::Io(io::Error::other("whoever reads it has failed"))),
+            }
+        }
+        if !self.scan.closed && !last {
+            self.scan.report.unclosed.push(|| number);
+        }
+        Ok(())
     }
 }
 
-/// Reads a segment.
-fn segment(
-    scan: &mut Scan,
-    directory: &Path,
-    number: u32,
-    last: bool,
-    live: bool,
-    see: &mut dyn FnMut(Seen<'_>),
-) -> Result<(), Stop> {
-    let content = segment::read(directory, number)?;
-    scan.closed = false;
-    let mut place = Place { segment: number, line: 0, compressed: content.is_compressed() };
-    let mut lines = Lines::new(content);
-    loop {
-        place.line += 1;
-        match lines.next()? {
-            Piece::Line(bytes) => scan.line(bytes, place, see).map_err(|Foreign(why)| Stop::Foreign(why))?,
-            Piece::TooLong(_) => scan.unreadable(place),
-            Piece::Unfinished(0) => break,
-            // It is being written.
-            Piece::Unfinished(_) if last && live => break,
-            Piece::Unfinished(n) => {
-                scan.unfinished(n, last, place);
-                break;
-            }
-        }
-    }
-    if !scan.closed && !last {
-        scan.report.unclosed.push(|| number);
-    }
-    Ok(())
+fn foreign_stop(Foreign(why): Foreign) -> Stop {
+    Stop::Foreign(why)
 }
 
 /// What the records say, and what the end of the log says of it.

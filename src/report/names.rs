@@ -8,12 +8,18 @@ use std::sync::Arc;
 pub struct Names {
     numbers: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
+    /// The number that was asked for last: records of one session stand together.
+    last: u32,
 }
 
 impl Names {
     /// The number of a text.
     pub fn number(&mut self, text: &str) -> u32 {
+        if !self.texts.is_empty() && self.text(self.last) == text {
+            return self.last;
+        }
         if let Some(number) = self.numbers.get(text) {
+            self.last = *number;
             return *number;
         }
         let number = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
