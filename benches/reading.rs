@@ -61,7 +61,7 @@ fn run(name: &str, arguments: &[&str], directory: &Path, megabytes: f64) {
     let began = Instant::now();
     let mut child = command.spawn().expect("it is built");
     let status = format!("/proc/{}/status", child.id());
-    let schedstat = format!("/proc/{}/schedstat", child.id());
+    let stat = format!("/proc/{}/stat", child.id());
     let (mut most, mut cpu) = (0.0_f64, 0.0_f64);
     let ended = loop {
         if let Some(ended) = child.try_wait().expect("it is ours") {
@@ -70,17 +70,27 @@ fn run(name: &str, arguments: &[&str], directory: &Path, megabytes: f64) {
         let number = |text: &str| text.split_whitespace().find_map(|word| word.parse::<f64>().ok());
         let said = fs::read_to_string(&status).unwrap_or_default();
         most = said.lines().find(|line| line.starts_with("VmHWM")).and_then(number).unwrap_or(0.0).max(most);
-        cpu = fs::read_to_string(&schedstat).ok().as_deref().and_then(number).unwrap_or(0.0).max(cpu);
+        cpu = fs::read_to_string(&stat).ok().as_deref().and_then(spent).unwrap_or(0.0).max(cpu);
         std::thread::sleep(std::time::Duration::from_millis(20));
     };
     assert_eq!(ended.code(), Some(0), "{name}");
-    let (took, cpu) = (began.elapsed().as_secs_f64(), cpu / 1e9);
+    let took = began.elapsed().as_secs_f64();
     println!(
         "{name:<16} {took:>6.1} s, {cpu:>5.1} s of CPU, {:>4.0} MB/s, at most {:.0} MB of memory",
         megabytes / took,
         most / 1024.0
     );
 }
+
+/// Seconds of a processor that all threads of a process have had, as /proc/PID/stat tells it (proc(5): utime and stime).
+fn spent(stat: &str) -> Option<f64> {
+    let (_, behind_the_name) = stat.rsplit_once(") ")?;
+    let mut fields = behind_the_name.split(' ').skip(11).map(|ticks| ticks.parse::<f64>().ok());
+    Some((fields.next()?? + fields.next()??) / TICKS)
+}
+
+/// Ticks in a second, on any Linux.
+const TICKS: f64 = 100.0;
 
 /// A log that is being written.
 struct Story<'d> {
