@@ -20,7 +20,9 @@ use super::difference::{Change, Difference, Judged};
 use crate::audit::{Line, Seen, Text};
 use crate::imap::message::Flag;
 use crate::imap::verb::Verb;
-use crate::policy::{Bound, FlagChange, FlagsWanted, Given, Hits, LoginVerdict, RefusalKind, Scope, TlsLevel, Verdict};
+use crate::policy::{
+    Bound, FlagChange, FlagsWanted, Given, Hits, LoginVerdict, RefusalKind, Role, Scope, Target, TlsLevel, Verdict,
+};
 use crate::report::Filter;
 use crate::report::data::Data;
 use crate::report::filter::{Clients, client_of};
@@ -181,6 +183,10 @@ impl<'g> Replay<'g> {
         };
         match self.asks(line, was) {
             Ok(comes) => self.compare(line, was, comes),
+            // The same rules do the same, with what was known then.
+            Err(_) if line.policy.as_ref().is_some_and(|policy| *policy.rev == **self.ground.rules.rev()) => {
+                self.count(line, Change::Same, Vec::new(), None);
+            }
             Err(why) => self.undecidable(line, why),
         }
     }
@@ -214,9 +220,11 @@ impl<'g> Replay<'g> {
                 RefusalKind::NoPerm | RefusalKind::Reserved => (Came::Refused, ids(&refusal.by)),
             },
         };
+        let hides =
+            |(role, target): &(Role, Target<'_>)| meets_messages(*role) && bound.may_hide_messages_in(target, at);
         match came {
             Came::Done | Came::Narrowed if is_list && (filtered || data.hidden.unwrap_or(0) > 0) => Err(LISTED),
-            Came::Done | Came::Narrowed if hid_messages(line, &data) => Err(MESSAGES),
+            Came::Done | Came::Narrowed if targets.iter().any(hides) => Err(MESSAGES),
             Came::Narrowed if reads && was == Came::Done => Err(SEEN),
             came => Ok(Comes { came, rules: by }),
         }
@@ -315,8 +323,31 @@ fn flags(data: &Data<'_>) -> FlagsWanted {
     wanted
 }
 
-fn hid_messages(line: &Line<'_>, data: &Data<'_>) -> bool {
-    line.type_name.starts_with("mailbox.open") && data.hidden.unwrap_or(0) > 0
+/// Does it matter which messages are there?
+fn meets_messages(role: Role) -> bool {
+    match role {
+        Role::Select
+        | Role::Examine
+        | Role::Status
+        | Role::Fetch
+        | Role::Search
+        | Role::Store
+        | Role::Expunge
+        | Role::Close
+        | Role::CopyFrom
+        | Role::MoveFrom
+        | Role::ReplaceFrom => true,
+        Role::Create
+        | Role::Delete
+        | Role::RenameFrom
+        | Role::RenameTo
+        | Role::Named
+        | Role::CopyTo
+        | Role::MoveTo
+        | Role::AppendTo
+        | Role::Acl
+        | Role::SetMetadata => false,
+    }
 }
 
 fn time(line: &Line<'_>) -> Option<Timestamp> {
