@@ -275,7 +275,7 @@ impl Session {
         if self.reading.flow == Flow::Collect
             && (self.reading.collected.len() as u64).saturating_add(size) > COLLECT as u64
         {
-            if !self.guards() || self.opening().is_some() {
+            if self.looking().is_none() {
                 return self.filter_failed(now);
             }
             let begun = std::mem::take(&mut self.reading.collected);

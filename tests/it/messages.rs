@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use imapwarden::policy::RuleSet;
+use proptest::prelude::*;
 
 use crate::driver::{Driver, Setting, rules};
 
@@ -143,4 +144,137 @@ fn what_was_switched_on_before_cannot_be_filtered() {
     ann.say("a ENABLE CONDSTORE");
     ann.driver.reload(hiding("SUBJECT merger"));
     assert_eq!(ann.hear(), ["* BYE closing connection"]);
+}
+
+/// What an upstream may say that lies about everything but which message is secret: UIDs from 1000 on are.
+fn lies() -> impl Strategy<Value = String> {
+    let visible = 1_u32..30;
+    prop_oneof![
+        (0_u32..9).prop_map(|n| format!("* {n} EXISTS\r\n")),
+        (0_u32..9).prop_map(|n| format!("* {n} EXPUNGE\r\n")),
+        (0_u32..9).prop_map(|n| format!("* {n} RECENT\r\n")),
+        (0_u32..9, visible.clone()).prop_map(|(n, uid)| format!("* {n} FETCH (UID {uid} FLAGS (\\Seen x))\r\n")),
+        (0_u32..9, visible.clone()).prop_map(|(n, uid)| {
+            format!("* {n} FETCH (FLAGS () UID {uid} BODY[HEADER.FIELDS (X)] {{2}}\r\n\r\n)\r\n")
+        }),
+        (0_u32..9, 1000_u32..1009).prop_map(|(n, uid)| {
+            format!("* {n} FETCH (UID {uid} FLAGS () BODY[HEADER.FIELDS (X)] \"X: secret\")\r\n")
+        }),
+        (0_u32..9).prop_map(|n| format!("* {n} FETCH (BODY[] {{4}}\r\nmail UID 7)\r\n")),
+        (visible, 1000_u32..1009).prop_map(|(uid, secret)| format!("* SEARCH {uid} {secret}\r\n")),
+        Just("* ESEARCH (TAG \"t1\") UID ALL 3,5:7,1001:1003\r\n".to_owned()),
+        Just("* OK [UIDVALIDITY 7] ok\r\n".to_owned()),
+        Just("* OK [COPYUID 7 3,1001 8:9] ok\r\n".to_owned()),
+        Just("* VANISHED 1001\r\n".to_owned()),
+        Just("* FLAGS (\\Seen Secret1001)\r\n".to_owned()),
+        Just("+ go\r\n".to_owned()),
+    ]
+}
+
+const SAID: &[&str] = &[
+    "SELECT INBOX",
+    "EXAMINE INBOX",
+    "NOOP",
+    "FETCH 1:* (FLAGS)",
+    "UID FETCH 1:* (UID BODY[])",
+    "STORE 1 +FLAGS (x)",
+    "SEARCH RETURN (SAVE ALL) NOT 1",
+    "UID SEARCH ALL",
+    "UID STORE $ +FLAGS (\\Deleted)",
+    "MOVE 1 INBOX",
+    "EXPUNGE",
+    "STATUS INBOX (MESSAGES UIDNEXT UNSEEN)",
+    "IDLE",
+    "DONE",
+    "CLOSE",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever an upstream says in whatever order, nothing breaks, and no UID of a secret message comes down or is made a
+    /// command of the client's.
+    #[test]
+    fn an_upstream_that_lies_opens_nothing(
+        steps in prop::collection::vec((prop::option::of(prop::sample::select(SAID)), prop::collection::vec(lies(), 0..4), any::<u8>()), 0..40),
+    ) {
+        let mut ann = Ann::under(hiding("HEADER X secret"));
+        ann.driver.client.clear();
+        let mut told = Vec::new();
+        let mut waiting: Vec<String> = Vec::new();
+        for (at, (says, lies, answers)) in steps.into_iter().enumerate() {
+            if ann.driver.closed {
+                break;
+            }
+            match says {
+                Some("DONE") => ann.driver.client_says(b"DONE\r\n"),
+                Some(command) => ann.driver.client_says(format!("c{at} {command}\r\n").as_bytes()),
+                None => {}
+            }
+            let up = String::from_utf8(std::mem::take(&mut ann.driver.upstream)).expect("text");
+            waiting.extend(up.lines().filter_map(|line| line.split_once(' ')).map(|(tag, _)| tag.to_owned()));
+            for lie in &lies {
+                if !ann.driver.closed {
+                    ann.driver.upstream_says(lie.as_bytes());
+                }
+            }
+            for _ in 0..answers % 4 {
+                if !ann.driver.closed && !waiting.is_empty() {
+                    let (tag, word) = (waiting.remove(0), if answers % 11 == 0 { "NO" } else { "OK" });
+                    ann.driver.upstream_says(format!("{tag} {word} [READ-WRITE] done\r\n").as_bytes());
+                }
+            }
+            told.append(&mut ann.driver.client);
+        }
+        told.append(&mut ann.driver.client);
+        let told = String::from_utf8_lossy(&told);
+        for secret in 1000..1009 {
+            prop_assert!(!told.contains(&secret.to_string()), "{told}");
+        }
+    }
+
+    /// The same of one that answers as it should, and says what it should not in between: 11 and 15 are hidden.
+    #[test]
+    fn lies_between_honest_answers_open_nothing(
+        steps in prop::collection::vec((prop::sample::select(SAID), prop::option::weighted(0.3, slips())), 1..30),
+    ) {
+        let mut ann = Ann::under(hiding("OR SUBJECT merger SUBJECT salary"));
+        let mut told = ann.say("a SELECT INBOX");
+        for (at, (command, slip)) in steps.into_iter().enumerate() {
+            if ann.driver.closed {
+                break;
+            }
+            // A tag without digits: they would be read as UIDs.
+            let tag = format!("c{}", "x".repeat(at));
+            let line = if command == "DONE" { command.to_owned() } else { format!("{tag} {command}") };
+            ann.driver.client_says(format!("{line}\r\n").as_bytes());
+            if let Some(slip) = slip.filter(|_| !ann.driver.closed) {
+                ann.driver.upstream_says(slip.as_bytes());
+            }
+            ann.answer();
+            told.push(String::from_utf8_lossy(&std::mem::take(&mut ann.driver.client)).into_owned());
+        }
+        for line in told.iter().flat_map(|heard| heard.lines()).filter(|line| !line.starts_with('c')) {
+            let words = line.split(|c: char| !c.is_ascii_digit());
+            prop_assert!(!words.into_iter().any(|word| word == "11" || word == "15"), "{told:#?}");
+            prop_assert!(!line.contains("hush"), "{told:#?}");
+        }
+    }
+}
+
+/// What such an upstream may let slip.
+fn slips() -> impl Strategy<Value = String> {
+    let uid = prop::sample::select(vec![7_u32, 11, 12, 15, 20, 21]);
+    prop_oneof![
+        (4_u32..7).prop_map(|n| format!("* {n} EXISTS\r\n")),
+        (1_u32..5).prop_map(|n| format!("* {n} EXPUNGE\r\n")),
+        (1_u32..6, uid.clone()).prop_map(|(n, uid)| format!("* {n} FETCH (UID {uid} FLAGS (\\Seen x))\r\n")),
+        Just("* 1 FETCH (UID 11 FLAGS (hush))\r\n".to_owned()),
+        Just("* 3 FETCH (UID 15 BODY[] {4}\r\nhush)\r\n".to_owned()),
+        uid.prop_map(|uid| format!("* SEARCH 11 {uid} 15\r\n")),
+        Just("* ESEARCH (TAG \"t1\") UID ALL 11:20\r\n".to_owned()),
+        Just("* OK [COPYUID 7 11,15 11,15] ok\r\n".to_owned()),
+        Just("* STATUS INBOX (MESSAGES 11 UIDNEXT 15)\r\n".to_owned()),
+        Just("* FLAGS (hush)\r\n".to_owned()),
+    ]
 }

@@ -355,7 +355,7 @@ impl Session {
     }
 
     /// What the question under way is.
-    pub(super) fn looking(&self) -> Option<Look> {
+    pub(in crate::session) fn looking(&self) -> Option<Look> {
         self.in_flight.iter().find_map(|entry| match entry.effect {
             Effect::Own(Own::Look(look)) => Some(look),
             _ => None,
@@ -432,14 +432,9 @@ impl Session {
             Then::Open(..) => return self.fail_open(FilteredResponse::Numbers, now),
             Then::Status(..) => return self.fail_status(now),
             Then::Read => return self.fail_adopting(now),
-            Then::Say { .. } | Then::Idle | Then::Copy(_) => {}
+            // What the upstream says does not come out even, and never will.
+            Then::Say { .. } | Then::Idle | Then::Copy(_) => self.end_filtered(FilteredResponse::Numbers, now),
         }
-        let unjudged = self.view.as_ref().is_some_and(|view| !view.asking.unjudged.is_empty());
-        if unjudged {
-            return self.end_filtered(FilteredResponse::Fetch, now);
-        }
-        // They stay pending: nobody hears of them before they are known.
-        self.go_on(now);
     }
 
     fn counts(&self) -> bool {

@@ -108,8 +108,13 @@ impl Session {
     pub(super) fn guards(&self) -> bool {
         match self.opening_now() {
             Some(opening) => opening.guarded.is_some(),
-            None => self.view.is_some(),
+            // Where nothing is open nothing can be said of messages.
+            None => self.view.is_some() || self.nothing_is_open() && self.may_hide_messages(),
         }
+    }
+
+    fn nothing_is_open(&self) -> bool {
+        matches!(self.state, super::state::State::Authenticated)
     }
 
     /// The open mailbox is none any more, or another one.

@@ -47,10 +47,13 @@ impl Session {
 
     /// It is known which messages are flagged: what goes up names those of the view. `None`: nothing has to.
     pub(in crate::session) fn part_removal(&mut self, mut held: Held, now: Instant) -> Option<Held> {
-        let (Effect::Expunging { uids, .. } | Effect::Closing { uids, .. }) = &mut held.effect else {
-            return Some(held);
+        let uids = match &mut held.effect {
+            // Where nothing is found some servers say nothing.
+            Effect::Expunging { uids, .. } => uids.get_or_insert_default(),
+            Effect::Closing { uids: Some(uids), .. } => uids,
+            _ => return Some(held),
         };
-        let (Some(uids), Some(view)) = (uids, &self.view) else { return Some(held) };
+        let Some(view) = &self.view else { return Some(held) };
         *uids = uids.intersect(&view.messages.visible());
         let mut lines: Vec<Vec<u8>> =
             view.spell_in_pieces(uids, 32).into_iter().map(|set| format!("UID EXPUNGE {set}").into_bytes()).collect();

@@ -76,7 +76,10 @@ impl Session {
                     }
                 }
             }
-            Head::Data { keyword: Keyword::Search | Keyword::Esearch | Keyword::Sort | Keyword::Thread, .. } => {}
+            Head::Data {
+                keyword: Keyword::Search | Keyword::Esearch | Keyword::Sort | Keyword::Thread | Keyword::Vanished,
+                ..
+            } => {}
             Head::Data { .. } => return None,
         }
         Some((literal, Flow::Drop))
@@ -140,7 +143,8 @@ impl Session {
         {
             view.asking.uidvalidity = response::number(code.args).and_then(|number| u32::try_from(number).ok());
         }
-        if code.is("UIDVALIDITY") && self.work.is_none() && uidvalidity() != open.map(u64::from) {
+        if code.is("UIDVALIDITY") && self.view.is_some() && self.work.is_none() && uidvalidity() != open.map(u64::from)
+        {
             // All UIDs are others: what is known of them means nothing any more.
             return self.numbers_fault(now);
         }
