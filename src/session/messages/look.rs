@@ -429,9 +429,9 @@ impl Session {
             return self.ask(Look::Sync, b"NOOP", now);
         }
         match work.then {
-            Then::Open(..) => return self.fail_open(FilteredResponse::Numbers, now),
-            Then::Status(..) => return self.fail_status(now),
-            Then::Read => return self.fail_adopting(now),
+            Then::Open(..) => self.fail_open(FilteredResponse::Numbers, now),
+            Then::Status(..) => self.fail_status(now),
+            Then::Read => self.fail_adopting(now),
             // What the upstream says does not come out even, and never will.
             Then::Say { .. } | Then::Idle | Then::Copy(_) => self.end_filtered(FilteredResponse::Numbers, now),
         }
