@@ -20,7 +20,7 @@ use super::state::State;
 use super::{Logging, Prepared, descriptors, sharing};
 use crate::admin::{self, AdminState};
 use crate::audit::{Log, Settings};
-use crate::config::{Config, OnFailure};
+use crate::config::{Config, Durability, OnFailure};
 use crate::diagnostic::{Problem, Severity};
 use crate::metrics::{self, Metrics};
 use crate::net::{self, Bound, ListenerState, Server};
@@ -211,6 +211,10 @@ fn open_log(config: &Config, metrics: &Arc<Metrics>) -> Result<Log, Problem> {
         on_failure: match config.audit.on_failure {
             OnFailure::Refuse => event::OnFailure::Refuse,
             OnFailure::Continue => event::OnFailure::Continue,
+        },
+        durability: match config.audit.durability {
+            Durability::Batched => event::Durability::Batched,
+            Durability::Strict => event::Durability::Strict,
         },
         min_free: config.audit.min_free,
         node: rustix::system::uname().nodename().to_string_lossy().as_ref().into(),

@@ -6,7 +6,8 @@
 //!                                                  watch: no word for 5 s? the log fails
 //! ```
 //!
-//! Sessions wait for the kernel, never for the disk. While the log fails, [`OnFailure::Refuse`] answers at once that the
+//! Sessions wait for the kernel; for the disk only where [`Durability::Strict`] says so, and then all that was handed over
+//! while the disk was at work share its next turn. While the log fails, [`OnFailure::Refuse`] answers at once that the
 //! batch does not stand; [`OnFailure::Continue`] counts it, gives its numbers away and names them in `audit.gap`.
 
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use super::error::{LogFailing, OpenError};
 use super::segment::{Disk, RealDisk};
 use super::shared::{Batch, Shared, Stop};
 use super::{sync, watch, writer};
-use crate::session::event::{Event, LogObserver, OnFailure, StopReason};
+use crate::session::event::{Durability, Event, LogObserver, OnFailure, StopReason};
 
 /// Where and how to record.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// What holds while records cannot be written.
     pub on_failure: OnFailure,
+    /// When a record counts as written.
+    pub durability: Durability,
     /// Octets of the disk that must be free, or 5 % of it, whichever is less.
     pub min_free: u64,
     /// Host name.
@@ -201,7 +204,8 @@ enum Waiting {
 }
 
 impl Pending {
-    /// Waits until the whole batch is in the kernel: no kill of this process can lose it. Gives the number of its last
+    /// Waits until the whole batch is in the kernel: no kill of this process can lose it; with [`Durability::Strict`] until
+    /// it is on disk, and no loss of power can. Gives the number of its last
     /// record.
     ///
     /// # Errors

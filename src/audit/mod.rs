@@ -9,8 +9,8 @@
 //!   reader ────────────▶ line: a record as readers see it
 //! ```
 //!
-//! What happened is recorded before its bytes move: a session waits until its records are in the kernel, and never for the
-//! disk. Each line names the hash of the one before it; the newest hash is noted in `head`. While nothing can be recorded
+//! What happened is recorded before its bytes move: a session waits until its records are in the kernel, and for the disk
+//! only with `durability = "strict"`. Each line names the hash of the one before it; the newest hash is noted in `head`. While nothing can be recorded
 //! the log fails, and what it should record is refused, or counted and named later, as `on_failure` says.
 //!
 //! **Invariants:** all file I/O is in [`segment`], and of what it opens; only the writer gives numbers; no record is told to

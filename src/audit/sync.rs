@@ -1,5 +1,5 @@
 //! Kernel → disk: what was written is synced a moment later, and `head` renewed. On a thread of its own, so that the next
-//! write does not wait for the disk. It also looks how much room there is.
+//! write does not wait for the disk (with `durability = "strict"` it does, and the writer syncs itself). It also looks how much room there is.
 //!
 //! ```text
 //!   wrote ─▶ Unsynced ── 50 ms or 256 records ─▶ fdatasync ─▶ head

@@ -1,7 +1,7 @@
 //! The thread that owns the segment: it numbers events, spells them, and hands all that is queued to the kernel at once.
 //!
 //! ```text
-//!   queue ─▶ up to 256 records ─▶ lines ─▶ one write(2) ─▶ whoever waits is told, then the next
+//!   queue ─▶ up to 256 records ─▶ lines ─▶ one write(2) ─▶ (strict: fdatasync ─▶) whoever waits is told, then the next
 //!                                   └─ full? audit.close ─▶ new segment ─▶ audit.open
 //!   failed: cut back to the last whole line ─▶ each second: audit.gap, audit.close, audit.open, each with its sync ─▶ works
 //! ```
@@ -163,7 +163,7 @@ impl Writer {
         let last_words = state.failing.is_some();
         drop(state);
         match self.append(last_words) {
-            Ok(()) => self.tell(),
+            Ok(()) => self.settle(),
             Err(error) => {
                 let mut state = shared.state();
                 self.take_back(&mut state, reason_of(&error));
@@ -242,6 +242,19 @@ impl Writer {
         Ok(())
     }
 
+    /// The lines at hand stand, if need be once the disk has them. Where it has not they stay, and are announcements of what
+    /// was refused: a change that is recorded and did not happen is the lesser evil.
+    fn settle(&mut self) {
+        if self.shared.settings.durability == Durability::Strict {
+            // Under the watch of its own: the syncer may look for room meanwhile.
+            let synced = self.shared.on_disk(&self.shared.writing, || sync::sync(&self.shared));
+            if let Err(error) = synced {
+                return self.shared.fail(reason_of(&error), &error);
+            }
+        }
+        self.tell();
+    }
+
     /// Tells those who wait for the lines just written.
     fn tell(&mut self) {
         std::mem::swap(&mut self.shared.state().waiting, &mut self.waiters);
@@ -287,7 +300,7 @@ impl Writer {
         let file = shared.on_disk(&shared.writing, || shared.directory.create_segment(number))?;
         self.segment = Some(Segment { file: Arc::new(file), len: 0, records: 0 });
         let (version, on_failure) = (Arc::clone(&shared.settings.version), shared.settings.on_failure);
-        let durability = Durability::Batched;
+        let durability = shared.settings.durability;
         let opened = self.own_line(false, |_| EventKind::AuditOpen {
             reason,
             segment: number,

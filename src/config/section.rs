@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::table::{Table, Word};
 use super::unit::{self, Wrong};
-use super::values::{Admin, AdminToken, Audit, Auth, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role, State};
+use super::values::{Admin, AdminToken, Audit, Auth, Durability, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role, State};
 use super::{keys, rule_files};
 
 const MODES: &[(&str, Word<()>)] = &[("passthrough", Word::Means(())), ("local", Word::NotYet), ("http", Word::NotYet)];
 const ON_FAILURE: &[(&str, Word<OnFailure>)] =
     &[("refuse", Word::Means(OnFailure::Refuse)), ("continue", Word::Means(OnFailure::Continue))];
-const DURABILITY: &[(&str, Word<()>)] = &[("batched", Word::Means(())), ("strict", Word::NotYet)];
+const DURABILITY: &[(&str, Word<Durability>)] =
+    &[("batched", Word::Means(Durability::Batched)), ("strict", Word::Means(Durability::Strict))];
 const LEVELS: &[(&str, Word<LogLevel>)] = &[
     ("error", Word::Means(LogLevel::Error)),
     ("warn", Word::Means(LogLevel::Warn)),
@@ -78,14 +79,21 @@ pub(super) fn audit(file: &Table<'_>) -> Audit {
     let Some(table) = file.table(&keys::AUDIT) else {
         return Audit { directory: beside(file, &default.directory), ..default };
     };
-    table.word("durability", DURABILITY);
+    let on_failure = table.word("on_failure", ON_FAILURE).unwrap_or(default.on_failure);
+    let durability = table.word("durability", DURABILITY).unwrap_or(default.durability);
+    if durability == Durability::Strict && on_failure == OnFailure::Continue {
+        let problem = table.error("durability", "\"strict\" and on_failure = \"continue\" contradict each other");
+        let help = "what need not be recorded need not be on disk first: leave one of the two out";
+        table.reading().problem(problem.help(help));
+    }
     let directory = table.path("directory").unwrap_or_else(|| beside(file, &default.directory));
     if directory.exists() && !directory.is_dir() {
         table.reading().problem(table.error("directory", "the audit log needs a directory").label("this is a file"));
     }
     Audit {
         directory,
-        on_failure: table.word("on_failure", ON_FAILURE).unwrap_or(default.on_failure),
+        on_failure,
+        durability,
         min_free: table.parsed("min_free", unit::size).unwrap_or(default.min_free),
     }
 }

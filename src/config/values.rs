@@ -158,6 +158,8 @@ pub struct Audit {
     pub directory: PathBuf,
     /// What holds when records cannot be written.
     pub on_failure: OnFailure,
+    /// When a record counts as written.
+    pub durability: Durability,
     /// Free octets below which the log counts as failing.
     pub min_free: u64,
 }
@@ -169,6 +171,15 @@ pub enum OnFailure {
     Refuse,
     /// Serve, and count the loss.
     Continue,
+}
+
+/// When a record counts as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Once the kernel has it.
+    Batched,
+    /// Once the disk has it.
+    Strict,
 }
 
 /// The admin port.
@@ -286,7 +297,12 @@ pub enum LogFormat {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { directory: PathBuf::from("audit"), on_failure: OnFailure::Refuse, min_free: 256 << 20 }
+        Self {
+            directory: PathBuf::from("audit"),
+            on_failure: OnFailure::Refuse,
+            durability: Durability::Batched,
+            min_free: 256 << 20,
+        }
     }
 }
 

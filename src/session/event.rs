@@ -1098,6 +1098,8 @@ names! {
     Durability {
         /// In the kernel before their bytes move, on disk within 50 ms.
         Batched = "batched",
+        /// On disk before their bytes move.
+        Strict = "strict",
     }
 }
 

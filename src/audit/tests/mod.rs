@@ -5,6 +5,7 @@ mod killing;
 mod reading;
 pub(crate) mod schema;
 mod starting;
+mod strict;
 mod verifying;
 mod writing;
 
@@ -22,7 +23,7 @@ use super::line::Line;
 use super::log::Tuning;
 use super::segment::{self, Disk, Noted, RealDisk, Space};
 use super::{Entry, Log, OpenError, Settings};
-use crate::session::event::{Event, EventKind, GapReason, LogObserver, OnFailure, UpstreamError};
+use crate::session::event::{Durability, Event, EventKind, GapReason, LogObserver, OnFailure, UpstreamError};
 
 /// How the disk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,8 @@ enum Mood {
     Unsynced,
     /// Writes do not return.
     Stuck,
+    /// Syncs do not return.
+    StuckSync,
 }
 
 /// A disk with moods.
@@ -46,7 +49,9 @@ struct MoodyDisk {
     mood: Mutex<Mood>,
     changed: Condvar,
     free: Mutex<Option<u64>>,
-    /// Writes that do not return.
+    /// Octets of segments that are on disk, and how often it was asked to hold some.
+    synced: Mutex<(u64, u64)>,
+    /// Calls that do not return.
     stuck: tokio::sync::watch::Sender<usize>,
 }
 
@@ -60,33 +65,46 @@ impl MoodyDisk {
         *self.free.lock().expect("no test panics with it") = Some(free);
     }
 
-    fn is(&self, mood: Mood) -> bool {
-        *self.mood.lock().expect("no test panics with it") == mood
+    /// Waits while this is the mood, and says which comes.
+    fn while_stuck(&self, stuck: Mood) -> Mood {
+        let mut mood = self.mood.lock().expect("no test panics with it");
+        if *mood == stuck {
+            self.stuck.send_modify(|n| *n += 1);
+            mood = self.changed.wait_while(mood, |mood| *mood == stuck).expect("no test panics with it");
+            self.stuck.send_modify(|n| *n -= 1);
+        }
+        *mood
+    }
+
+    /// Octets of the newest segment that are on disk, and how often it was asked to hold some.
+    fn synced(&self) -> (u64, u64) {
+        *self.synced.lock().expect("no test panics with it")
     }
 }
 
 impl Disk for MoodyDisk {
     fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-        let mut mood = self.mood.lock().expect("no test panics with it");
-        if *mood == Mood::Stuck {
-            self.stuck.send_modify(|n| *n += 1);
-            mood = self.changed.wait_while(mood, |mood| *mood == Mood::Stuck).expect("no test panics with it");
-            self.stuck.send_modify(|n| *n -= 1);
-        }
-        let full = match *mood {
+        let full = match self.while_stuck(Mood::Stuck) {
             Mood::Full => true,
             Mood::FullButReserve => self.directory.join("reserve").exists(),
             Mood::Half => {
                 RealDisk.write_at(file, &bytes[..bytes.len() / 2], at)?;
                 true
             }
-            Mood::Works | Mood::Unsynced | Mood::Stuck => false,
+            Mood::Works | Mood::Unsynced | Mood::Stuck | Mood::StuckSync => false,
         };
         if full { Err(io::ErrorKind::StorageFull.into()) } else { RealDisk.write_at(file, bytes, at) }
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
-        if self.is(Mood::Unsynced) { Err(io::Error::other("no")) } else { RealDisk.sync(file) }
+        let handed = file.metadata()?.len();
+        if self.while_stuck(Mood::StuckSync) == Mood::Unsynced {
+            return Err(io::Error::other("no"));
+        }
+        RealDisk.sync(file)?;
+        let mut synced = self.synced.lock().expect("no test panics with it");
+        *synced = (handed, synced.1 + 1);
+        Ok(())
     }
 
     fn space(&self, directory: &File) -> io::Result<Space> {
@@ -129,6 +147,7 @@ struct Bench {
     disk: Arc<MoodyDisk>,
     told: Arc<Told>,
     on_failure: OnFailure,
+    durability: Durability,
     min_free: u64,
     tuning: Tuning,
 }
@@ -142,6 +161,7 @@ impl Bench {
             mood: Mutex::new(Mood::Works),
             changed: Condvar::new(),
             free: Mutex::new(None),
+            synced: Mutex::new((0, 0)),
             stuck: tokio::sync::watch::Sender::new(0),
         };
         Self {
@@ -150,6 +170,7 @@ impl Bench {
             disk: Arc::new(disk),
             told: Arc::default(),
             on_failure,
+            durability: Durability::Batched,
             min_free: 0,
             tuning: Tuning {
                 segment: 64 * 1024,
@@ -165,6 +186,7 @@ impl Bench {
         let settings = Settings {
             directory: self.directory.clone(),
             on_failure: self.on_failure,
+            durability: self.durability,
             min_free: self.min_free,
             node: "mx-a1".into(),
             version: "0.1.0".into(),

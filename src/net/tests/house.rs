@@ -14,7 +14,7 @@ use crate::config::{self, CertificatePair, Rate, Server as ServerAddress};
 use crate::metrics::{self, Metrics};
 use crate::net::{Bound, Connector, ListenerState, Server, ServerTls, Trust, serve};
 use crate::policy::RuleSet;
-use crate::session::event::OnFailure;
+use crate::session::event::{Durability, OnFailure};
 use crate::session::{Clock, Limits, Shared, UpstreamInfo};
 
 /// What a proxy is built from.
@@ -98,6 +98,7 @@ impl Proxy {
         let settings = audit::Settings {
             directory: directory.path().to_owned(),
             on_failure: OnFailure::Refuse,
+            durability: Durability::Batched,
             min_free: 0,
             node: "test".into(),
             version: "test".into(),
