@@ -27,10 +27,12 @@ mod parameter;
 mod punycode;
 #[cfg(test)]
 mod tests;
+mod told;
 mod word;
 
 pub use fold::Needle;
 pub use header::{Field, Header};
+pub use told::{Told, message_id, told};
 
 /// Is a text in a field?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
+use super::audit::AuditLevel;
 use super::decide;
 use super::exception::ExceptionInfo;
 use super::limit::Limits;
@@ -44,6 +45,8 @@ pub struct Bound {
     depends_on_use: bool,
     /// Which of the rules have limits.
     limiting: Box<[usize]>,
+    /// Does one of them say how much is recorded?
+    audits: bool,
     /// Which can be about a name; made when it is first asked for.
     lookup: OnceLock<Lookup>,
 }
@@ -75,15 +78,18 @@ impl Bound {
             names_mailboxes: false,
             depends_on_use: false,
             limiting,
+            audits: false,
             lookup: OnceLock::new(),
         };
         let enforced = || bound.could_apply().filter(|rule| rule.is_enforced());
         let hides = enforced().any(|rule| rule.hiding().is_some());
         let takes = |rule: &Rule| !rule.taken().is_empty() || !rule.deny.is_empty() || rule.limits.is_some();
         let restricts = enforced().any(takes);
+        let enforced_audits = enforced().any(|rule| rule.audit.is_some());
         let names_mailboxes = bound.could_apply().any(Rule::names_mailboxes);
         let depends_on_use = bound.could_apply().any(Rule::depends_on_use);
         (bound.restricts, bound.names_mailboxes, bound.depends_on_use) = (restricts, names_mailboxes, depends_on_use);
+        bound.audits = enforced_audits;
         bound.scope = if hides { Scope::Filtered } else { Scope::Plain };
         bound
     }
@@ -279,6 +285,20 @@ impl Bound {
         };
         let holding = self.each_limiting(at).filter(|rule| rule.in_force && is_about(rule));
         holding.filter_map(|rule| Limiting::of(&rule)).collect()
+    }
+
+    /// How much is recorded of what is done to these mailboxes, or of what is about none: the highest level that rules ask
+    /// for, now.
+    pub fn audit_level(&self, targets: &[(Role, Target<'_>)], at: Timestamp) -> AuditLevel {
+        if !self.audits {
+            return AuditLevel::default();
+        }
+        let asked = |is_about: &dyn Fn(&Standing<'_>) -> bool| {
+            let holding = self.in_force(at).filter(|rule| rule.is_enforced() && is_about(rule));
+            holding.filter_map(|rule| rule.audit).max().unwrap_or_default()
+        };
+        let each = targets.iter().map(|(_, target)| Names::new(target)).map(|names| asked(&|rule| rule.covers(&names)));
+        each.max().unwrap_or_else(|| asked(&|rule| rule.mailboxes.is_none()))
     }
 
     /// The rules that limit how many sessions there are at the same time, and whether each is in force now.

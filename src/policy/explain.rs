@@ -460,7 +460,11 @@ impl<'a> Explainer<'a> {
             Effect::Limit => format!("has {}, which does not count {asked_for}", written(rule, effect)),
         });
         let says = says.collect::<Vec<_>>();
-        if says.is_empty() { "takes nothing: all rights are kept".to_owned() } else { says.join("; ") }
+        match (says.is_empty(), rule.audit) {
+            (true, Some(level)) => format!("takes nothing: it says how much is recorded, \"{}\"", level.as_str()),
+            (true, None) => "takes nothing: all rights are kept".to_owned(),
+            (false, _) => says.join("; "),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! RULES × REQUEST → VERDICT: pure, total, no clock, no await.
 
+mod audit;
 mod bound;
 mod condition;
 mod decide;
@@ -27,6 +28,7 @@ mod standing;
 mod survey;
 mod verdict;
 
+pub use audit::AuditLevel;
 pub use bound::{Bound, Limiting, Scope};
 pub use exception::ExceptionInfo;
 pub use explain::{Asked, Explanation, Outcome, Passed, Share};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::audit::AuditLevel;
 use super::bound::{Bound, judge_login};
 use super::condition::{Condition, Facts};
 use super::exception::Exception;
@@ -133,6 +134,8 @@ pub(super) struct Rule {
     pub(super) deny: Verbs,
     pub(super) deny_login: Option<Arc<str>>,
     pub(super) limits: Option<Limits>,
+    /// `audit`
+    pub(super) audit: Option<AuditLevel>,
 }
 
 impl Rule {

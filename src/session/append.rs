@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use crate::imap::verb::Verb;
-use crate::policy::{FlagChange, FlagsWanted, Limiting, Narrowing, Permit, Request, Role, Verdict};
+use crate::policy::{AuditLevel, FlagChange, FlagsWanted, Limiting, Narrowing, Permit, Request, Role, Verdict};
 use crate::wire::command::append::{AppendNext, MessageForm, MessageHead, parse_append_continuation};
 use crate::wire::command::{AppendContinuation, AppendPrefix, Command, CommandPrefix, MessageLiteral};
 use crate::wire::frame::Announced;
@@ -199,6 +199,7 @@ impl Session {
         let limits = self.bound.limiting(&targets, self.wall);
         let demand = self.take_command(&limits, now);
         let size = Self::over_size(&limits, literal.size);
+        let audit = self.bound.audit_level(&targets, self.wall);
         drop(targets);
         let flags = append.messages.iter().filter_map(|head| head.flags.as_ref());
         let flags = flags.flat_map(|list| list.flags.iter().map(|arg| arg.flag.clone())).collect();
@@ -216,8 +217,10 @@ impl Session {
                 uidv: None,
                 cancelled: None,
                 guarded: self.guards_mailbox(&resolved),
+                header: Box::default(),
             },
             judged: Judged::default(),
+            audit,
             mailbox: None,
             line: Vec::new(),
             stream: None,
@@ -351,8 +354,9 @@ impl Session {
         let ClientMode::Stream(stream) = &mut self.mode else { return 0 };
         let take = usize::try_from(stream.left).unwrap_or(usize::MAX).min(bytes.len());
         stream.left = stream.left.saturating_sub(take as u64);
-        let (left, refused) = (stream.left, stream.refused);
+        let (left, refused, serial) = (stream.left, stream.refused, stream.serial);
         if !refused {
+            self.collect_appended(serial, bytes.get(..take).unwrap_or_default());
             self.out.upstream().extend_from_slice(bytes.get(..take).unwrap_or_default());
         }
         if left == 0
@@ -362,6 +366,16 @@ impl Session {
             self.framer.reset();
         }
         take
+    }
+
+    /// Octets of an appended message: its record tells of its header.
+    fn collect_appended(&mut self, serial: u32, octets: &[u8]) {
+        if let Some(entry) = self.in_flight.find(|entry| entry.serial == serial)
+            && entry.audit > AuditLevel::None
+            && let Effect::Appending { header, .. } = &mut entry.effect
+        {
+            header.push(octets);
+        }
     }
 
     /// The line behind a message, where it announces another literal.

@@ -380,6 +380,7 @@ impl Session {
             effect: Effect::LoggingIn,
             mailbox: None,
             judged: None,
+            audit: crate::policy::AuditLevel::default(),
             overhead: std::time::Duration::ZERO,
             parts: super::messages::Parts::default(),
         };

@@ -28,6 +28,9 @@ impl Session {
         let Some(Effect::Fetching(reads)) = self.first_effect(|effect| matches!(effect, Effect::Fetching(_))) else {
             return 0;
         };
+        if reads.reads_every_line() {
+            return 0;
+        }
         let detail = if reads.wants <= ReadClass::Envelope { Detail::Passed } else { Detail::Read };
         let mut passed = 0usize;
         while let Some(line) = fetch_line(bytes.get(passed..).unwrap_or_default(), detail) {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::imap::verb::{CommandKind, Verb};
-use crate::policy::{Refusal, RefusalKind, Request, Roles, Verdict};
+use crate::policy::{AuditLevel, Refusal, RefusalKind, Request, Roles, Verdict};
 use crate::wire::command::{Args, Command};
 
 use super::asks::{absent_answer, flags_wanted, names_mailbox, role_of_named};
@@ -254,6 +254,7 @@ impl Session {
         let took = self.timed(begun);
         let limits = self.bound.limiting(&targets, self.wall);
         let demand = self.take_command(&limits, now);
+        let audit = self.bound.audit_level(&targets, self.wall);
         drop(targets);
         let absent = names.iter().find(|(role, _, resolved)| must_exist(*role) && !self.exists(resolved));
         let absent = absent.map(|(role, _, _)| absent_answer(*role));
@@ -262,6 +263,7 @@ impl Session {
             && names.iter().any(|(_, _, resolved)| !self.is_subscribed(resolved) && !self.exists(resolved));
         let effect = self.effect_of(command, names.iter().map(|(_, arg, resolved)| (*arg, resolved)));
         let mut held = self.held_of(command, effect, now);
+        held.set_audit(audit, command);
         if let Some(over) = &demand.over {
             // Commands are counted as they come: what is hidden or forbidden plays no part.
             return self.refuse_limited(held, over, demand.shadow);
@@ -310,6 +312,7 @@ impl Session {
             since: now,
             effect,
             judged: Judged::default(),
+            audit: AuditLevel::default(),
             mailbox: self.state.selected().map(|selected| Arc::clone(&selected.mailbox)),
             line: Vec::new(),
             stream: None,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::imap::mailbox::MailboxName;
 use crate::imap::message::{Flag, Uid, UidSet};
 use crate::imap::verb::Verb;
-use crate::policy::Hits;
+use crate::policy::{AuditLevel, Hits};
 
 use super::event::{CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, VerdictKind};
 use super::in_flight::Tag;
@@ -63,6 +63,7 @@ pub(super) enum Effect {
         uidv: Option<u32>,
         guarded: bool,
         cancelled: Option<Box<Option<super::limiting::Over>>>,
+        header: Box<super::headers::HeaderText>,
     },
     /// EXPUNGE, UID EXPUNGE.
     Expunging { how: ExpungeHow, uids: Option<UidSet> },
@@ -133,6 +134,8 @@ pub(super) struct Opening {
 #[derive(Debug, Default)]
 pub(super) struct Searching {
     pub keys: Vec<&'static str>,
+    /// What is looked for, at level `headers`.
+    pub terms: Vec<Box<str>>,
     pub content: bool,
     /// Are the numbers in its answer UIDs?
     pub uid: bool,
@@ -168,6 +171,8 @@ pub(super) struct Held {
     pub since: Instant,
     pub effect: Effect,
     pub judged: Judged,
+    /// How much of it is recorded.
+    pub audit: AuditLevel,
     pub mailbox: Option<Arc<MailboxRef>>,
     /// The command behind its tag, line ends, literals and all.
     pub line: Vec<u8>,

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use crate::imap::message::SeqSet;
 use crate::imap::verb::Verb;
+use crate::policy::AuditLevel;
 use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
 
 use super::Session;
-use super::effect::{Effect, Opening, Searching};
+use super::effect::{Effect, Held, Opening, Searching};
 use super::event::{CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, ReadClass};
 use super::names::Resolved;
 use super::reads::Reads;
+
+/// Octets of a search term that are recorded.
+const MAX_TERM: usize = 256;
 
 impl Session {
     /// Is the open mailbox one in which nothing can be changed?
@@ -178,6 +182,39 @@ fn status_name(kind: crate::wire::command::folder::StatusKind) -> &'static str {
 
 fn text_of(frame: &[u8], span: &std::ops::Range<usize>) -> Box<[u8]> {
     frame.get(span.clone()).unwrap_or_default().into()
+}
+
+impl Held {
+    /// How much of it is recorded, now that it is known.
+    pub(super) fn set_audit(&mut self, level: AuditLevel, command: &Command<'_>) {
+        self.audit = level;
+        match &mut self.effect {
+            Effect::Fetching(reads) => reads.level = level,
+            Effect::Searching(searching) if level == AuditLevel::Headers => searching.terms = terms(command),
+            _ => {}
+        }
+    }
+}
+
+/// What a search looks for.
+fn terms(command: &Command<'_>) -> Vec<Box<str>> {
+    use crate::wire::search::KeyKind;
+    let mut terms = Vec::new();
+    for key in command.search_keys().unwrap_or_default() {
+        key.walk(&mut |key| {
+            let (KeyKind::Field(_, text)
+            | KeyKind::Header(_, text)
+            | KeyKind::Body(text)
+            | KeyKind::Text(text)
+            | KeyKind::Vendor(_, text)) = &key.kind
+            else {
+                return;
+            };
+            let term = String::from_utf8_lossy(text.octets.get(..text.octets.len().min(MAX_TERM)).unwrap_or_default());
+            terms.push(term.into());
+        });
+    }
+    terms
 }
 
 fn searching(command: &Command<'_>) -> Searching {

@@ -283,6 +283,7 @@ impl Session {
             effect: held.effect,
             mailbox: held.mailbox,
             judged,
+            audit: held.audit,
             overhead: now.saturating_duration_since(held.ready),
             parts: held.parts,
         }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use crate::imap::verb::{CommandKind, Pipelining, Verb};
+use crate::policy::AuditLevel;
 
 use super::effect::{Effect, Judged, Own};
 use super::event::MailboxRef;
@@ -44,6 +45,8 @@ pub(super) struct Entry {
     pub mailbox: Option<Arc<MailboxRef>>,
     /// What the policy said, where it had something to say.
     pub judged: Option<Box<Judged>>,
+    /// How much of it is recorded.
+    pub audit: AuditLevel,
     /// Time that the proxy itself took before it went up.
     pub overhead: Duration,
     /// What is left of it to be sent, in a mailbox where messages may be hidden.
@@ -69,6 +72,7 @@ impl Entry {
             effect: Effect::Own(own),
             mailbox: None,
             judged: None,
+            audit: AuditLevel::default(),
             overhead: Duration::ZERO,
             parts: super::messages::Parts::default(),
         }

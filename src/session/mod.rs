@@ -25,6 +25,7 @@ mod filter;
 mod follow;
 mod foresight;
 mod forward;
+mod headers;
 mod idle;
 mod in_flight;
 mod judging;

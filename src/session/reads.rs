@@ -10,11 +10,14 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::imap::message::{Uid, UidSet};
+use crate::policy::AuditLevel;
+use crate::wire::envelope::envelope_as_header;
 use crate::wire::fetch::{FetchEvent, FetchScan, Item, ItemKind};
 use crate::wire::fetch_line::FetchLine;
 
 use super::by_the_thousand::uid_of;
 use super::event::{ReadClass, ReadMessage, ReadSet};
+use super::headers::{HeaderText, Headers};
 use super::limiting::{FetchBudget, SizeCap};
 use super::seq_uids::SeqUids;
 
@@ -55,6 +58,8 @@ pub(super) struct Reads {
     pub(super) messages: Vec<ReadMessage>,
     pub(super) bytes: u64,
     pub(super) now: Current,
+    /// How much of a message's header is recorded.
+    pub level: AuditLevel,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +84,10 @@ pub(super) struct Current {
     text: bool,
     parts: Vec<Box<str>>,
     literal: Option<Literal>,
+    /// Its header, as far as it passes by; and is the literal under way of it?
+    header_text: Option<Box<HeaderText>>,
+    in_header: bool,
+    emailid: Option<Box<str>>,
     slices: Vec<(u64, u64, bool)>,
 }
 
@@ -89,16 +98,19 @@ struct Literal {
     seen: u64,
 }
 
-/// The slices of one message that were relayed, over a whole session.
+/// What was relayed of each message of the open mailbox: slices, and headers.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     messages: HashMap<Uid, (Vec<(u64, u64)>, Option<u64>)>,
+    /// Their headers, at level `headers`.
+    headers: Headers,
 }
 
 impl Coverage {
     /// Another mailbox: other UIDs.
     pub fn clear(&mut self) {
         self.messages.clear();
+        self.headers.clear();
     }
 
     /// Octets `from..to` of the message were relayed; `last`: its end is `to`. Is it whole now?
@@ -148,15 +160,33 @@ impl Reads {
 
     /// A fragment of the response.
     pub fn fragment(&mut self, text: &[u8], literal: Option<u64>) {
+        let collects = self.collects_headers();
         let (now, renames, edits) = (&mut self.now, &self.renames, &mut self.edits);
         let mut scan = std::mem::take(&mut now.scan);
         scan.fragment(text, literal, |event| {
             if !renames.is_empty() {
                 edits.extend(rename(text, &event, renames));
             }
+            if collects {
+                now.collect(text, &event);
+            }
             now.on(event);
         });
         now.scan = scan;
+    }
+
+    /// Does the record tell something of headers that pass by? A Message-ID only beside content.
+    fn collects_headers(&self) -> bool {
+        match self.level {
+            AuditLevel::None => false,
+            AuditLevel::Metadata => self.wants >= ReadClass::Preview,
+            AuditLevel::Headers => true,
+        }
+    }
+
+    /// Do the lines of flags and envelopes have to be looked at one by one?
+    pub fn reads_every_line(&self) -> bool {
+        self.level == AuditLevel::Headers
     }
 
     /// The class that the response under way has reached, or will with the literal that it announces.
@@ -179,6 +209,7 @@ impl Reads {
     /// Nobody gets the literal that is announced.
     pub fn forget_literal(&mut self) {
         self.now.literal = None;
+        self.now.in_header = false;
     }
 
     /// What must be put in the place of what, in the fragment just read.
@@ -187,7 +218,14 @@ impl Reads {
     }
 
     /// Octets of the literal under way were handed on.
-    pub fn literal(&mut self, octets: u64) {
+    pub fn literal_octets(&mut self, octets: &[u8]) {
+        if let Some(header) = self.now.header_text.as_mut().filter(|_| self.now.in_header) {
+            header.push(octets);
+        }
+        self.literal(octets.len() as u64);
+    }
+
+    fn literal(&mut self, octets: u64) {
         if let Some(literal) = &mut self.now.literal {
             literal.seen = literal.seen.saturating_add(octets);
         }
@@ -224,6 +262,10 @@ impl Reads {
             self.marked.insert(uid);
         }
         self.bytes = self.bytes.saturating_add(now.bytes);
+        let mut hdr = now.header_text.and_then(|header| header.facts(self.level));
+        if let (AuditLevel::Headers, Some(uid)) = (self.level, uid) {
+            hdr = coverage.headers.with(uid, hdr);
+        }
         match class {
             ReadClass::Listed | ReadClass::Searched => self.listed.add(uid),
             ReadClass::Envelope => self.envelope.add(uid),
@@ -233,8 +275,8 @@ impl Reads {
                 bytes: now.bytes,
                 size: now.size,
                 parts: now.parts,
-                emailid: None,
-                hdr: None,
+                emailid: now.emailid,
+                hdr,
             }),
         }
         unknown
@@ -312,6 +354,23 @@ fn class_of(item: Item) -> ReadClass {
     }
 }
 
+/// Does the value of that item begin with fields of the message's own header?
+fn holds_header(item: Item, section: &[u8]) -> bool {
+    match item.kind {
+        ItemKind::Whole => item.origin.is_none_or(|origin| origin == 0),
+        ItemKind::Header => item.origin.is_none() && !section.first().is_some_and(u8::is_ascii_digit),
+        ItemKind::Uid
+        | ItemKind::Flags
+        | ItemKind::Size
+        | ItemKind::Listed
+        | ItemKind::Structure
+        | ItemKind::Preview
+        | ItemKind::Text
+        | ItemKind::Part
+        | ItemKind::Unknown => false,
+    }
+}
+
 impl Class {
     fn add(&mut self, uid: Option<Uid>) {
         match uid {
@@ -365,7 +424,35 @@ impl Current {
         }
     }
 
+    /// What an item tells of the header, or begins to.
+    fn collect(&mut self, text: &[u8], event: &FetchEvent<'_>) {
+        match *event {
+            FetchEvent::Literal { item, section, .. } if holds_header(item, section) => {
+                self.header_text.get_or_insert_default().begin();
+                self.in_header = true;
+            }
+            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Structure => {
+                if let Some(header) = text.get(at..).and_then(envelope_as_header) {
+                    let all = self.header_text.get_or_insert_default();
+                    all.begin();
+                    all.push(&header);
+                }
+            }
+            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Listed => {
+                let value = text.get(at..).and_then(|item| item.strip_prefix(b"EMAILID ("));
+                let id = value.and_then(|value| value.get(..memchr::memchr(b')', value)?.min(255)));
+                self.emailid = id.map(|id| String::from_utf8_lossy(id).into()).or(self.emailid.take());
+            }
+            FetchEvent::Literal { .. }
+            | FetchEvent::Inline { .. }
+            | FetchEvent::Uid { .. }
+            | FetchEvent::Size(_)
+            | FetchEvent::Opaque => {}
+        }
+    }
+
     fn finish_literal(&mut self, slice: Option<u64>) {
+        self.in_header = false;
         if let Some(literal) = self.literal.take() {
             self.deliver(literal.item, literal.seen, literal.seen == literal.size, slice);
         }

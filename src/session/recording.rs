@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::imap::status::Status;
-use crate::policy::Hits;
+use crate::policy::{AuditLevel, Hits};
 use crate::wire::response::Code;
 
 use super::auth::Login;
@@ -196,6 +196,7 @@ impl Session {
             effect: std::mem::replace(&mut held.effect, Effect::Plain),
             mailbox: None,
             judged: None,
+            audit: held.audit,
             overhead: Duration::ZERO,
             parts: super::messages::Parts::default(),
         };
@@ -247,6 +248,9 @@ impl Session {
 
     /// The record that must stand before a command goes up: what it is going to do (audit.md §3).
     pub(super) fn intent(&self, held: &Held) -> Option<Event> {
+        if is_silent(held.audit, Some(&held.judged)) {
+            return None;
+        }
         let kind = match &held.effect {
             Effect::Fetching(reads) if reads.wants >= ReadClass::Preview => {
                 EventKind::MessageRead { uids: reads.asked.clone(), want: reads.wants }
@@ -284,8 +288,9 @@ impl Session {
             event.result = Some(result.clone());
             event.lat_us = Some(lat);
         };
+        let silent = is_silent(entry.audit, entry.judged.as_deref());
         if let Effect::Fetching(reads) = entry.effect {
-            return self.record_reads(*reads, finish);
+            return self.record_reads(*reads, silent, finish);
         }
         if let Effect::Searching(searching) = &entry.effect
             && searching.content
@@ -294,7 +299,11 @@ impl Session {
             self.read_counts.add(ReadClass::Searched, searching.hits);
             self.note(Note::Read { class: ReadClass::Searched, messages: searching.hits, bytes: 0 });
         }
-        if let Some(kind) = effect_kind(&entry.effect) {
+        if !silent && let Some(mut kind) = effect_kind(&entry.effect) {
+            if let (EventKind::MessageAppend { hdr, .. }, Effect::Appending { header, .. }) = (&mut kind, &entry.effect)
+            {
+                *hdr = header.facts(entry.audit);
+            }
             let mut event = self.event(kind);
             finish(&mut event, self);
             self.out.record(event);
@@ -318,6 +327,9 @@ impl Session {
         }
         let mut event = self.event(EventKind::MessageReadDone { sets: Vec::new(), msgs });
         if let Some(entry) = self.in_flight.by_serial(serial) {
+            if is_silent(entry.audit, entry.judged.as_deref()) {
+                return;
+            }
             event.cmd = Some(entry.cmd);
             event.verb = Some(entry.verb);
             event.mailbox.clone_from(&entry.mailbox);
@@ -328,7 +340,7 @@ impl Session {
         self.out.record(event);
     }
 
-    fn record_reads(&mut self, reads: Reads, finish: impl Fn(&mut Event, &Self)) {
+    fn record_reads(&mut self, reads: Reads, silent: bool, finish: impl Fn(&mut Event, &Self)) {
         if reads.is_empty() && reads.wants < ReadClass::Preview {
             return; // a FETCH that hit nothing leaves no record
         }
@@ -336,6 +348,9 @@ impl Session {
         for (class, messages, bytes) in totals {
             self.read_counts.add(class, messages);
             self.note(Note::Read { class, messages, bytes });
+        }
+        if silent {
+            return;
         }
         let records = reads.into_records();
         let last = records.len();
@@ -369,6 +384,12 @@ impl Session {
     }
 }
 
+/// Do rules ask that nothing is recorded of it? Of what they narrowed, something is.
+fn is_silent(level: AuditLevel, judged: Option<&Judged>) -> bool {
+    let verdict = judged.and_then(|judged| judged.verdict).unwrap_or(VerdictKind::Allowed);
+    level == AuditLevel::None && verdict == VerdictKind::Allowed
+}
+
 /// What an effect is recorded as; `None`: not at all.
 fn effect_kind(effect: &Effect) -> Option<EventKind> {
     Some(match effect {
@@ -393,7 +414,7 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
         Effect::Status { items, .. } => EventKind::MailboxStatus { items: items.clone() },
         Effect::Searching(searching) => EventKind::MessageSearch {
             keys: searching.keys.clone(),
-            terms: Vec::new(),
+            terms: searching.terms.clone(),
             content: searching.content,
             hits: Some(searching.hits),
             uids: (!searching.uids.is_empty()).then(|| searching.uids.clone()),

@@ -218,7 +218,7 @@ impl Session {
         if let Some(serial) = self.reading.fetch
             && let Some(reads) = self.reads_of(serial)
         {
-            reads.literal(count);
+            reads.literal_octets(octets);
             if done {
                 reads.literal_end();
             }

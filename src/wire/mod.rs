@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod encode;
+pub mod envelope;
 pub mod error;
 pub mod fetch;
 pub mod fetch_line;

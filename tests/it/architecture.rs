@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy/rule_test", &["diagnostic", "toml"]),
     ("view", &["imap"]),
     ("rewrite", &["imap", "wire", "view"]),
-    ("session", &["imap", "wire", "policy", "view", "rewrite"]),
+    ("session", &["imap", "wire", "policy", "view", "rewrite", "mail"]),
     // The writer is a thread of its own; sessions wait for its word on a channel.
     ("audit", &["imap", "policy", "session::event", "diagnostic", "tokio::sync"]),
     // Networks are asked for as in rules.

@@ -1,4 +1,4 @@
-//! `rights`, `deny_commands`, `deny_login`, `aggregates`.
+//! `rights`, `deny_commands`, `deny_login`, `aggregates`, `audit`.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use super::warning;
 use crate::diagnostic::suggest;
 use crate::imap::rights::{Right, Rights};
 use crate::imap::verb::Verb;
+use crate::policy::audit::AuditLevel;
 use crate::policy::rule::{Keep, Moving, Verbs};
 
 /// Presets of `rights`, the first of each as it is suggested.
@@ -57,6 +58,17 @@ pub(super) fn read(
             effects.deny_login.is_some()
         }
     }
+}
+
+pub(super) fn read_audit(document: &mut Document<'_>, text: &Text<'_>) -> Option<AuditLevel> {
+    let level = AuditLevel::ALL.into_iter().find(|level| level.as_str() == text.text);
+    if level.is_none() {
+        let known = AuditLevel::ALL.map(AuditLevel::as_str);
+        let help = suggest(text.text, known)
+            .map_or_else(|| format!("the levels are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        document.push(document.error(text.span.clone(), format!("unknown level `{}`", text.text)).help(help));
+    }
+    level
 }
 
 fn read_rights(document: &mut Document<'_>, text: &Text<'_>) -> Option<Keep> {

@@ -20,8 +20,7 @@ pub(super) fn about_all(drafts: &[Draft], problems: &mut Vec<Problem>) {
             takers.entry((rule.conditions, pattern)).or_default().push(at);
         }
     }
-    for (at, rule) in rules().filter(|(_, rule)| rule.is_enforced() && rule.limits.is_none() && rule.messages.is_none())
-    {
+    for (at, rule) in rules().filter(|(_, rule)| is_compared(rule)) {
         let found = candidates(&takers, rule).filter(|other| *other != at).find_map(|other| {
             let draft = drafts.get(other)?;
             let taker = draft.rule.as_ref()?;
@@ -41,6 +40,11 @@ pub(super) fn about_all(drafts: &[Draft], problems: &mut Vec<Problem>) {
             problems.push(Problem::warning(file, span, message).label("without effect").help(help));
         }
     }
+}
+
+/// Is all that it does to take what others may take, too?
+fn is_compared(rule: &Rule) -> bool {
+    rule.is_enforced() && rule.limits.is_none() && rule.messages.is_none() && rule.audit.is_none()
 }
 
 fn place(draft: &Draft) -> Option<(&Arc<Path>, Span)> {

@@ -18,11 +18,12 @@ use super::warning;
 use crate::imap::glob::Glob;
 use crate::imap::mailbox::MailboxName;
 use crate::imap::rights::Right;
+use crate::policy::audit::AuditLevel;
 use crate::policy::mailboxes::{Mailboxes, Names};
 use crate::policy::request::Target;
 use crate::policy::rule::{Mode, Rule};
 
-pub(super) const KEYS: [&str; 18] = [
+pub(super) const KEYS: [&str; 19] = [
     "id",
     "description",
     "mode",
@@ -39,11 +40,12 @@ pub(super) const KEYS: [&str; 18] = [
     "deny_commands",
     "deny_login",
     "limit",
+    "audit",
     "from",
     "until",
 ];
 
-const LATER: [&str; 2] = ["audit", "alert"];
+const LATER: [&str; 1] = ["alert"];
 
 /// A rule as far as it could be read.
 pub(super) struct Draft {
@@ -106,6 +108,8 @@ struct Read {
     programs: Programs,
     lived: Lived,
     limit: Option<limit::Read>,
+    /// With where it stands.
+    audit: Option<(AuditLevel, Span)>,
     effects: effect::Effects,
     /// Keys that are effects, wrong or not supported ones, too.
     has_effect: bool,
@@ -189,6 +193,12 @@ impl Read {
                 self.limit = limit::read(document, name, value);
                 self.limit.is_some()
             }
+            "audit" => {
+                self.has_effect = true;
+                let level = document.string(name, value).and_then(|text| effect::read_audit(document, &text));
+                self.audit = level.map(|level| (level, key.span()));
+                level.is_some()
+            }
             "from" => self.lived.read(document, End::From, name, value),
             "until" => self.lived.read(document, End::Until, name, value),
             _ => {
@@ -206,7 +216,8 @@ impl Read {
         if !self.has_effect && !self.wrong {
             self.wrong = true;
             let problem = document.error(place.clone(), "the rule takes nothing").label("without an effect");
-            document.push(problem.help("add one of hide, hide_messages, rights, deny_commands, deny_login, limit"));
+            document
+                .push(problem.help("add one of hide, hide_messages, rights, deny_commands, deny_login, limit, audit"));
         }
         if let (Some(hide), None) = (&self.hide, &self.takes_at) {
             self.wrong = true;
@@ -225,6 +236,11 @@ impl Read {
             self.wrong = true;
             let problem = document.error(sessions, "`sessions` is about no mailbox").label("of the whole session");
             document.push(problem.help("put what is about mailboxes into a rule of its own"));
+        }
+        if let (Some((_, audit)), Mode::Shadow) = (&self.audit, self.mode) {
+            self.wrong = true;
+            let problem = document.error(audit.clone(), "`audit` in shadow").label("would record nothing else");
+            document.push(problem.help("what is recorded cannot be tried out: put it into a rule that is enforced"));
         }
         self.wrong |= !self.programs.check(document);
         let hides = self.hide.is_some() || self.effects.taken().contains(Right::Lookup);
@@ -324,6 +340,7 @@ impl Read {
             deny: self.effects.deny,
             deny_login: self.effects.deny_login,
             limits: self.limit.map(|limit| limit.limits),
+            audit: self.audit.map(|(level, _)| level),
         })
     }
 }

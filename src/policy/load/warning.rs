@@ -354,6 +354,7 @@ fn takes_only_logins(rule: &Rule) -> bool {
         && rule.taken().is_empty()
         && rule.deny.is_empty()
         && rule.limits.is_none()
+        && rule.audit.is_none()
 }
 
 /// Can it be told from the pattern that the rule covers nothing of it?

@@ -26,7 +26,7 @@ impl Session {
         let Some(entry) = self.in_flight.iter_mut().next() else { return 0 };
         let strips = entry.parts.by_number;
         let Effect::Fetching(reads) = &mut entry.effect else { return 0 };
-        if reads.budget.is_some() || reads.asked.is_none() {
+        if reads.budget.is_some() || reads.asked.is_none() || reads.reads_every_line() {
             return 0;
         }
         let detail = if reads.wants <= ReadClass::Envelope { Detail::Passed } else { Detail::Read };

@@ -28,6 +28,7 @@ mod decisions;
 mod hidden;
 mod hidden_messages;
 mod large;
+mod levels;
 mod limits;
 mod logins;
 mod mail_programs;

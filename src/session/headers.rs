@@ -1,0 +1,157 @@
+//! What of a message's header passes by, for the record (audit.md §5): at level `metadata` the Message-ID where content is
+//! read, at level `headers` who it is from and to, its date and subject, too, and remembered for the mailbox that is open.
+
+use std::collections::HashMap;
+
+use crate::imap::message::Uid;
+use crate::mail;
+use crate::policy::AuditLevel;
+
+use super::event::HeaderFacts;
+
+/// Octets of a header that are looked at.
+const MOST: usize = 64 * 1024;
+/// Messages whose headers are remembered in one session.
+const REMEMBERED: usize = 2000;
+
+/// The first octets of a message, up to its empty line, as they pass by.
+#[derive(Default)]
+pub(super) struct HeaderText {
+    octets: Vec<u8>,
+    whole: bool,
+}
+
+impl HeaderText {
+    pub fn push(&mut self, octets: &[u8]) {
+        if self.whole {
+            return;
+        }
+        let room = MOST.saturating_sub(self.octets.len());
+        let seam = self.octets.len().saturating_sub(3);
+        self.octets.extend_from_slice(octets.get(..room.min(octets.len())).unwrap_or_default());
+        let new = self.octets.get(seam..).unwrap_or_default();
+        let end = [&b"\r\n\r\n"[..], b"\n\n"].into_iter().filter_map(|end| memchr::memmem::find(new, end)).min();
+        if let Some(end) = end {
+            self.octets.truncate(seam.saturating_add(end).saturating_add(2));
+        }
+        self.whole = end.is_some() || self.octets.len() >= MOST;
+    }
+
+    /// Another piece of the header begins: fields that were asked for by themselves.
+    pub fn begin(&mut self) {
+        if !self.octets.is_empty() && !self.octets.ends_with(b"\n") {
+            self.octets.extend_from_slice(b"\r\n");
+        }
+        self.whole = self.octets.len() >= MOST;
+    }
+
+    /// What it tells, as far as the level asks for it.
+    pub fn facts(&self, level: AuditLevel) -> Option<Box<HeaderFacts>> {
+        facts(&self.octets, level)
+    }
+}
+
+impl std::fmt::Debug for HeaderText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HeaderText").field("octets", &self.octets.len()).finish_non_exhaustive()
+    }
+}
+
+/// What a header tells, as far as the level asks for it.
+pub(super) fn facts(header: &[u8], level: AuditLevel) -> Option<Box<HeaderFacts>> {
+    let mut facts = HeaderFacts::default();
+    match level {
+        AuditLevel::None => {}
+        AuditLevel::Metadata => facts.message_id = mail::message_id(header).map(Into::into),
+        AuditLevel::Headers => {
+            let told = mail::told(header);
+            facts.message_id = told.message_id.map(Into::into);
+            facts.from = told.from.map(Into::into);
+            facts.to = told.to.map(Into::into);
+            facts.date = told.date.map(Into::into);
+            facts.subject = told.subject.map(Into::into);
+        }
+    }
+    (facts != HeaderFacts::default()).then(|| Box::new(facts))
+}
+
+/// The headers of messages of the open mailbox that passed by at level `headers`.
+#[derive(Debug, Default)]
+pub(super) struct Headers(HashMap<Uid, Box<HeaderFacts>>);
+
+impl Headers {
+    pub fn clear(&mut self) {
+        self.0 = HashMap::new();
+    }
+
+    /// What is known of the message, with what has just been seen of it.
+    pub fn with(&mut self, uid: Uid, seen: Option<Box<HeaderFacts>>) -> Option<Box<HeaderFacts>> {
+        let Some(seen) = seen else { return self.0.get(&uid).cloned() };
+        if self.0.len() >= REMEMBERED && !self.0.contains_key(&uid) {
+            self.clear();
+        }
+        let known = self.0.entry(uid).or_default();
+        let HeaderFacts { message_id, from, to, date, subject } = *seen;
+        let fields = [
+            (&mut known.message_id, message_id),
+            (&mut known.from, from),
+            (&mut known.to, to),
+            (&mut known.date, date),
+            (&mut known.subject, subject),
+        ];
+        for (known, seen) in fields {
+            *known = seen.or(known.take());
+        }
+        Some(known.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_ends_at_its_empty_line_however_it_comes() {
+        let mail = b"Message-ID: <a@b>\r\nSubject: x\r\n\r\nFrom: body@x\r\n";
+        for cut in 0..mail.len() {
+            let mut text = HeaderText::default();
+            text.push(&mail[..cut]);
+            text.push(&mail[cut..]);
+            text.push(b"To: later@x\r\n");
+            assert_eq!(text.octets, b"Message-ID: <a@b>\r\nSubject: x\r\n", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn levels() {
+        let header = b"Message-ID: <a@b>\r\nFrom: ann@x\r\nTo: bob@x\r\nDate: now\r\nSubject: s\r\n";
+        let all = ["<a@b>", "ann@x", "bob@x", "now", "s"];
+        for (level, n) in [(AuditLevel::None, 0), (AuditLevel::Metadata, 1), (AuditLevel::Headers, 5)] {
+            let facts = facts(header, level).map(|facts| *facts).unwrap_or_default();
+            let fields = [facts.message_id, facts.from, facts.to, facts.date, facts.subject];
+            let told: Vec<&str> = fields.iter().flatten().map(|field| &**field).collect();
+            assert_eq!(told, all[..n], "{level:?}");
+        }
+        assert!(facts(b"X: y\r\n", AuditLevel::Headers).is_none());
+    }
+
+    #[test]
+    fn what_was_seen_of_a_message_adds_up_and_is_bounded() {
+        let mut headers = Headers::default();
+        let uid = |number| Uid::new(number).unwrap();
+        let seen = |subject: Option<&str>, from: Option<&str>| {
+            Some(Box::new(HeaderFacts {
+                subject: subject.map(Into::into),
+                from: from.map(Into::into),
+                ..HeaderFacts::default()
+            }))
+        };
+        assert_eq!(headers.with(uid(1), None), None);
+        headers.with(uid(1), seen(Some("s"), None));
+        assert_eq!(headers.with(uid(1), seen(None, Some("a@b"))), seen(Some("s"), Some("a@b")));
+        for number in 2..=5000 {
+            headers.with(uid(number), seen(Some("s"), None));
+        }
+        assert!(headers.0.len() <= REMEMBERED);
+    }
+}
