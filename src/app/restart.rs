@@ -10,6 +10,8 @@ pub(super) fn needed(running: &Config, read: &Config) -> Vec<Problem> {
         ("admin.bind", running.admin.bind != read.admin.bind),
         ("audit.directory", running.audit.directory != read.audit.directory),
         ("audit.on_failure", running.audit.on_failure != read.audit.on_failure),
+        ("audit.durability", running.audit.durability != read.audit.durability),
+        ("audit.keep", running.audit.keep != read.audit.keep),
         ("audit.min_free", running.audit.min_free != read.audit.min_free),
         ("state.directory", running.state.directory != read.state.directory),
         ("log.format", running.log.format != read.log.format),
@@ -98,6 +100,7 @@ mod tests {
                 "[audit]\ndirectory = \"log\"\non_failure = \"continue\"\nmin_free = \"1 MiB\"",
                 3,
             ),
+            ("how it is written", "[audit]", "[audit]\ndurability = \"strict\"\nkeep = \"90d\"", 2),
         ] {
             let needed = needed(&read(BEFORE), &read(&BEFORE.replacen(from, to, 1)));
             assert_eq!(needed.len(), problems, "{name}: {needed:?}");

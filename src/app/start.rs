@@ -217,6 +217,7 @@ fn open_log(config: &Config, metrics: &Arc<Metrics>) -> Result<Log, Problem> {
             Durability::Strict => event::Durability::Strict,
         },
         min_free: config.audit.min_free,
+        keep: config.audit.keep,
         node: rustix::system::uname().nodename().to_string_lossy().as_ref().into(),
         version: env!("CARGO_PKG_VERSION").into(),
     };

@@ -172,6 +172,8 @@ pub(super) struct Facts<'l> {
     pub last: Option<u64>,
     pub n: Option<u64>,
     #[serde(borrow)]
+    pub hash: Option<Text<'l>>,
+    #[serde(borrow)]
     pub by_type: Option<BTreeMap<Text<'l>, u64>>,
 }
 

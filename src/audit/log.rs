@@ -35,6 +35,8 @@ pub struct Settings {
     pub durability: Durability,
     /// Octets of the disk that must be free, or 5 % of it, whichever is less.
     pub min_free: u64,
+    /// How long sealed segments are kept; for ever where it is not said.
+    pub keep: Option<Duration>,
     /// Host name.
     pub node: Arc<str>,
     /// Version of this program.

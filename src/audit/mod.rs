@@ -25,6 +25,7 @@ mod json;
 mod line;
 mod lines;
 mod log;
+mod purge;
 mod reader;
 pub mod record;
 mod report;

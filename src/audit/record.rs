@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::chain::Position;
+use super::chain::{HASH_TEXT, Position};
 use super::json::{self, Object};
 use crate::imap::message::UidSet;
 use crate::session::event::{
@@ -380,6 +380,12 @@ fn data(event: &Event, intent: Option<u64>, start: usize, progress: &mut Progres
         K::AuditClose { reason, records } => {
             data.word("reason", reason.as_str());
             data.number("records", records);
+        }
+        K::AuditPurge { segment, first, last, hash } => {
+            data.number("segment", segment);
+            data.number("first", first);
+            data.number("last", last);
+            data.text("hash", hash, HASH_TEXT);
         }
         K::AuditGap { first, last, n, by_type, reason } => {
             data.number("first", first);

@@ -27,6 +27,8 @@ pub struct Report {
     pub(super) expected: Option<u64>,
     pub(super) records: u64,
     pub(super) missing: u64,
+    /// The last segment and the last record that were purged, and the record that says so.
+    pub(super) purged: Option<(u32, u64, u64)>,
     pub(super) gaps: Some20<String>,
     pub(super) torn: Some20<String>,
     pub(super) intents: Some20<u64>,
@@ -218,6 +220,10 @@ impl Report {
         }
         if let Some(seq) = self.expected {
             row(f, "expect", "ok", format_args!("{} as given", Number(seq)))?;
+        }
+        if let Some((segment, last, seq)) = self.purged {
+            let what = format_args!("up to segment {segment}, record {}, as record {} says", Number(last), Number(seq));
+            row(f, "purged", "ok", what)?;
         }
         row(f, "signed", "no", "this log announces no key: a rewrite by its owner would not be seen")
     }

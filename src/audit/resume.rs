@@ -16,6 +16,7 @@ use super::chain::Position;
 use super::error::OpenError;
 use super::line::{Line, NotARecord};
 use super::lines::{Lines, Piece};
+use super::purge;
 use super::record::MAX_LINE;
 use super::segment::{self, Content, Directory, Noted};
 
@@ -42,14 +43,17 @@ pub(super) fn resume(directory: &Directory) -> Result<Resumed, OpenError> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => None,
         Err(error) => return Err(unreadable(error)),
     };
-    if let Some(missing) = (1..).zip(&numbers).find_map(|(wanted, found)| (wanted != *found).then_some(wanted)) {
+    let begin = begin(path, &numbers)?;
+    let first = numbers.first().copied().unwrap_or(1);
+    if let Some(missing) = (first..).zip(&numbers).find_map(|(wanted, found)| (wanted != *found).then_some(wanted)) {
         return Err(OpenError::altered(path, &format!("segment {missing} is missing")));
     }
-    check_links(path, &numbers)?;
+    check_links(path, &numbers, begin)?;
 
     let mut resumed = Resumed { log: None, position: Position::START, segment: 1, torn: None };
     while let Some(number) = numbers.pop() {
-        let walked = walk(path, number, head, before(path, number)?)?;
+        let before = if numbers.is_empty() { begin } else { before(path, number)? };
+        let walked = walk(path, number, head, before)?;
         if walked.rest > 0 {
             let error = |error: io::Error| OpenError::io(path, "an unfinished line cannot be set aside", &error);
             resumed.torn = Some(directory.set_aside(number, walked.len).map_err(error)?);
@@ -68,10 +72,10 @@ pub(super) fn resume(directory: &Directory) -> Result<Resumed, OpenError> {
 }
 
 /// Each segment but the last begins where the one before it ends.
-fn check_links(path: &Path, numbers: &[u32]) -> Result<(), OpenError> {
+fn check_links(path: &Path, numbers: &[u32], begin: Position) -> Result<(), OpenError> {
     let sealed = numbers.split_last().map_or(&[][..], |(_, sealed)| sealed);
-    for number in sealed {
-        let position = before(path, *number)?;
+    for (at, number) in sealed.iter().enumerate() {
+        let position = if at == 0 { begin } else { before(path, *number)? };
         let unreadable = |error: io::Error| OpenError::io(path, "the audit log cannot be read", &error);
         let mut lines = Lines::new(segment::read(path, *number).map_err(unreadable)?);
         let linked = match lines.next().map_err(unreadable)? {
@@ -83,6 +87,19 @@ fn check_links(path: &Path, numbers: &[u32]) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// Where the first segment begins. Those before it may be gone only if the log says that they were purged.
+fn begin(path: &Path, numbers: &[u32]) -> Result<Position, OpenError> {
+    let Some(first) = numbers.first().copied().filter(|first| *first > 1) else { return Ok(Position::START) };
+    let unreadable = |error: io::Error| OpenError::io(path, "the audit log cannot be read", &error);
+    if let Some((cut, position)) = purge::beginning(path, first).map_err(unreadable)?
+        && purge::is_named(path, numbers, cut).map_err(unreadable)?
+    {
+        return Ok(position);
+    }
+    let what = if first == 2 { "segment 1 is missing".into() } else { format!("segments 1-{} are missing", first - 1) };
+    Err(OpenError::altered(path, &what))
 }
 
 /// Where the segment before this one ends.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::chain::Hash;
 use super::line::{Line, NotARecord};
+use super::purge::Cut;
 use super::record::SCHEMA;
 use super::report::{Finding, HeadState, Number, Report};
 use super::segment::Noted;
@@ -78,6 +79,10 @@ pub(super) struct Scan {
     pub closed: bool,
     /// The latest time that a record told.
     pub latest: Vec<u8>,
+    /// Segments up to this one are not there, and no record was read yet.
+    pub behind: Option<u32>,
+    /// Where the log begins then, until a record says that what was before was purged.
+    pub cut: Option<Cut>,
 }
 
 impl Scan {
@@ -94,6 +99,8 @@ impl Scan {
             intents: BTreeSet::new(),
             closed: false,
             latest: Vec::new(),
+            behind: None,
+            cut: None,
         }
     }
 
@@ -197,6 +204,15 @@ impl Scan {
         self.settle_number(line.seq);
         if let Before::Unreadable(at) = self.before {
             self.behind_unreadable(line.seq, at);
+        }
+        if place.line == 1
+            && let Some(cut) = self.behind.and_then(|segment| Cut::before(line, segment))
+        {
+            self.behind = None;
+            self.cut = Some(cut);
+            self.before = Before::Record { hash: cut.last.hash, record: None };
+            self.next_seq = line.seq;
+            self.log = line.log.clone().into_owned();
         }
         let due = self.next_seq;
         let in_order = line.seq == due || line.names_gap(due);

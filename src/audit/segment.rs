@@ -143,6 +143,18 @@ impl Directory {
         Ok(torn)
     }
 
+    /// Removes a segment, however it is kept, and what was set aside of it.
+    pub fn remove_segment(&self, number: u32) -> io::Result<()> {
+        let aside = self.path.join(format!("{number:08}.torn"));
+        for path in [aside, segment_path(&self.path, number), compressed_path(&self.path, number)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        self.sync_names()
+    }
+
     /// The file that names the newest record, to be renewed.
     pub fn head_file(&self) -> io::Result<File> {
         create(&self.path.join("head"), false)

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::chain::{Hash, Position};
 use super::log::{Entry, Settings, Tuning};
+use super::purge::{Purge, Sealed};
 use super::record::LogName;
 use super::segment::{Directory, Disk, Noted};
 use super::sync::Unsynced;
@@ -108,6 +109,8 @@ pub(super) struct State {
     /// The newest record that is in the kernel.
     pub newest: Noted,
     pub failing: Option<GapReason>,
+    /// A segment that is to go.
+    pub purge: Purge,
     /// Lost, and not yet named by a record.
     pub lost: Option<Lost>,
     closing: Option<StopReason>,
@@ -122,6 +125,8 @@ pub(super) struct State {
 pub(super) enum Work {
     /// Write what is queued, or what was lost.
     Round,
+    /// Have a segment go that is older than is kept.
+    Purge,
     /// Try whether the log works again.
     Heal,
     /// Write the last records and end.
@@ -185,6 +190,7 @@ impl Shared {
                 next_seq: position.next_seq,
                 newest,
                 failing: None,
+                purge: Purge::Nothing,
                 lost: None,
                 closing: None,
                 closed: None,
@@ -289,6 +295,9 @@ impl Shared {
             if state.abandoned {
                 return Work::Abandon;
             }
+            if matches!(state.purge, Purge::Due(_)) && state.failing.is_none() && state.closing.is_none() {
+                return Work::Purge;
+            }
             if !state.queue.is_empty() || (state.lost.is_some() && state.failing.is_none()) {
                 return Work::Round;
             }
@@ -354,6 +363,14 @@ impl Shared {
         let mut state = self.state();
         self.fail_with(&mut state, GapReason::IoError, why);
         state.closed = None;
+    }
+
+    /// Asks the writer to have a segment go.
+    pub fn ask_to_purge(&self, sealed: Sealed) {
+        let mut state = self.state();
+        state.purge = Purge::Due(sealed);
+        state.asleep = false;
+        self.work.notify_one();
     }
 
     /// The log works again.

@@ -15,6 +15,7 @@ use std::time::Instant;
 use super::chain::{Hash, Position};
 use super::line::Line;
 use super::lines::{Lines, Piece};
+use super::purge;
 use super::segment::{Noted, Space};
 use super::shared::{Shared, locked};
 use super::writer::reason_of;
@@ -58,11 +59,12 @@ impl Unsynced {
 
 /// Syncs until the writer ends.
 pub(super) fn run(shared: &Arc<Shared>) {
-    let mut looked = Instant::now();
+    let (mut looked, mut oldest) = (Instant::now(), None);
     while let Some(due) = wait(shared, looked + shared.tuning.look) {
         if due.look {
             looked = Instant::now();
             look(shared);
+            purge::look(shared, &mut oldest);
         }
         if due.sync
             && let Err(error) = sync(shared)

@@ -98,6 +98,8 @@ impl Walk {
         for number in numbers.iter().copied() {
             match number.saturating_sub(due) {
                 0 => {}
+                // The first ones may have been purged: a record says so.
+                _ if due == 1 => self.scan.behind = Some(number.saturating_sub(1)),
                 1 => self.scan.find(None, || format!("segment {due} is missing")),
                 _ => self.scan.find(None, || format!("segments {due}-{} are missing", number.saturating_sub(1))),
             }
@@ -203,6 +205,10 @@ impl Scan {
                     self.give_up_intents();
                 }
             }
+            ("audit.purge", ..) if self.cut.is_some_and(|cut| cut.is_named_by(line)) => {
+                let seq = line.seq;
+                self.report.purged = self.cut.take().map(|cut| (cut.segment, cut.last.seq, seq));
+            }
             ("audit.gap", ..) if line.names_gap(due) => self.gap(line, due),
             (_, Some("intent"), _) if !line.more => {
                 self.intents.insert(line.seq);
@@ -240,6 +246,12 @@ impl Scan {
 
     fn end(mut self, live: bool, last: Option<u32>, age: Option<Duration>) -> Report {
         self.settle_all();
+        if let Some(segment) = self.behind.take().or(self.cut.map(|cut| cut.segment)) {
+            self.find(Some(0), || match segment {
+                1 => "segment 1 is missing".into(),
+                _ => format!("segments 1-{segment} are missing"),
+            });
+        }
         let next = self.next_seq;
         match self.before {
             Before::Newer { version, hash, place } => {

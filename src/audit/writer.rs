@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use super::chain::{Hash, Position};
 use super::error::OpenError;
 use super::log::{Settings, Tuning};
+use super::purge::Purge;
 use super::record::{self, LogName};
 use super::segment::{Directory, Disk, Noted};
 use super::shared::{Batch, Lost, Shared, State, Waiter, Work};
@@ -123,6 +124,7 @@ impl Writer {
         ending.closed = loop {
             match self.shared.next(&mut retry) {
                 Work::Round => self.round(),
+                Work::Purge => self.purge(),
                 Work::Heal => match self.heal() {
                     Ok(()) => self.shared.works(),
                     Err(error) => tracing::debug!("the audit log still fails: {error}"),
@@ -334,6 +336,23 @@ impl Writer {
         state.next_seq = self.position.next_seq;
         drop(state);
         self.append(last_words).inspect_err(|error| self.take_back(&mut shared.state(), reason_of(error)))
+    }
+
+    /// A segment goes: the record that says so has to be on disk before.
+    fn purge(&mut self) {
+        let Purge::Due(sealed) = std::mem::replace(&mut self.shared.state().purge, Purge::Stuck) else { return };
+        let recorded = self.own_line(false, |_| sealed.event()).and_then(|()| sync::sync(&self.shared));
+        let removed = match recorded {
+            Ok(()) => self.shared.directory.remove_segment(sealed.number),
+            Err(error) => {
+                self.shared.fail(reason_of(&error), &error);
+                Ok(()) // it is still there, and looked at again
+            }
+        };
+        match removed {
+            Ok(()) => self.shared.state().purge = Purge::Nothing,
+            Err(error) => tracing::error!("segment {} of the audit log cannot be removed: {error}", sealed.number),
+        }
     }
 
     /// Two appends with their sync in a row end a failure.

@@ -62,8 +62,8 @@ pub const POLICY: Section = Section { name: "policy", many: false, keys: &["rule
 pub const AUDIT: Section = Section {
     name: "audit",
     many: false,
-    keys: &["directory", "on_failure", "durability", "min_free"],
-    later: &["keep", "hashed"],
+    keys: &["directory", "on_failure", "durability", "min_free", "keep"],
+    later: &["hashed"],
 };
 
 /// What outlives the process.

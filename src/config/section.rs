@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::table::{Table, Word};
 use super::unit::{self, Wrong};
-use super::values::{Admin, AdminToken, Audit, Auth, Durability, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role, State};
+use super::values::{
+    Admin, AdminToken, Audit, Auth, Durability, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role, State,
+};
 use super::{keys, rule_files};
 
 const MODES: &[(&str, Word<()>)] = &[("passthrough", Word::Means(())), ("local", Word::NotYet), ("http", Word::NotYet)];
@@ -95,6 +97,7 @@ pub(super) fn audit(file: &Table<'_>) -> Audit {
         on_failure,
         durability,
         min_free: table.parsed("min_free", unit::size).unwrap_or(default.min_free),
+        keep: table.parsed("keep", unit::days),
     }
 }
 

@@ -42,6 +42,19 @@ pub(super) fn time(text: &str) -> Result<Duration, Wrong> {
     Duration::try_from(span).map_err(|_| Wrong::new("a time before now", "write it without the minus"))
 }
 
+/// `90d`, `12w`: at least a day, and no more than anybody lives.
+pub(super) fn days(text: &str) -> Result<Duration, Wrong> {
+    let wrong = |label| Wrong::new(label, "write days or weeks, such as \"90d\"");
+    let text = text.trim();
+    let in_days = |unit: &str, days: u32| text.strip_suffix(unit)?.trim().parse::<u32>().ok()?.checked_mul(days);
+    match in_days("d", 1).or(in_days("w", 7)) {
+        None => Err(wrong("not a number of days")),
+        Some(0) => Err(wrong("nothing would be kept")),
+        Some(days) if days > 36_500 => Err(wrong("more than a hundred years")),
+        Some(days) => Ok(Duration::from_secs(u64::from(days).saturating_mul(86_400))),
+    }
+}
+
 /// `20/10m`, and `5/s` for `5/1s`.
 pub(super) fn rate(text: &str) -> Result<Rate, Wrong> {
     let wrong = || Wrong::new("not a rate", "write how many in which time, such as \"20/10m\"");

@@ -162,6 +162,8 @@ pub struct Audit {
     pub durability: Durability,
     /// Free octets below which the log counts as failing.
     pub min_free: u64,
+    /// How long segments are kept.
+    pub keep: Option<Duration>,
 }
 
 /// What holds when records cannot be written.
@@ -302,6 +304,7 @@ impl Default for Audit {
             on_failure: OnFailure::Refuse,
             durability: Durability::Batched,
             min_free: 256 << 20,
+            keep: None,
         }
     }
 }

@@ -52,6 +52,7 @@ impl Observer for Metrics {
             | EventKind::AdminAction { .. }
             | EventKind::AuditOpen { .. }
             | EventKind::AuditClose { .. }
+            | EventKind::AuditPurge { .. }
             | EventKind::AuditGap { .. } => {}
         }
     }

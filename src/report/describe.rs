@@ -122,6 +122,7 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
         }
         "audit.open" => format!("segment {} begins: {}", number(data.segment), text(&data.reason)),
         "audit.close" => format!("segment ends: {}, {} records", text(&data.reason), number(data.records)),
+        "audit.purge" => format!("segment {} removed, older than is kept", number(data.segment)),
         "audit.gap" => {
             format!(
                 "{} records lost, {}-{}: {}",

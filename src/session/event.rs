@@ -539,6 +539,17 @@ pub enum EventKind {
         /// Records in the segment, this one included.
         records: u64,
     },
+    /// `audit.purge`: a segment that is older than is kept. Made by the writer of the log, before it is removed.
+    AuditPurge {
+        /// Its number.
+        segment: u32,
+        /// Number of its first record.
+        first: u64,
+        /// Number of its last record.
+        last: u64,
+        /// Hash of its last line.
+        hash: Box<str>,
+    },
     /// `audit.gap`: numbers that were given to records which were lost. Made by the writer of the log.
     AuditGap {
         /// First number lost.
@@ -599,6 +610,7 @@ impl EventKind {
             Self::AdminAction { refused: false, .. } => ("admin.action", "AD100I"),
             Self::AuditOpen { .. } => ("audit.open", "AL100I"),
             Self::AuditClose { .. } => ("audit.close", "AL101I"),
+            Self::AuditPurge { .. } => ("audit.purge", "AL130I"),
             Self::AuditGap { .. } => ("audit.gap", "AL200E"),
         }
     }

@@ -2,6 +2,7 @@
 
 mod failing;
 mod killing;
+mod purging;
 mod reading;
 pub(crate) mod schema;
 mod starting;
@@ -149,6 +150,7 @@ struct Bench {
     on_failure: OnFailure,
     durability: Durability,
     min_free: u64,
+    keep: Option<Duration>,
     tuning: Tuning,
 }
 
@@ -172,6 +174,7 @@ impl Bench {
             on_failure,
             durability: Durability::Batched,
             min_free: 0,
+            keep: None,
             tuning: Tuning {
                 segment: 64 * 1024,
                 sync_after: Duration::from_millis(5),
@@ -188,6 +191,7 @@ impl Bench {
             on_failure: self.on_failure,
             durability: self.durability,
             min_free: self.min_free,
+            keep: self.keep,
             node: "mx-a1".into(),
             version: "0.1.0".into(),
         };

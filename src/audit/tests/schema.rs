@@ -365,6 +365,12 @@ impl Contents {
                 torn: self.maybe(Self::u64),
             },
             K::AuditClose { reason: self.pick(CloseSegment::ALL), records: self.u64() },
+            K::AuditPurge {
+                segment: self.u32(),
+                first: self.u64(),
+                last: self.u64(),
+                hash: Hash::of(b"line").to_string().into(),
+            },
             K::AuditGap {
                 first: self.u64(),
                 last: self.u64(),
@@ -476,7 +482,7 @@ impl Contents {
 }
 
 /// Kinds that there are.
-const KINDS: u8 = 33;
+const KINDS: u8 = 34;
 
 /// A number for each kind. Without `_`: a new kind has to be made above.
 fn number(kind: &EventKind) -> u8 {
@@ -515,5 +521,6 @@ fn number(kind: &EventKind) -> u8 {
         K::AuditOpen { .. } => 30,
         K::AuditClose { .. } => 31,
         K::AuditGap { .. } => 32,
+        K::AuditPurge { .. } => 33,
     }
 }

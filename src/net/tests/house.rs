@@ -100,6 +100,7 @@ impl Proxy {
             on_failure: OnFailure::Refuse,
             durability: Durability::Batched,
             min_free: 0,
+            keep: None,
             node: "test".into(),
             version: "test".into(),
         };

@@ -25,8 +25,10 @@ mod script;
 
 mod broken;
 mod decisions;
+mod every_type;
 mod hidden;
 mod hidden_messages;
+mod killed;
 mod large;
 mod levels;
 mod limits;

@@ -29,6 +29,7 @@ pub struct Settings {
     in_admin: String,
     in_listener: String,
     in_limits: String,
+    in_audit: String,
 }
 
 impl Settings {
@@ -44,6 +45,7 @@ impl Settings {
             in_admin: String::new(),
             in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
+            in_audit: String::new(),
         }
     }
 
@@ -59,6 +61,7 @@ impl Settings {
             in_admin: String::new(),
             in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
+            in_audit: String::new(),
         }
     }
 
@@ -109,6 +112,12 @@ impl Settings {
     /// Lines for `[limits]`.
     pub fn in_limits(mut self, lines: &str) -> Self {
         self.in_limits = format!("{lines}\n");
+        self
+    }
+
+    /// Lines for `[audit]`.
+    pub fn in_audit(mut self, lines: &str) -> Self {
+        self.in_audit = format!("{lines}\n");
         self
     }
 
@@ -166,13 +175,14 @@ impl Proxy {
              [[upstream]]\nname = \"main\"\nservers = [\"{}\"]\ntls = \"{}\"\n{ca}\n\
              [auth]\nmode = \"passthrough\"\n\n\
              [policy]\nrules = {rules}\n{}\n\
-             [audit]\ndirectory = \"audit\"\nmin_free = \"1 MiB\"\n\n\
+             [audit]\ndirectory = \"audit\"\nmin_free = \"1 MiB\"\n{}\n\
              [admin]\nbind = \"{}\"\n{}\n\
              [limits]\n{}\n",
             settings.in_listener,
             settings.upstream,
             settings.upstream_tls,
             settings.in_policy,
+            settings.in_audit,
             self.admin,
             settings.in_admin,
             settings.in_limits,
@@ -325,7 +335,9 @@ impl Proxy {
             String::from_utf8_lossy(&verified.stderr)
         );
         self.no_secret_is_written("");
-        self.records()
+        let records = self.records();
+        records.iter().for_each(is_described);
+        records
     }
 
     /// Neither passwords nor what stands in mail is in the audit log, the log or the metrics.
@@ -364,6 +376,24 @@ impl Drop for Proxy {
         } else if self.process.is_some() {
             self.stop();
         }
+    }
+}
+
+/// Holds a line of the audit log against its schema.
+fn is_described(record: &Value) {
+    use std::sync::OnceLock;
+
+    use boon::{Compiler, SchemaIndex, Schemas};
+    static SCHEMA: OnceLock<(Schemas, SchemaIndex)> = OnceLock::new();
+    let (schemas, index) = SCHEMA.get_or_init(|| {
+        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+        let json = serde_json::from_str(include_str!("../../../schema/audit-v1.schema.json")).expect("JSON");
+        compiler.add_resource("audit.json", json).expect("it is a schema");
+        let index = compiler.compile("audit.json", &mut schemas).unwrap_or_else(|error| panic!("{error}"));
+        (schemas, index)
+    });
+    if let Err(error) = schemas.validate(record, *index) {
+        panic!("{error}\n{record}");
     }
 }
 
