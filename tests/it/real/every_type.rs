@@ -65,7 +65,7 @@ fn provoked() -> Vec<Value> {
         "UID STORE 2 +FLAGS (\\Deleted)",
         "EXPUNGE",
         "CREATE New",
-        "SETACL Archive anyone lr",
+        "MYRIGHTS Archive",
     ] {
         ann.run(command).ok();
     }
