@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(super) struct Answer {
     status: StatusCode,
     content_type: &'static str,
-    allow: Option<&'static str>,
+    allow: Option<String>,
     challenge: bool,
     body: String,
 }
@@ -50,7 +50,7 @@ impl Answer {
     }
 
     /// RFC 9110 §15.5.6: 405 names the methods that there are.
-    pub(super) fn allowing(self, methods: &'static str) -> Self {
+    pub(super) fn allowing(self, methods: String) -> Self {
         Self { allow: Some(methods), ..self }
     }
 }
@@ -66,8 +66,8 @@ impl From<Answer> for Response<Full<Bytes>> {
         if answer.challenge {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(methods) = answer.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(methods));
+        if let Some(Ok(methods)) = answer.allow.map(HeaderValue::try_from) {
+            headers.insert(ALLOW, methods);
         }
         response
     }

@@ -7,7 +7,9 @@
 //!
 //! **Invariant.** No answer leaves before its call is on record; where that cannot be, the answer is 503.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -18,33 +20,32 @@ use serde_json::{Map, Value, json};
 use super::AdminState;
 use super::access::{Caller, Denied};
 use super::answer::Answer;
-use super::control::{Call, Reload};
-use super::guard;
-use super::route::{Asks, Route};
+use super::control::{Call, Control, Reload};
+use super::route::{Found, Route, Way};
+use super::sessions::{Filter, Window};
+use super::{guard, query, sessions};
+use crate::net::Live;
 
 /// Octets of a request's body.
 const MAX_BODY: usize = 64 * 1024;
 
-/// One call, recorded. `None` for the route: there is nothing at that path.
-pub(super) async fn answer(
-    request: Request<Incoming>,
-    route: Option<Route>,
-    local: IpAddr,
-    state: &AdminState,
-) -> Answer {
+/// One call, recorded.
+pub(super) async fn answer(request: Request<Incoming>, local: IpAddr, state: &AdminState) -> Answer {
+    let path = request.uri().path().to_owned();
+    let found = Found::at(&path);
     let mut call = Call {
         who: "nobody".into(),
         role: None,
         method: method(request.method()),
-        route: route.map_or("unknown", Route::path),
+        route: found.map_or("unknown", |found| found.route.path()),
         target: None,
         status: 0,
     };
-    let answer = match admit(&request, route, local, state) {
-        Ok((route, caller)) => {
+    let answer = match admit(&request, found, local, state) {
+        Ok((found, way, caller)) => {
             (call.who, call.role) = (caller.who, Some(caller.role));
-            match body(request).await {
-                Ok(body) => run(route, &body, state).await,
+            match asked(request, found, way).await {
+                Ok(asked) => run(asked, state, &mut call.target).await,
                 Err(refusal) => refusal,
             }
         }
@@ -63,27 +64,24 @@ pub(super) async fn answer(
 }
 
 /// What was asked for, and by whom; or why not, and by whom where that is known.
-fn admit(
+fn admit<'p>(
     request: &Request<Incoming>,
-    route: Option<Route>,
+    found: Option<Found<'p>>,
     local: IpAddr,
     state: &AdminState,
-) -> Result<(Route, Caller), (Answer, Option<Caller>)> {
+) -> Result<(Found<'p>, Way, Caller), (Answer, Option<Caller>)> {
     guard::check(request, local).map_err(|stranger| (stranger.into(), None))?;
-    let Some((route, needs)) = route.and_then(|route| Some((route, route.needs()?))) else {
-        return Err((super::nothing_there(), None));
+    let Some(found) = found else { return Err((super::nothing_there(), None)) };
+    let Some((way, Some(needs))) = found.route.way(request.method()) else {
+        return Err((super::not_that_way(found.route), None));
     };
-    let asks = route.asks();
-    if !asks.takes(request.method()) {
-        return Err((super::not_that_way(asks), None));
-    }
-    if asks == Asks::Posts && !is_json(request.headers()) {
+    if way == Way::Post && !is_json(request.headers()) {
         // What a form of another site can send is not let in, whatever it carries.
         return Err((Answer::problem(StatusCode::FORBIDDEN, "send Content-Type: application/json"), None));
     }
     let caller = state.tokens.load().caller(request.headers(), local.is_loopback(), needs);
     match caller {
-        Ok(caller) => Ok((route, caller)),
+        Ok(caller) => Ok((found, way, caller)),
         Err(Denied::Role(caller)) => {
             let refusal = Answer::problem(StatusCode::FORBIDDEN, "the role of this token does not allow that");
             Err((refusal, Some(caller)))
@@ -96,6 +94,24 @@ fn admit(
             Err((Answer::problem(StatusCode::UNAUTHORIZED, "this token is not known").challenging(), None))
         }
     }
+}
+
+/// A request that may be answered.
+struct Asked<'p> {
+    route: Route,
+    way: Way,
+    /// What the path names.
+    named: &'p str,
+    query: Vec<(String, String)>,
+    body: Map<String, Value>,
+}
+
+async fn asked(request: Request<Incoming>, found: Found<'_>, way: Way) -> Result<Asked<'_>, Answer> {
+    let Some(query) = query::pairs(request.uri().query().unwrap_or_default()) else {
+        return Err(unclear("the query is no list of key=value, in UTF-8"));
+    };
+    let Found { route, named } = found;
+    Ok(Asked { route, way, named, query, body: body(request).await? })
 }
 
 /// The object that was sent; an empty one where nothing was.
@@ -114,13 +130,82 @@ async fn body(request: Request<Incoming>) -> Result<Map<String, Value>, Answer> 
     }
 }
 
-async fn run(route: Route, body: &Map<String, Value>, state: &AdminState) -> Answer {
-    match route {
-        Route::Reload if body.is_empty() => reloaded(state.control.reload().await),
-        Route::Reload => Answer::problem(StatusCode::BAD_REQUEST, "a reload takes no parameters"),
+/// Does it. `target` is what it is done to, for the record.
+async fn run(asked: Asked<'_>, state: &AdminState, target: &mut Option<Box<str>>) -> Answer {
+    let control = &*state.control;
+    match (asked.route, asked.way) {
+        (Route::Sessions, _) => sessions_of(asked.query, control.sessions()).await,
+        (Route::Session, Way::Delete) => kill_one(&asked, control, target),
+        (Route::Session, _) => match sessions::one(asked.named, control.sessions()) {
+            Some(told) => found(&told, asked.named, target),
+            None => no_session(),
+        },
+        (Route::Kill, _) => kill(&asked.body, control, target),
+        (Route::Reload, _) if asked.body.is_empty() => reloaded(control.reload().await),
+        (Route::Reload, _) => unclear("a reload takes no parameters"),
         // They are answered without this module.
-        Route::Metrics | Route::Healthz | Route::Readyz => super::nothing_there(),
+        (Route::Metrics | Route::Healthz | Route::Readyz, _) => super::nothing_there(),
     }
+}
+
+/// Thousands of them are sorted: not on a thread that moves mail.
+async fn sessions_of(query: Vec<(String, String)>, live: Vec<Arc<Live>>) -> Answer {
+    match tokio::task::spawn_blocking(move || sessions::list(&query, live)).await {
+        Ok(Ok(told)) => Answer::json(StatusCode::OK, &told),
+        Ok(Err(wrong)) => unclear(wrong),
+        Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the sessions cannot be listed"),
+    }
+}
+
+fn found(told: &Value, named: &str, target: &mut Option<Box<str>>) -> Answer {
+    *target = Some(named.into());
+    Answer::json(StatusCode::OK, told)
+}
+
+fn no_session() -> Answer {
+    Answer::problem(StatusCode::NOT_FOUND, "no session of this id is open")
+}
+
+/// `DELETE /api/v1/sessions/{sid}?why=`
+fn kill_one(asked: &Asked<'_>, control: &dyn Control, target: &mut Option<Box<str>>) -> Answer {
+    let why = asked.query.iter().find(|(key, _)| key == "why").map_or("", |(_, why)| why);
+    match control.kill(&HashSet::from([asked.named.into()]), why) {
+        0 => no_session(),
+        n => found(&json!({ "ended": n }), asked.named, target),
+    }
+}
+
+/// `POST /api/v1/kill`
+fn kill(body: &Map<String, Value>, control: &dyn Control, target: &mut Option<Box<str>>) -> Answer {
+    if body.keys().any(|key| !["filter", "dry_run", "why"].contains(&&**key)) {
+        return unclear("a kill takes filter, dry_run and why");
+    }
+    let filter = match body.get("filter").and_then(Value::as_object).map(Filter::of_object) {
+        Some(Ok(filter)) if !filter.is_empty() => filter,
+        Some(Err(wrong)) => return unclear(wrong),
+        Some(Ok(_)) | None => return unclear("say which sessions: filter, an object that is not empty"),
+    };
+    *target = Some(filter.said().into());
+    let why = body.get("why").and_then(Value::as_str).unwrap_or_default().trim();
+    let mut told = sessions::listed(&filter, &Window::default(), control.sessions());
+    match body.get("dry_run") {
+        Some(Value::Bool(true)) => {
+            told["dry_run"] = true.into();
+            Answer::json(StatusCode::OK, &told)
+        }
+        Some(Value::Bool(false)) | None if why.is_empty() => {
+            unclear("say why: it stands in the record of each session")
+        }
+        Some(Value::Bool(false)) | None => {
+            let sids = filter.of(control.sessions()).iter().map(|(_, facts)| facts.sid().into()).collect();
+            Answer::json(StatusCode::OK, &json!({ "ended": control.kill(&sids, why) }))
+        }
+        Some(_) => unclear("dry_run is true or false"),
+    }
+}
+
+fn unclear(detail: &'static str) -> Answer {
+    Answer::problem(StatusCode::BAD_REQUEST, detail)
 }
 
 fn reloaded(reload: Reload) -> Answer {

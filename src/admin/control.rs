@@ -1,11 +1,14 @@
 //! What the API asks of the proxy: the door between this module and whoever runs it.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::config::Role;
+use crate::net::Live;
 
 /// Something that takes its time.
 pub type Work<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
@@ -14,6 +17,12 @@ pub type Work<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
 pub trait Control: Send + Sync {
     /// Reads configuration, rules and certificates anew, all of them or none.
     fn reload(&self) -> Work<'_, Reload>;
+
+    /// What can be seen of the sessions that are open.
+    fn sessions(&self) -> Vec<Arc<Live>>;
+
+    /// Ends the sessions of these ids; tells how many were there.
+    fn kill(&self, sids: &HashSet<Arc<str>>, why: &str) -> usize;
 
     /// Writes a call down; `false` where that cannot be done.
     fn record(&self, call: Call) -> Work<'_, bool>;

@@ -19,13 +19,16 @@ mod answer;
 mod api;
 mod control;
 mod guard;
+mod query;
 mod route;
 mod server;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
 pub use access::{TokenFault, Tokens};
 pub use control::{Call, Control, Reload, Work};
+pub use query::escaped;
 pub use server::{MAX_CONNECTIONS, serve};
 
 use std::net::IpAddr;
@@ -35,7 +38,7 @@ use arc_swap::ArcSwap;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, StatusCode};
 
-use self::route::{Asks, Route};
+use self::route::{Found, Route};
 use crate::metrics::Metrics;
 use answer::Answer;
 
@@ -65,9 +68,9 @@ pub trait Health: Send + Sync {
 
 /// One request. Nothing in it is believed before the guard has passed it.
 async fn answer(request: Request<Incoming>, local: IpAddr, state: &AdminState) -> Answer {
-    match Route::of(request.uri().path()) {
-        Some(route) if route.needs().is_none() => read(&request, route, local, state).await,
-        route => api::answer(request, route, local, state).await,
+    match Found::at(request.uri().path()) {
+        Some(Found { route, .. }) if route.is_open() => read(&request, route, local, state).await,
+        _ => api::answer(request, local, state).await,
     }
 }
 
@@ -76,8 +79,8 @@ async fn read(request: &Request<Incoming>, route: Route, local: IpAddr, state: &
     if let Err(refusal) = guard::check(request, local) {
         return refusal.into();
     }
-    if !route.asks().takes(request.method()) {
-        return not_that_way(route.asks());
+    if route.way(request.method()).is_none() {
+        return not_that_way(route);
     }
     if !request.body().is_end_stream() {
         return Answer::problem(StatusCode::PAYLOAD_TOO_LARGE, "a request that reads has no body");
@@ -86,7 +89,8 @@ async fn read(request: &Request<Incoming>, route: Route, local: IpAddr, state: &
         Route::Metrics => metrics(Arc::clone(&state.metrics)).await,
         Route::Healthz => Answer::json(StatusCode::OK, &serde_json::json!({ "alive": true })),
         Route::Readyz => readiness(&state.health.checks()),
-        Route::Reload => nothing_there(),
+        // They are answered by `api`.
+        Route::Sessions | Route::Session | Route::Kill | Route::Reload => nothing_there(),
     }
 }
 
@@ -94,8 +98,9 @@ fn nothing_there() -> Answer {
     Answer::problem(StatusCode::NOT_FOUND, "there are /metrics, /healthz, /readyz and /api/v1/…")
 }
 
-fn not_that_way(asks: Asks) -> Answer {
-    Answer::problem(StatusCode::METHOD_NOT_ALLOWED, asks.otherwise()).allowing(asks.allow())
+fn not_that_way(route: Route) -> Answer {
+    let detail = "GET reads, POST and DELETE change: this takes those that Allow names";
+    Answer::problem(StatusCode::METHOD_NOT_ALLOWED, detail).allowing(route.allow())
 }
 
 /// Rendering reads files and may take milliseconds: not on a thread that moves mail.

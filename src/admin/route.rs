@@ -1,6 +1,6 @@
 //! The paths, who may ask for each, and how.
 //!
-//! A path of the API is a row here, an arm in `api::answer`, and a method of [`super::Control`].
+//! A path of the API is a row here, an arm in `api::run`, and a method of [`super::Control`].
 
 use hyper::Method;
 
@@ -13,72 +13,116 @@ pub(super) enum Route {
     Metrics,
     Healthz,
     Readyz,
+    Sessions,
+    Session,
+    Kill,
     Reload,
 }
 
-/// How it is asked for.
+/// What is done there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asks {
+pub(super) enum Way {
     /// GET, and HEAD.
-    Reads,
+    Read,
     /// POST, of one JSON object or nothing.
-    Posts,
+    Post,
+    /// DELETE.
+    Delete,
 }
 
-/// Every path.
-pub(super) const ROUTES: [(&str, Route); 4] = [
-    ("/metrics", Route::Metrics),
-    ("/healthz", Route::Healthz),
-    ("/readyz", Route::Readyz),
-    ("/api/v1/reload", Route::Reload),
+/// A path that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found<'p> {
+    pub route: Route,
+    /// What the path names, where it names something.
+    pub named: &'p str,
+}
+
+/// A path, and what can be done there by whom; without needs: by everybody, and it is not recorded.
+struct Row {
+    path: &'static str,
+    route: Route,
+    ways: &'static [(Way, Option<Needs>)],
+}
+
+const EVERYBODY: &[(Way, Option<Needs>)] = &[(Way::Read, None)];
+
+/// Sees names.
+const NAMES: Option<Needs> = Some(Needs { roles: &[Role::Operator, Role::Auditor], changes: false });
+
+/// Changes something.
+const CHANGE: Option<Needs> = Some(Needs { roles: &[Role::Operator], changes: true });
+
+/// Every path. What stands in braces is any text without a slash.
+const ROWS: &[Row] = &[
+    Row { path: "/metrics", route: Route::Metrics, ways: EVERYBODY },
+    Row { path: "/healthz", route: Route::Healthz, ways: EVERYBODY },
+    Row { path: "/readyz", route: Route::Readyz, ways: EVERYBODY },
+    Row { path: "/api/v1/sessions", route: Route::Sessions, ways: &[(Way::Read, NAMES)] },
+    Row { path: "/api/v1/sessions/{sid}", route: Route::Session, ways: &[(Way::Read, NAMES), (Way::Delete, CHANGE)] },
+    Row { path: "/api/v1/kill", route: Route::Kill, ways: &[(Way::Post, CHANGE)] },
+    Row { path: "/api/v1/reload", route: Route::Reload, ways: &[(Way::Post, CHANGE)] },
 ];
 
+impl<'p> Found<'p> {
+    pub(super) fn at(path: &'p str) -> Option<Self> {
+        ROWS.iter().find_map(|row| Some(Self { route: row.route, named: named(row.path, path)? }))
+    }
+}
+
+/// `Some` where the path is that of the row: what it names.
+fn named<'p>(row: &str, path: &'p str) -> Option<&'p str> {
+    match row.split_once('{') {
+        None => (row == path).then_some(""),
+        Some((before, _)) => path.strip_prefix(before).filter(|named| !named.is_empty() && !named.contains('/')),
+    }
+}
+
 impl Route {
-    pub(super) fn of(path: &str) -> Option<Self> {
-        ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route)
+    fn row(self) -> Option<&'static Row> {
+        ROWS.iter().find(|row| row.route == self)
+    }
+
+    fn ways(self) -> &'static [(Way, Option<Needs>)] {
+        self.row().map_or(&[], |row| row.ways)
     }
 
     /// As records and documents write it: never what was sent.
     pub(super) fn path(self) -> &'static str {
-        ROUTES.iter().find(|(_, route)| *route == self).map_or("unknown", |(path, _)| path)
+        self.row().map_or("unknown", |row| row.path)
     }
 
-    /// Who may; `None`: everybody, and it is not recorded.
-    pub(super) const fn needs(self) -> Option<Needs> {
-        match self {
-            Self::Metrics | Self::Healthz | Self::Readyz => None,
-            Self::Reload => Some(Needs { roles: &[Role::Operator], changes: true }),
-        }
+    /// Is it for everybody?
+    pub(super) fn is_open(self) -> bool {
+        self.ways().iter().all(|(_, needs)| needs.is_none())
     }
 
-    pub(super) const fn asks(self) -> Asks {
-        match self {
-            Self::Metrics | Self::Healthz | Self::Readyz => Asks::Reads,
-            Self::Reload => Asks::Posts,
-        }
-    }
-}
-
-impl Asks {
-    pub(super) fn takes(self, method: &Method) -> bool {
-        match self {
-            Self::Reads => matches!(*method, Method::GET | Method::HEAD),
-            Self::Posts => *method == Method::POST,
-        }
+    /// What this method does here, and what it needs.
+    pub(super) fn way(self, method: &Method) -> Option<(Way, Option<Needs>)> {
+        self.ways().iter().copied().find(|(way, _)| way.is(method))
     }
 
     /// RFC 9110 §10.2.1
-    pub(super) const fn allow(self) -> &'static str {
+    pub(super) fn allow(self) -> String {
+        let words: Vec<&str> = self.ways().iter().map(|(way, _)| way.allow()).collect();
+        words.join(", ")
+    }
+}
+
+impl Way {
+    fn is(self, method: &Method) -> bool {
         match self {
-            Self::Reads => "GET, HEAD",
-            Self::Posts => "POST",
+            Self::Read => matches!(*method, Method::GET | Method::HEAD),
+            Self::Post => *method == Method::POST,
+            Self::Delete => *method == Method::DELETE,
         }
     }
 
-    pub(super) const fn otherwise(self) -> &'static str {
+    const fn allow(self) -> &'static str {
         match self {
-            Self::Reads => "this can only be read",
-            Self::Posts => "this is asked for by POST",
+            Self::Read => "GET, HEAD",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -89,12 +133,35 @@ mod tests {
 
     #[test]
     fn what_changes_something_is_never_asked_for_by_get() {
-        for (path, route) in ROUTES {
-            assert_eq!((Route::of(path), route.path()), (Some(route), path));
-            let changes = route.needs().is_some_and(|needs| needs.changes);
-            assert!(!changes || !route.asks().takes(&Method::GET), "{path}");
-            assert_eq!(route.needs().is_some(), path.starts_with("/api/"), "{path}");
+        for row in ROWS {
+            let path = row.path.replace("{sid}", "0123abcd");
+            assert_eq!(Found::at(&path).map(|found| found.route), Some(row.route), "{path}");
+            assert_eq!(row.route.path(), row.path);
+            for (way, needs) in row.ways {
+                assert_eq!(needs.is_some(), path.starts_with("/api/"), "{path}");
+                assert_eq!(needs.is_some_and(|needs| needs.changes), *way != Way::Read, "{path} {way:?}");
+            }
         }
-        assert_eq!(Route::of("/api/v1/reload/"), None);
+    }
+
+    #[test]
+    fn paths_that_name_something() {
+        let rows = [
+            ("/api/v1/sessions/4c2q8m0v7x1t", Some((Route::Session, "4c2q8m0v7x1t"))),
+            ("/api/v1/sessions", Some((Route::Sessions, ""))),
+            ("/api/v1/sessions/", None),
+            ("/api/v1/sessions/a/b", None),
+            ("/api/v1/reload/", None),
+            ("/api/v1/reload/x", None),
+        ];
+        for (path, want) in rows {
+            assert_eq!(Found::at(path).map(|found| (found.route, found.named)), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn methods() {
+        assert_eq!(Route::Session.allow(), "GET, HEAD, DELETE");
+        assert!(Route::Session.way(&Method::HEAD).is_some() && Route::Session.way(&Method::POST).is_none());
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -15,6 +16,7 @@ use super::server::{CONNECTION_LIFETIME, GRACE};
 use super::{AdminState, Call, Control, Health, MAX_CONNECTIONS, Reload, Tokens, Work, serve};
 use crate::config::Role;
 use crate::metrics::{Metrics, Settings};
+use crate::net::Live;
 
 #[derive(Default)]
 struct Checks {
@@ -32,6 +34,7 @@ impl Health for Checks {
 #[derive(Default)]
 struct Remembering {
     reloads: AtomicUsize,
+    killed: Mutex<Vec<String>>,
     calls: Mutex<Vec<Call>>,
     log_fails: AtomicBool,
 }
@@ -48,6 +51,20 @@ impl Control for Remembering {
                 _ => Reload::Unavailable,
             }
         })
+    }
+
+    fn sessions(&self) -> Vec<Arc<Live>> {
+        let ip = "192.0.2.1".parse().unwrap();
+        ["ann", "bob"].map(|user| Arc::new(Live::of(user, ip, "INBOX"))).to_vec()
+    }
+
+    fn kill(&self, sids: &HashSet<Arc<str>>, why: &str) -> usize {
+        let mut killed: Vec<String> = sids.iter().map(|sid| format!("{sid}: {why}")).collect();
+        killed.retain(|killed| killed.starts_with("ann") || killed.starts_with("bob"));
+        killed.sort();
+        let n = killed.len();
+        self.killed.lock().unwrap().extend(killed);
+        n
     }
 
     fn record(&self, call: Call) -> Work<'_, bool> {
@@ -194,7 +211,7 @@ async fn errors_are_problems() {
     let server = Server::start().await;
     let get = |path: &str, host: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     let rows = [
-        ("no such path", get("/api/v1/sessions", "localhost"), "404", "Not Found"),
+        ("no such path", get("/api/v1/session", "localhost"), "404", "Not Found"),
         ("nearly a path", get("/metrics/", "localhost"), "404", "Not Found"),
         ("the page is not there", get("/", "localhost"), "404", "Not Found"),
         ("a foreign host", get("/metrics", "evil.example"), "403", "Forbidden"),
@@ -445,4 +462,66 @@ async fn a_body_that_is_too_large_is_not_read() {
     let large = format!("{{\"x\": \"{}\"}}", "x".repeat(128 * 1024));
     assert_eq!(status(&server.exchange(reload(&[JSON, OPS], &large)).await), "413");
     assert_eq!(server.control.reloads.load(Ordering::Relaxed), 0);
+}
+
+/// A call with ops' token.
+fn call(method: &str, target: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\n{OPS}\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    )
+}
+
+#[tokio::test]
+async fn sessions_are_seen_and_ended() {
+    let by_name = r#"{"filter":{"user":"a*"},"why":"left"}"#;
+    let dry = r#"{"filter":{"user":"a*"},"dry_run":true}"#;
+    let rows: [(&str, &str, &str, &str, &str, &[&str]); 14] = [
+        ("all of them", "GET", "/api/v1/sessions", "", "200", &[]),
+        ("one", "GET", "/api/v1/sessions/ann", "", "200", &[]),
+        ("none", "GET", "/api/v1/sessions/cid", "", "404", &[]),
+        ("asked in a way unknown", "GET", "/api/v1/sessions?usr=ann", "", "400", &[]),
+        ("a broken query", "GET", "/api/v1/sessions?user=%", "", "400", &[]),
+        ("one is ended", "DELETE", "/api/v1/sessions/ann?why=lost+phone", "", "200", &["ann: lost phone"]),
+        ("none is", "DELETE", "/api/v1/sessions/cid", "", "404", &[]),
+        ("a dry run", "POST", "/api/v1/kill", dry, "200", &[]),
+        ("by a filter", "POST", "/api/v1/kill", by_name, "200", &["ann: left"]),
+        ("no filter", "POST", "/api/v1/kill", r#"{"why":"left"}"#, "400", &[]),
+        ("an empty one", "POST", "/api/v1/kill", r#"{"filter":{},"why":"left"}"#, "400", &[]),
+        ("no reason", "POST", "/api/v1/kill", r#"{"filter":{"user":"a*"}}"#, "400", &[]),
+        ("no such filter", "POST", "/api/v1/kill", r#"{"filter":{"limit":"1"},"why":"x"}"#, "400", &[]),
+        ("no such key", "POST", "/api/v1/kill", r#"{"filter":{"user":"a"},"dryrun":true,"why":"x"}"#, "400", &[]),
+    ];
+    let server = Server::start_with(some_tokens()).await;
+    for (name, method, target, body, code, killed) in rows {
+        let response = server.exchange(call(method, target, body)).await;
+        assert_eq!(status(&response), code, "{name}: {response}");
+        assert_eq!(*std::mem::take(&mut *server.control.killed.lock().unwrap()), *killed, "{name}");
+        assert_eq!(server.control.calls.lock().unwrap().len(), 1, "{name}");
+        let last = server.control.calls.lock().unwrap().pop().unwrap();
+        let target = last.target.as_deref();
+        let known = ["ann", "user=a*"];
+        assert!(target.is_none_or(|target| known.contains(&target)), "{name}: {target:?}");
+    }
+    let told = server.exchange(call("POST", "/api/v1/kill", dry)).await;
+    let told: serde_json::Value = serde_json::from_str(body(&told)).unwrap();
+    assert_eq!((&told["matched"], &told["sessions"][0]["user"]), (&1.into(), &"ann".into()));
+}
+
+#[tokio::test]
+async fn who_may_see_and_end_sessions() {
+    let server = Server::start_with(some_tokens()).await;
+    for (token, seen, ended) in [
+        ("ops-ops-ops-ops-ops-ops", "200", "200"),
+        ("admin-admin-admin-admin", "200", "200"),
+        ("eyes-eyes-eyes-eyes", "200", "403"),
+        ("wall-wall-wall-wall", "403", "403"),
+        ("guess", "401", "401"),
+    ] {
+        let as_this = |method, target| call(method, target, "").replace("ops-ops-ops-ops-ops-ops", token);
+        assert_eq!(status(&server.exchange(as_this("GET", "/api/v1/sessions")).await), seen, "{token}");
+        assert_eq!(status(&server.exchange(as_this("GET", "/api/v1/sessions/ann")).await), seen, "{token}");
+        assert_eq!(status(&server.exchange(as_this("DELETE", "/api/v1/sessions/ann")).await), ended, "{token}");
+    }
 }

@@ -1,9 +1,13 @@
 //! Where the admin API leaves what is to be done, and whoever runs the proxy takes it up: one thing after the other.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::record::Recorder;
 use crate::admin::{Call, Control, Reload, Work};
+use crate::net::{Live, Server};
 use crate::session::event::EventKind;
 
 /// Calls that may wait at the same time; more wait for room.
@@ -21,13 +25,14 @@ pub(super) enum Wish {
 pub(super) struct Desk {
     wishes: mpsc::Sender<Wish>,
     recorder: Recorder,
+    server: Arc<Server>,
 }
 
 impl Desk {
     /// With where the wishes come out.
-    pub fn new(recorder: Recorder) -> (Self, mpsc::Receiver<Wish>) {
+    pub fn new(recorder: Recorder, server: Arc<Server>) -> (Self, mpsc::Receiver<Wish>) {
         let (wishes, taken) = mpsc::channel(ROOM);
-        (Self { wishes, recorder }, taken)
+        (Self { wishes, recorder, server }, taken)
     }
 
     /// Waits for word; `None` where nobody takes it up any more.
@@ -41,6 +46,14 @@ impl Desk {
 impl Control for Desk {
     fn reload(&self) -> Work<'_, Reload> {
         Box::pin(async { self.ask(Wish::Reload).await.unwrap_or(Reload::Unavailable) })
+    }
+
+    fn sessions(&self) -> Vec<Arc<Live>> {
+        self.server.live()
+    }
+
+    fn kill(&self, sids: &HashSet<Arc<str>>, why: &str) -> usize {
+        self.server.kill(sids, why)
     }
 
     fn record(&self, call: Call) -> Work<'_, bool> {

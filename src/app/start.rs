@@ -117,7 +117,7 @@ impl App {
         tokio::spawn(server.acquaint());
         let readiness = Arc::new(Readiness::new(log));
         let (stop_admin, mut stopped) = watch::channel(false);
-        let (desk, wishes) = Desk::new(recorder.clone());
+        let (desk, wishes) = Desk::new(recorder.clone(), Arc::clone(&server));
         let admin_state = Arc::new(AdminState {
             metrics,
             health: Arc::clone(&readiness) as _,

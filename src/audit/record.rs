@@ -235,6 +235,10 @@ fn data(event: &Event, intent: Option<u64>, start: usize, progress: &mut Progres
             }
             classes.close();
         }
+        K::SessionKill { by, why } => {
+            data.word("by", by.as_str());
+            data.text("why", why, MAX_WORD);
+        }
         K::ClientId { name, version, os, vendor } => {
             data.maybe_text("name", name.as_deref(), MAX_CLIENT_ID);
             data.maybe_text("version", version.as_deref(), MAX_CLIENT_ID);

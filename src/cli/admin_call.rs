@@ -12,12 +12,14 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::config::{self, Role};
-use crate::diagnostic::{Problem, Severity, Sources};
+use crate::diagnostic::{Problem, Severity, Sources, render};
 
 /// To connect: who listens answers at once.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -43,6 +45,34 @@ pub(super) struct TokenFile {
     /// A file whose first line is the token.
     #[arg(long, value_name = "F", requires = "admin")]
     token_file: Option<PathBuf>,
+}
+
+/// Which proxy is asked, with whose token.
+#[derive(Debug, clap::Args)]
+pub(super) struct Asker {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    token: TokenFile,
+}
+
+impl Asker {
+    /// Does something with the proxy that is meant; what went wrong is said.
+    pub fn then(
+        &self,
+        roles: &[Role],
+        timeout: Duration,
+        work: impl FnOnce(&Call) -> io::Result<ExitCode>,
+    ) -> ExitCode {
+        let complain = |problems: &[Problem], sources: &Sources| {
+            eprint!("{}", render(problems, sources, super::color(&io::stderr())));
+            ExitCode::FAILURE
+        };
+        match Call::of(&self.which, &self.token, roles, timeout) {
+            Ok(call) => work(&call).unwrap_or_else(|error| complain(&[call.unanswered(&error)], &Sources::default())),
+            Err((problems, sources)) => complain(&problems, &sources),
+        }
+    }
 }
 
 /// Where to ask, and how.
@@ -116,6 +146,25 @@ impl Call {
         let mut answer = String::new();
         stream.take(MAX_ANSWER).read_to_string(&mut answer)?;
         read_answer(&answer).ok_or_else(|| io::Error::other("what listens there is no HTTP server"))
+    }
+
+    /// Asks, and says what was answered: as it came, or by `said`; a refusal by its `detail`.
+    pub fn tell(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+        json: bool,
+        said: impl FnOnce(&Value) -> io::Result<()>,
+    ) -> io::Result<ExitCode> {
+        let answer = self.ask(method, path, body)?;
+        let told: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        let written = match (json, answer.is_ok()) {
+            (true, _) => write!(io::stdout(), "{}", answer.body),
+            (false, true) => said(&told),
+            (false, false) => writeln!(io::stderr(), "{}", told["detail"].as_str().unwrap_or("refused")),
+        };
+        Ok(ExitCode::from(u8::from(written.is_err() || !answer.is_ok())))
     }
 
     /// What is said where nobody answers.

@@ -9,6 +9,7 @@
 //!   imapwarden preview --config FILE    0 told, 1 a pattern matches nothing, or it cannot be told
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
 //!   imapwarden reload --config FILE     0 reloaded, 1 not, and why
+//!   imapwarden sessions, kill           0 done, 1 not
 //!   imapwarden schema, completions      0
 //!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete; query, report likewise
 //!   imapwarden simulate --config FILE   0 told, 1 more would change than --fail-on lets
@@ -22,11 +23,13 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod kill;
 mod preview;
 mod ready;
 mod reload;
 mod run;
 mod schema;
+mod sessions;
 mod simulate;
 mod test;
 mod who;
@@ -54,6 +57,8 @@ enum Command {
     Preview(preview::Arguments),
     Ready(ready::Arguments),
     Reload(reload::Arguments),
+    Sessions(sessions::Arguments),
+    Kill(kill::Arguments),
     Audit(audit::Arguments),
     Simulate(simulate::Arguments),
     Schema(schema::Arguments),
@@ -81,6 +86,8 @@ pub fn main() -> ExitCode {
         Command::Preview(arguments) => preview::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
+        Command::Sessions(arguments) => sessions::run(&arguments),
+        Command::Kill(arguments) => kill::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),

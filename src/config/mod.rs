@@ -28,6 +28,12 @@ mod unit;
 mod upstream;
 mod values;
 
+/// A time as people write it: `90s`, `1h`.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    unit::time(text).ok()
+}
+
 pub use places::Places;
 pub use read::read;
 pub use table::reason;

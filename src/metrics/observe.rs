@@ -49,6 +49,7 @@ impl Observer for Metrics {
             | EventKind::ProxyDrain { .. }
             // These are in `audit_records_total` and nowhere else.
             | EventKind::ClientId { .. }
+            | EventKind::SessionKill { .. }
             | EventKind::AdminAction { .. }
             | EventKind::AuditOpen { .. }
             | EventKind::AuditClose { .. }

@@ -7,7 +7,7 @@
 //!
 //! A session costs one entry here and one flag: it looks at the flag when it is woken, and fetches the news itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+
+use super::live::Live;
+use crate::session::event::KilledBy;
 
 /// What a session is to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,8 @@ impl Signal {
     pub const DRAIN: Self = Self(4);
     /// End now.
     pub const END: Self = Self(8);
+    /// Somebody ends this one: [`Control::order`] says who and why.
+    pub const KILL: Self = Self(16);
 
     /// Is this among it?
     pub fn has(self, other: Self) -> bool {
@@ -43,6 +48,16 @@ impl Signal {
 pub(super) struct Control {
     signals: AtomicU8,
     waker: Mutex<Option<Waker>>,
+    order: Mutex<Option<Order>>,
+    /// What can be seen of it.
+    pub live: Arc<Live>,
+}
+
+/// That a session is to end.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub by: KilledBy,
+    pub why: Arc<str>,
 }
 
 impl Control {
@@ -51,6 +66,16 @@ impl Control {
         if let Some(waker) = locked(&self.waker).as_ref() {
             waker.wake_by_ref();
         }
+    }
+
+    fn kill(&self, order: Order) {
+        *locked(&self.order) = Some(order);
+        self.signal(Signal::KILL);
+    }
+
+    /// Why it is to end.
+    pub fn order(&self) -> Option<Order> {
+        locked(&self.order).take()
     }
 
     /// What there is to look at; whoever comes later wakes this task.
@@ -112,6 +137,19 @@ impl Sessions {
         for control in self.controls() {
             control.signal(signal);
         }
+    }
+
+    /// What can be seen of each that has begun.
+    pub fn live(&self) -> Vec<Arc<Live>> {
+        locked(&self.open).controls.values().map(|control| Arc::clone(&control.live)).collect()
+    }
+
+    /// Ends these, whatever they do, and says how many of them are still there.
+    pub fn kill(&self, sids: &HashSet<Arc<str>>, order: &Order) -> usize {
+        let named = |control: &Arc<Control>| sids.contains(control.live.facts().sid());
+        let killed: Vec<_> = self.controls().into_iter().filter(named).collect();
+        killed.iter().for_each(|control| control.kill(order.clone()));
+        killed.len()
     }
 
     fn controls(&self) -> Vec<Arc<Control>> {

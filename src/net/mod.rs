@@ -19,6 +19,7 @@ mod channel;
 mod drain;
 mod leg;
 mod listener;
+mod live;
 mod outputs;
 mod relay;
 mod server;
@@ -28,6 +29,7 @@ mod upstream;
 mod visit;
 
 pub use listener::{Bound, ListenerState, serve};
+pub use live::{Counted, Facts, Live};
 pub use server::Server;
 pub use tls::{CertificateFacts, ServerTls, TlsFault, Trust};
 pub use upstream::Connector;

@@ -40,7 +40,10 @@ impl Relay {
                     None => break None,
                     Some(Output::ToClient(octets)) => self.queue_to_client(octets),
                     Some(Output::ToUpstream(octets)) => self.queue_to_upstream(octets),
-                    Some(Output::Note(note)) => self.server.observe_note(self.session.context(), &note),
+                    Some(Output::Note(note)) => {
+                        self.entry.control.live.note(&note);
+                        self.server.observe_note(self.session.context(), &note);
+                    }
                     Some(Output::Record(event)) => {
                         if batch.is_empty() {
                             marks = self.marks();
@@ -78,6 +81,7 @@ impl Relay {
 
     fn queue_to_client(&mut self, octets: Vec<u8>) {
         self.listener.metrics.sent(octets.len() as u64);
+        self.entry.control.live.sent(octets.len());
         self.client.queue(octets);
     }
 
@@ -98,6 +102,7 @@ impl Relay {
         if self.unrecorded {
             return;
         }
+        self.entry.control.live.event(&event);
         self.server.observe_event(&event);
         let announced = self.intents.iter().position(|(cmd, _)| Some(*cmd) == event.cmd);
         let intent = match (event.stage, announced) {

@@ -178,6 +178,11 @@ impl Relay {
         if news.has(Signal::AUDIT) {
             self.session.handle_audit_failing(self.server.log.failing(), now);
         }
+        if news.has(Signal::KILL)
+            && let Some(order) = self.entry.control.order()
+        {
+            self.session.handle_kill(order.by, &order.why, now);
+        }
         if news.has(Signal::DRAIN) || news.has(Signal::END) {
             self.session.handle_drain(news.has(Signal::END), now);
         }
@@ -304,7 +309,10 @@ impl Relay {
         });
         match heard {
             Poll::Pending => return false,
-            Poll::Ready(Ok(Heard::Bytes | Heard::Nothing)) => self.listener.metrics.received(octets),
+            Poll::Ready(Ok(Heard::Bytes | Heard::Nothing)) => {
+                self.listener.metrics.received(octets);
+                self.entry.control.live.received(octets);
+            }
             Poll::Ready(Ok(Heard::End)) => {
                 self.client_eof = true;
                 self.session.handle_client_closed(now());

@@ -1,5 +1,6 @@
 //! What all sessions of the process share, and what is done to all of them: reload, drain, stop.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,14 @@ use tokio::sync::watch;
 
 use super::acquaint::acquaint;
 use super::admission::AuthFailures;
-use super::drain::{Sessions, Signal};
+use super::drain::{Order, Sessions, Signal};
+use super::live::Live;
 use super::upstream::Connector;
 use crate::audit::Log;
 use crate::config::Rate;
 use crate::metrics::Metrics;
 use crate::session::Shared;
-use crate::session::event::{Event, EventContext, Note, Observer};
+use crate::session::event::{Event, EventContext, KilledBy, Note, Observer};
 
 /// The proxy's sessions and what they share.
 #[derive(Debug)]
@@ -76,6 +78,18 @@ impl Server {
     #[must_use]
     pub fn open_sessions(&self) -> usize {
         self.sessions.count()
+    }
+
+    /// What can be seen of the sessions that are open.
+    #[must_use]
+    pub fn live(&self) -> Vec<Arc<Live>> {
+        self.sessions.live()
+    }
+
+    /// Ends the sessions of these ids, whatever they do; it says BYE and is recorded. Tells how many were there.
+    #[must_use]
+    pub fn kill(&self, sids: &HashSet<Arc<str>>, why: &str) -> usize {
+        self.sessions.kill(sids, &Order { by: KilledBy::Admin, why: why.into() })
     }
 
     /// Ends the listeners; sessions stay.

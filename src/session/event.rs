@@ -283,6 +283,13 @@ pub enum EventKind {
         /// Messages by the class reached, over the whole session.
         reads: ReadCounts,
     },
+    /// `session.kill`: somebody ends a session from outside; `session.close` follows.
+    SessionKill {
+        /// Who, or what.
+        by: KilledBy,
+        /// The reason that was given.
+        why: Arc<str>,
+    },
     /// `client.id`
     ClientId {
         /// The program's name.
@@ -584,6 +591,7 @@ impl EventKind {
             Self::SessionOpen { .. } => ("session.open", "SE100I"),
             Self::SessionRefused { .. } => ("session.refused", "SE100W"),
             Self::SessionClose { .. } => ("session.close", "SE101I"),
+            Self::SessionKill { .. } => ("session.kill", "SE102W"),
             Self::ClientId { .. } => ("client.id", "SE110I"),
             Self::AuthSuccess { .. } => ("auth.success", "AU100I"),
             Self::AuthFailure { .. } => ("auth.failure", "AU100W"),
@@ -787,8 +795,18 @@ names! {
         Audit = "audit",
         /// The proxy drained.
         Drain = "drain",
+        /// Somebody ended it: `session.kill` says who and why.
+        Killed = "killed",
         /// A fault of the proxy itself.
         Internal = "internal",
+    }
+}
+
+names! {
+    /// Who, or what, ended a session from outside.
+    KilledBy {
+        /// Somebody, by the admin API.
+        Admin = "admin",
     }
 }
 

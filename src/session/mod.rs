@@ -53,7 +53,8 @@ use crate::wire::frame::CommandFramer;
 use auth::{Login, SaslStep};
 use effect::{Held, Judged};
 use event::{
-    CloseReason, ClosedBy, Event, EventContext, FaultReason, Note, ReadCounts, ResultStatus, SessionPhase, Side,
+    CloseReason, ClosedBy, Event, EventContext, FaultReason, KilledBy, Note, ReadCounts, ResultStatus, SessionPhase,
+    Side,
 };
 use in_flight::{InFlight, Tag};
 use names::Names;
@@ -556,6 +557,14 @@ impl Session {
             return self.end(CloseReason::Drain, Some(Bye::Drain), now);
         }
         self.pump(now);
+    }
+
+    /// Somebody ends this session: at once, whatever is under way.
+    pub fn handle_kill(&mut self, by: KilledBy, why: &Arc<str>, now: Instant) {
+        if !self.closing {
+            self.record_kill(by, why);
+            self.end(CloseReason::Killed, Some(Bye::Killed), now);
+        }
     }
 
     /// The next thing to do.

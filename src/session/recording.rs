@@ -10,9 +10,9 @@ use crate::wire::response::Code;
 use super::auth::Login;
 use super::effect::{Effect, Held, Judged};
 use super::event::{
-    AuthFailureReason, CloseReason, ClosedBy, CommandResult, Event, EventContext, EventKind, FaultReason, LimitAction,
-    LimitName, LoginResult, Mechanism, Note, NoteStatus, PolicyOutcome, ReadClass, ReadCounts, ReadMessage,
-    ResultStatus, RuleEffect, RuleMode, Side, Stage, TlsFacts, UpstreamError, VerdictKind,
+    AuthFailureReason, CloseReason, ClosedBy, CommandResult, Event, EventContext, EventKind, FaultReason, KilledBy,
+    LimitAction, LimitName, LoginResult, Mechanism, Note, NoteStatus, PolicyOutcome, ReadClass, ReadCounts,
+    ReadMessage, ResultStatus, RuleEffect, RuleMode, Side, Stage, TlsFacts, UpstreamError, VerdictKind,
 };
 use super::in_flight::Entry;
 use super::limiting::Over;
@@ -74,6 +74,11 @@ impl Session {
             bytes_out: self.bytes_out,
             reads: self.read_counts,
         });
+        self.out.record(event);
+    }
+
+    pub(super) fn record_kill(&mut self, by: KilledBy, why: &Arc<str>) {
+        let event = self.event(EventKind::SessionKill { by, why: Arc::clone(why) });
         self.out.record(event);
     }
 

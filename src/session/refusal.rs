@@ -124,6 +124,8 @@ pub(super) enum Bye {
     Drain,
     /// A rule now denies this login, or hides the open mailbox.
     Policy,
+    /// Somebody ends this session.
+    Killed,
 }
 
 impl Bye {
@@ -137,6 +139,7 @@ impl Bye {
             Self::Garbage => "* BYE too many errors\r\n",
             Self::Drain => "* BYE server is restarting, please reconnect\r\n",
             Self::Policy => "* BYE closing connection\r\n",
+            Self::Killed => "* BYE session ended by an administrator\r\n",
         }
     }
 }

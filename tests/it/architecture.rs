@@ -50,6 +50,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "socket2",
         ],
     ),
+    // Commands are named as in records.
+    ("net/live", &["imap"]),
+    // Sessions are asked for as in rules: by globs, and by networks.
+    ("admin/sessions", &["imap", "ipnet"]),
     ("admin", &["net", "audit", "metrics", "config", "policy", "hyper", "hyper_util", "http_body_util", "tokio"]),
     ("demo", &["imap", "wire", "net", "tokio"]),
 ];

@@ -397,6 +397,7 @@ impl Contents {
                 bytes_out: self.u64(),
                 reads,
             },
+            K::SessionKill { by: self.pick(KilledBy::ALL), why: self.text() },
             K::ClientId {
                 name: self.maybe(Self::boxed),
                 version: self.maybe(Self::boxed),
@@ -482,7 +483,7 @@ impl Contents {
 }
 
 /// Kinds that there are.
-const KINDS: u8 = 34;
+const KINDS: u8 = 35;
 
 /// A number for each kind. Without `_`: a new kind has to be made above.
 fn number(kind: &EventKind) -> u8 {
@@ -522,5 +523,6 @@ fn number(kind: &EventKind) -> u8 {
         K::AuditClose { .. } => 31,
         K::AuditGap { .. } => 32,
         K::AuditPurge { .. } => 33,
+        K::SessionKill { .. } => 34,
     }
 }

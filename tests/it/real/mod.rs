@@ -41,5 +41,6 @@ mod preview;
 mod records;
 mod reload;
 mod rights;
+mod sessions;
 mod signals;
 mod simulated;
