@@ -20,10 +20,10 @@ use serde_json::{Map, Value, json};
 use super::AdminState;
 use super::access::{Caller, Denied};
 use super::answer::Answer;
-use super::control::{Call, Control, Reload};
+use super::control::{Call, Control, Reload, Unlocking};
 use super::route::{Found, Route, Way};
 use super::sessions::{Filter, Window};
-use super::{guard, query, sessions};
+use super::{guard, locks, query, sessions};
 use crate::net::Live;
 
 /// Octets of a request's body.
@@ -43,8 +43,8 @@ pub(super) async fn answer(request: Request<Incoming>, local: IpAddr, state: &Ad
     };
     let answer = match admit(&request, found, local, state) {
         Ok((found, way, caller)) => {
-            (call.who, call.role) = (caller.who, Some(caller.role));
-            match asked(request, found, way).await {
+            (call.who, call.role) = (caller.who.clone(), Some(caller.role));
+            match asked(request, found, way, caller.who).await {
                 Ok(asked) => run(asked, state, &mut call.target).await,
                 Err(refusal) => refusal,
             }
@@ -102,16 +102,18 @@ struct Asked<'p> {
     way: Way,
     /// What the path names.
     named: &'p str,
+    /// Name of the token.
+    by: Box<str>,
     query: Vec<(String, String)>,
     body: Map<String, Value>,
 }
 
-async fn asked(request: Request<Incoming>, found: Found<'_>, way: Way) -> Result<Asked<'_>, Answer> {
+async fn asked(request: Request<Incoming>, found: Found<'_>, way: Way, by: Box<str>) -> Result<Asked<'_>, Answer> {
     let Some(query) = query::pairs(request.uri().query().unwrap_or_default()) else {
         return Err(unclear("the query is no list of key=value, in UTF-8"));
     };
     let Found { route, named } = found;
-    Ok(Asked { route, way, named, query, body: body(request).await? })
+    Ok(Asked { route, way, named, by, query, body: body(request).await? })
 }
 
 /// The object that was sent; an empty one where nothing was.
@@ -141,6 +143,12 @@ async fn run(asked: Asked<'_>, state: &AdminState, target: &mut Option<Box<str>>
             None => no_session(),
         },
         (Route::Kill, _) => kill(&asked.body, control, target),
+        (Route::Locks, Way::Post) => locks::lock(&asked.body, asked.by, control, target).await,
+        (Route::Locks, _) => Answer::json(StatusCode::OK, &json!({ "locks": control.locks() })),
+        (Route::Lock, _) => {
+            let why = why(&asked.query).into();
+            locks::unlock(Unlocking { id: asked.named.into(), why, by: asked.by }, control, target).await
+        }
         (Route::Reload, _) if asked.body.is_empty() => reloaded(control.reload().await),
         (Route::Reload, _) => unclear("a reload takes no parameters"),
         // They are answered without this module.
@@ -168,11 +176,14 @@ fn no_session() -> Answer {
 
 /// `DELETE /api/v1/sessions/{sid}?why=`
 fn kill_one(asked: &Asked<'_>, control: &dyn Control, target: &mut Option<Box<str>>) -> Answer {
-    let why = asked.query.iter().find(|(key, _)| key == "why").map_or("", |(_, why)| why);
-    match control.kill(&HashSet::from([asked.named.into()]), why) {
+    match control.kill(&HashSet::from([asked.named.into()]), why(&asked.query)) {
         0 => no_session(),
         n => found(&json!({ "ended": n }), asked.named, target),
     }
+}
+
+fn why(query: &[(String, String)]) -> &str {
+    query.iter().find(|(key, _)| key == "why").map_or("", |(_, why)| why)
 }
 
 /// `POST /api/v1/kill`
@@ -204,7 +215,7 @@ fn kill(body: &Map<String, Value>, control: &dyn Control, target: &mut Option<Bo
     }
 }
 
-fn unclear(detail: &'static str) -> Answer {
+pub(super) fn unclear(detail: &'static str) -> Answer {
     Answer::problem(StatusCode::BAD_REQUEST, detail)
 }
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::Role;
@@ -17,6 +18,15 @@ pub type Work<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
 pub trait Control: Send + Sync {
     /// Reads configuration, rules and certificates anew, all of them or none.
     fn reload(&self) -> Work<'_, Reload>;
+
+    /// The locks that hold, as they are told.
+    fn locks(&self) -> Vec<Value>;
+
+    /// Keeps somebody out.
+    fn lock(&self, asked: Locking) -> Work<'_, LockChange>;
+
+    /// Lets somebody in again.
+    fn unlock(&self, asked: Unlocking) -> Work<'_, LockChange>;
 
     /// What can be seen of the sessions that are open.
     fn sessions(&self) -> Vec<Arc<Live>>;
@@ -44,6 +54,49 @@ pub enum Reload {
         text: String,
     },
     /// Nobody reloads any more, or the audit log fails.
+    Unavailable,
+}
+
+/// Who is to be kept out: one of the two, until when, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locking {
+    /// A user.
+    pub user: Option<String>,
+    /// An address, or a network.
+    pub client_ip: Option<String>,
+    /// A lock always ends.
+    pub until: Timestamp,
+    /// Why.
+    pub why: Box<str>,
+    /// Name of the token.
+    pub by: Box<str>,
+}
+
+/// Who is to be let in again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlocking {
+    /// Id of the lock.
+    pub id: Box<str>,
+    /// Why.
+    pub why: Box<str>,
+    /// Name of the token.
+    pub by: Box<str>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockChange {
+    /// On disk, on record, and in force.
+    Done(Value),
+    /// It does not say whom.
+    Unclear,
+    /// There is no such lock.
+    Missing,
+    /// There are too many.
+    TooMany,
+    /// The state directory cannot be written to: nothing was changed.
+    NotKept,
+    /// The proxy stops, or the audit log fails: nothing was changed.
     Unavailable,
 }
 

@@ -19,6 +19,7 @@ mod answer;
 mod api;
 mod control;
 mod guard;
+mod locks;
 mod query;
 mod route;
 mod server;
@@ -27,7 +28,7 @@ mod sessions;
 mod tests;
 
 pub use access::{TokenFault, Tokens};
-pub use control::{Call, Control, Reload, Work};
+pub use control::{Call, Control, LockChange, Locking, Reload, Unlocking, Work};
 pub use query::escaped;
 pub use server::{MAX_CONNECTIONS, serve};
 
@@ -90,7 +91,7 @@ async fn read(request: &Request<Incoming>, route: Route, local: IpAddr, state: &
         Route::Healthz => Answer::json(StatusCode::OK, &serde_json::json!({ "alive": true })),
         Route::Readyz => readiness(&state.health.checks()),
         // They are answered by `api`.
-        Route::Sessions | Route::Session | Route::Kill | Route::Reload => nothing_there(),
+        Route::Sessions | Route::Session | Route::Kill | Route::Locks | Route::Lock | Route::Reload => nothing_there(),
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) enum Route {
     Sessions,
     Session,
     Kill,
+    Locks,
+    Lock,
     Reload,
 }
 
@@ -50,6 +52,9 @@ const EVERYBODY: &[(Way, Option<Needs>)] = &[(Way::Read, None)];
 /// Sees names.
 const NAMES: Option<Needs> = Some(Needs { roles: &[Role::Operator, Role::Auditor], changes: false });
 
+/// Sees who is kept out.
+const LOCKS: Option<Needs> = Some(Needs { roles: &[Role::Operator], changes: false });
+
 /// Changes something.
 const CHANGE: Option<Needs> = Some(Needs { roles: &[Role::Operator], changes: true });
 
@@ -61,6 +66,8 @@ const ROWS: &[Row] = &[
     Row { path: "/api/v1/sessions", route: Route::Sessions, ways: &[(Way::Read, NAMES)] },
     Row { path: "/api/v1/sessions/{sid}", route: Route::Session, ways: &[(Way::Read, NAMES), (Way::Delete, CHANGE)] },
     Row { path: "/api/v1/kill", route: Route::Kill, ways: &[(Way::Post, CHANGE)] },
+    Row { path: "/api/v1/locks", route: Route::Locks, ways: &[(Way::Read, LOCKS), (Way::Post, CHANGE)] },
+    Row { path: "/api/v1/locks/{id}", route: Route::Lock, ways: &[(Way::Delete, CHANGE)] },
     Row { path: "/api/v1/reload", route: Route::Reload, ways: &[(Way::Post, CHANGE)] },
 ];
 
@@ -134,7 +141,7 @@ mod tests {
     #[test]
     fn what_changes_something_is_never_asked_for_by_get() {
         for row in ROWS {
-            let path = row.path.replace("{sid}", "0123abcd");
+            let path = row.path.replace("{sid}", "0123abcd").replace("{id}", "0123abcd");
             assert_eq!(Found::at(&path).map(|found| found.route), Some(row.route), "{path}");
             assert_eq!(row.route.path(), row.path);
             for (way, needs) in row.ways {

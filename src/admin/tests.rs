@@ -13,7 +13,9 @@ use tokio::task::JoinHandle;
 
 use super::access::tokens;
 use super::server::{CONNECTION_LIFETIME, GRACE};
-use super::{AdminState, Call, Control, Health, MAX_CONNECTIONS, Reload, Tokens, Work, serve};
+use super::{
+    AdminState, Call, Control, Health, LockChange, Locking, MAX_CONNECTIONS, Reload, Tokens, Unlocking, Work, serve,
+};
 use crate::config::Role;
 use crate::metrics::{Metrics, Settings};
 use crate::net::Live;
@@ -49,6 +51,31 @@ impl Control for Remembering {
                 0 => Reload::Done { told },
                 1 => Reload::Refused { problems, text: "error: no".to_owned() },
                 _ => Reload::Unavailable,
+            }
+        })
+    }
+
+    fn locks(&self) -> Vec<serde_json::Value> {
+        vec![serde_json::json!({ "id": "k3x9q2" })]
+    }
+
+    fn lock(&self, asked: Locking) -> Work<'_, LockChange> {
+        let whom = asked.user.or(asked.client_ip);
+        Box::pin(async move {
+            match whom.as_deref() {
+                Some("full") => LockChange::NotKept,
+                Some(_) => LockChange::Done(serde_json::json!({ "id": "k3x9q2", "by": asked.by, "why": asked.why })),
+                None => LockChange::Unclear,
+            }
+        })
+    }
+
+    fn unlock(&self, asked: Unlocking) -> Work<'_, LockChange> {
+        let known = &*asked.id == "k3x9q2";
+        Box::pin(async move {
+            match known {
+                true => LockChange::Done(serde_json::json!({ "id": asked.id, "by": asked.by, "why": asked.why })),
+                false => LockChange::Missing,
             }
         })
     }
@@ -524,4 +551,31 @@ async fn who_may_see_and_end_sessions() {
         assert_eq!(status(&server.exchange(as_this("GET", "/api/v1/sessions/ann")).await), seen, "{token}");
         assert_eq!(status(&server.exchange(as_this("DELETE", "/api/v1/sessions/ann")).await), ended, "{token}");
     }
+}
+
+#[tokio::test]
+async fn locks_are_asked_for_in_full() {
+    let rows = [
+        ("a user", "POST", "", r#"{"user":"ann","until":"2999-01-01T00:00:00Z","why":"left"}"#, "200"),
+        ("an address", "POST", "", r#"{"client_ip":"192.0.2.1","until":"2999-01-01T00:00:00+02:00","why":"x"}"#, "200"),
+        ("nobody", "POST", "", r#"{"until":"2999-01-01T00:00:00Z","why":"left"}"#, "400"),
+        ("for ever", "POST", "", r#"{"user":"ann","why":"left"}"#, "400"),
+        ("until yesterday", "POST", "", r#"{"user":"ann","until":"1999-01-01T00:00:00Z","why":"left"}"#, "400"),
+        ("without a reason", "POST", "", r#"{"user":"ann","until":"2999-01-01T00:00:00Z","why":" "}"#, "400"),
+        ("a group", "POST", "", r#"{"group":"x","until":"2999-01-01T00:00:00Z","why":"left"}"#, "400"),
+        ("what cannot be kept", "POST", "", r#"{"user":"full","until":"2999-01-01T00:00:00Z","why":"left"}"#, "500"),
+        ("those that hold", "GET", "", "", "200"),
+        ("taken away", "DELETE", "/k3x9q2?why=back", "", "200"),
+        ("none is", "DELETE", "/other", "", "404"),
+    ];
+    let server = Server::start_with(some_tokens()).await;
+    for (name, method, at, body, code) in rows {
+        let response = server.exchange(call(method, &format!("/api/v1/locks{at}"), body)).await;
+        assert_eq!(status(&response), code, "{name}: {response}");
+        let last = server.control.calls.lock().unwrap().pop().unwrap();
+        let done = code == "200" && method != "GET";
+        assert_eq!(last.target.as_deref(), done.then_some("k3x9q2"), "{name}");
+    }
+    let eyes = call("GET", "/api/v1/locks", "").replace("ops-ops-ops-ops-ops-ops", "eyes-eyes-eyes-eyes");
+    assert_eq!(status(&server.exchange(eyes).await), "403");
 }

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::record::Recorder;
-use crate::admin::{Call, Control, Reload, Work};
+use crate::admin::{Call, Control, LockChange, Locking, Reload, Unlocking, Work};
 use crate::net::{Live, Server};
 use crate::session::event::EventKind;
+use crate::store::told;
 
 /// Calls that may wait at the same time; more wait for room.
 const ROOM: usize = 16;
@@ -18,6 +20,10 @@ const ROOM: usize = 16;
 pub(super) enum Wish {
     /// Read everything anew.
     Reload(oneshot::Sender<Reload>),
+    /// Keep somebody out.
+    Lock(Locking, oneshot::Sender<LockChange>),
+    /// Let somebody in again.
+    Unlock(Unlocking, oneshot::Sender<LockChange>),
 }
 
 /// The side of the API.
@@ -46,6 +52,18 @@ impl Desk {
 impl Control for Desk {
     fn reload(&self) -> Work<'_, Reload> {
         Box::pin(async { self.ask(Wish::Reload).await.unwrap_or(Reload::Unavailable) })
+    }
+
+    fn locks(&self) -> Vec<Value> {
+        self.server.shared().locks.all().iter().map(|lock| told(lock)).collect()
+    }
+
+    fn lock(&self, asked: Locking) -> Work<'_, LockChange> {
+        Box::pin(async { self.ask(|reply| Wish::Lock(asked, reply)).await.unwrap_or(LockChange::Unavailable) })
+    }
+
+    fn unlock(&self, asked: Unlocking) -> Work<'_, LockChange> {
+        Box::pin(async { self.ask(|reply| Wish::Unlock(asked, reply)).await.unwrap_or(LockChange::Unavailable) })
     }
 
     fn sessions(&self) -> Vec<Arc<Live>> {

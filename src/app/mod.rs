@@ -11,6 +11,7 @@
 
 mod descriptors;
 mod desk;
+mod locks;
 mod logging;
 mod prepared;
 pub mod preview;

@@ -76,7 +76,8 @@ impl App {
         let before = (&self.prepared.config, &*self.server.shared());
         self.state.follow(&prepared);
         let verdicts = self.state.verdicts();
-        let shared = Arc::new(sharing::shared(&prepared, Arc::clone(&self.clock), verdicts, Some(before)));
+        let shared =
+            Arc::new(sharing::shared(&prepared, Arc::clone(&self.clock), verdicts, self.locks.locks(), Some(before)));
         let connectors = sharing::connectors(&prepared, &self.recorder.log, &self.recorder.metrics);
         let listeners = prepared.config.listeners.iter().zip(&prepared.server_tls);
         for (state, (listener, tls)) in self.listeners.iter().zip(listeners) {

@@ -10,6 +10,7 @@ use crate::imap::glob::{Glob, GlobError};
 use crate::imap::mailbox::fold_text;
 use crate::metrics::Metrics;
 use crate::net::Connector;
+use crate::session::locks::Locks;
 use crate::session::verdicts::Verdicts;
 use crate::session::{Budgets, Clock, InMemory, Limits, Shared, UpstreamInfo, UserTest};
 
@@ -18,6 +19,7 @@ pub(super) fn shared(
     prepared: &Prepared,
     clock: Arc<Clock>,
     verdicts: Arc<dyn Verdicts>,
+    locks: Arc<Locks>,
     before: Option<(&Config, &Shared)>,
 ) -> Shared {
     let config = &prepared.config;
@@ -40,6 +42,7 @@ pub(super) fn shared(
             max_literal: config.limits.max_literal,
         },
         budgets: before.map_or_else(budgets, |(_, shared)| Arc::clone(&shared.budgets)),
+        locks,
         verdicts,
         clock,
         stopwatch: Instant::now,

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::desk::{self, Desk, Wish};
+use super::locks::Keeper;
 use super::readiness::Readiness;
 use super::record::Recorder;
 use super::signals::{Asked, Signals};
@@ -43,6 +44,7 @@ pub struct App {
     pub(super) readiness: Arc<Readiness>,
     pub(super) clock: Arc<Clock>,
     pub(super) state: State,
+    pub(super) locks: Keeper,
     pub(super) logging: Option<Logging>,
     pub(super) signals: Signals,
     /// What the admin API asks for.
@@ -81,6 +83,7 @@ impl App {
         // First of all: from the first message on, a signal must not end the process as if it knew none.
         let signals = Signals::listen()
             .map_err(|error| vec![Problem::new(Severity::Error, format!("cannot listen to signals: {error}"))])?;
+        let locks = Keeper::open(&config.state.directory).map_err(|problem| vec![problem])?;
         let version = env!("CARGO_PKG_VERSION");
         let revision = option_env!("IMAPWARDEN_REVISION").unwrap_or("unknown");
         let metrics = Metrics::new(metrics::Settings { version, revision });
@@ -95,21 +98,21 @@ impl App {
                 return Err(problems);
             }
         };
-        Ok(Self::serve(prepared, path, (logging, signals), recorder, sockets))
+        Ok(Self::serve(prepared, path, (logging, signals), (recorder, locks), sockets))
     }
 
     fn serve(
         prepared: Prepared,
         path: PathBuf,
         (logging, signals): (Option<Logging>, Signals),
-        recorder: Recorder,
+        (recorder, locks): (Recorder, Keeper),
         Sockets { bound, admin, places }: Sockets,
     ) -> Self {
         let Recorder { log, metrics } = recorder.clone();
         let clock = Arc::new(Clock::new(Instant::now(), Timestamp::now()));
         let mut state = State::default();
         state.follow(&prepared);
-        let shared = Arc::new(sharing::shared(&prepared, Arc::clone(&clock), state.verdicts(), None));
+        let shared = Arc::new(sharing::shared(&prepared, Arc::clone(&clock), state.verdicts(), locks.locks(), None));
         let connectors = sharing::connectors(&prepared, &log, &metrics);
         let rate = prepared.config.limits.auth_failures;
         let server = Server::new(log.clone(), Arc::clone(&metrics), shared, connectors, rate);
@@ -146,6 +149,7 @@ impl App {
             readiness,
             clock,
             state,
+            locks,
             logging,
             signals,
             wishes,
@@ -172,7 +176,10 @@ impl App {
                     Asked::Stop(signal) => break signal,
                 },
                 Some(wish) = self.wishes.recv() => self.grant(wish).await,
-                _ = clock.tick() => self.clock.set(Instant::now(), Timestamp::now()),
+                _ = clock.tick() => {
+                    self.clock.set(Instant::now(), Timestamp::now());
+                    self.end_locks().await;
+                }
             }
         };
         desk::close(&mut self.wishes);
@@ -189,6 +196,8 @@ impl App {
         match wish {
             // Whoever asked may be gone: it is done all the same.
             Wish::Reload(reply) => drop(reply.send(self.reload(LoadedBy::Api).await)),
+            Wish::Lock(asked, reply) => drop(reply.send(self.lock(asked).await)),
+            Wish::Unlock(asked, reply) => drop(reply.send(self.unlock(&asked.id, &asked.by, &asked.why).await)),
         }
     }
 }

@@ -24,6 +24,12 @@ pub fn log_id() -> Arc<str> {
     random::<10>().into()
 }
 
+/// A lock's id: 40 random bits.
+#[must_use]
+pub fn lock_id() -> Arc<str> {
+    random::<8>().into()
+}
+
 /// `N` characters, each of 5 random bits.
 fn random<const N: usize>() -> String {
     let mut bytes = [0; N];

@@ -365,6 +365,14 @@ fn data(event: &Event, intent: Option<u64>, start: usize, progress: &mut Progres
             data.word("response", response.as_str());
             data.word("action", action.as_str());
         }
+        K::LockChange { op, lock, subject, until, by, why } => {
+            data.word("op", op.as_str());
+            data.text("lock", lock, MAX_WORD);
+            data.text("subject", subject, MAX_WORD);
+            data.text("until", until, MAX_WORD);
+            data.text("by", by, MAX_WORD);
+            data.text("why", why, MAX_WORD);
+        }
         K::AdminAction { who, role, method, route, target, status, refused: _ } => {
             data.text("who", who, MAX_WORD);
             data.maybe_text("role", role.as_deref(), MAX_WORD);

@@ -9,7 +9,7 @@
 //!   imapwarden preview --config FILE    0 told, 1 a pattern matches nothing, or it cannot be told
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
 //!   imapwarden reload --config FILE     0 reloaded, 1 not, and why
-//!   imapwarden sessions, kill           0 done, 1 not
+//!   imapwarden sessions, kill           0 done, 1 not; lock, unlock likewise
 //!   imapwarden schema, completions      0
 //!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete; query, report likewise
 //!   imapwarden simulate --config FILE   0 told, 1 more would change than --fail-on lets
@@ -24,6 +24,7 @@ mod completions;
 mod demo;
 mod explain;
 mod kill;
+mod lock;
 mod preview;
 mod ready;
 mod reload;
@@ -59,6 +60,8 @@ enum Command {
     Reload(reload::Arguments),
     Sessions(sessions::Arguments),
     Kill(kill::Arguments),
+    Lock(lock::Lock),
+    Unlock(lock::Unlock),
     Audit(audit::Arguments),
     Simulate(simulate::Arguments),
     Schema(schema::Arguments),
@@ -88,6 +91,8 @@ pub fn main() -> ExitCode {
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Sessions(arguments) => sessions::run(&arguments),
         Command::Kill(arguments) => kill::run(&arguments),
+        Command::Lock(arguments) => lock::lock(&arguments),
+        Command::Unlock(arguments) => lock::unlock(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),

@@ -50,6 +50,7 @@ impl Observer for Metrics {
             // These are in `audit_records_total` and nowhere else.
             | EventKind::ClientId { .. }
             | EventKind::SessionKill { .. }
+            | EventKind::LockChange { .. }
             | EventKind::AdminAction { .. }
             | EventKind::AuditOpen { .. }
             | EventKind::AuditClose { .. }

@@ -36,6 +36,8 @@ impl Signal {
     pub const END: Self = Self(8);
     /// Somebody ends this one: [`Control::order`] says who and why.
     pub const KILL: Self = Self(16);
+    /// Somebody is kept out, or no longer.
+    pub const LOCKS: Self = Self(32);
 
     /// Is this among it?
     pub fn has(self, other: Self) -> bool {

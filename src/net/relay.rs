@@ -178,6 +178,9 @@ impl Relay {
         if news.has(Signal::AUDIT) {
             self.session.handle_audit_failing(self.server.log.failing(), now);
         }
+        if news.has(Signal::LOCKS) {
+            self.session.handle_locks(now);
+        }
         if news.has(Signal::KILL)
             && let Some(order) = self.entry.control.order()
         {

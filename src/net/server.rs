@@ -92,6 +92,11 @@ impl Server {
         self.sessions.kill(sids, &Order { by: KilledBy::Admin, why: why.into() })
     }
 
+    /// The locks have changed: sessions of those who are kept out end.
+    pub fn look_at_locks(&self) {
+        self.sessions.tell(Signal::LOCKS);
+    }
+
     /// Ends the listeners; sessions stay.
     pub fn stop_listening(&self) {
         self.listening.send_replace(false);

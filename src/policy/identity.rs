@@ -35,6 +35,13 @@ pub fn budget_owner(login: &str) -> String {
     }
 }
 
+/// Can this login name mean that user? In doubt it can.
+#[must_use]
+pub fn may_mean(login: &str, user: &str) -> bool {
+    let user = fold_text(user);
+    Readings::of(login).any(|name| name == user.trim())
+}
+
 /// Servers part the user from a master user, a domain or a program's name with these.
 const SEPARATORS: [char; 4] = ['*', '\\', '/', '%'];
 

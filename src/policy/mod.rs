@@ -32,7 +32,7 @@ pub use audit::AuditLevel;
 pub use bound::{Bound, Limiting, Scope};
 pub use exception::ExceptionInfo;
 pub use explain::{Asked, Explanation, Outcome, Passed, Share};
-pub use identity::{budget_owner, complete_login};
+pub use identity::{budget_owner, complete_login, may_mean};
 pub use limit::{Counted, Limits, Measure, Per, Quota, Usage};
 pub use load::{GroupsFile, LoadContext, RuleFile};
 pub use messages::{

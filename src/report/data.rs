@@ -89,6 +89,12 @@ pub struct Data<'l> {
     /// Why.
     #[serde(borrow)]
     pub reason: Option<Text<'l>>,
+    /// Who is kept out by a lock.
+    #[serde(borrow, rename = "subject")]
+    pub about: Option<Text<'l>>,
+    /// When a lock ends.
+    #[serde(borrow)]
+    pub until: Option<Text<'l>>,
     /// By whom, or by what.
     #[serde(borrow)]
     pub by: Option<Text<'l>>,

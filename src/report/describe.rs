@@ -117,6 +117,10 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
         "policy.load_failed" => format!("rules do not load: {}", data.problems.first().map_or("", Text::as_str)),
         "protocol.fault" => format!("fault of the {}: {}", text(&data.side), text(&data.reason)),
         "filter.failure" => format!("{} could not be filtered: {}", text(&data.response), text(&data.action)),
+        "lock.change" => {
+            let (op, until) = (text(&data.op), text(&data.until));
+            format!("lock {op}: {} until {until}, by {}", text(&data.about), text(&data.by))
+        }
         "admin.action" => {
             format!("{} {} by {}", text(&data.method), spaced(&[&data.route, &data.target]), text(&data.who))
         }

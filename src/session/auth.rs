@@ -245,6 +245,11 @@ impl Session {
         };
         self.subject = self.subject_of(Arc::from(user), Arc::from(actor), Arc::clone(&info.name));
         self.name_context();
+        if let Some(lock) = self.lock_holding(now) {
+            self.record_auth_locked(&login, &lock, now);
+            self.answer(&login.tag, &Answer::LoginDenied { text: "locked by an administrator".to_owned() });
+            return self.count_auth_failure(now);
+        }
         match self.shared.rules.login(&self.subject, self.shared.clock.at(now)) {
             LoginVerdict::Denied { text, by, shadow } => {
                 self.record_auth_refused(&login, by, shadow, now);

@@ -507,6 +507,21 @@ pub enum EventKind {
         /// What was done.
         action: FilterAction,
     },
+    /// `lock.change`: somebody is kept out, or no longer.
+    LockChange {
+        /// What was done.
+        op: LockOp,
+        /// Its id.
+        lock: Arc<str>,
+        /// Who: `user=…` or `client_ip=…`.
+        subject: Arc<str>,
+        /// When it ends by itself, as RFC 3339 writes it.
+        until: Arc<str>,
+        /// Name of the token.
+        by: Arc<str>,
+        /// The reason that was given.
+        why: Arc<str>,
+    },
     /// `admin.action`
     AdminAction {
         /// Name of the token, or `signal`.
@@ -614,6 +629,7 @@ impl EventKind {
             Self::PolicyLoadFailed { .. } => ("policy.load_failed", "PO200E"),
             Self::ProtocolFault { .. } => ("protocol.fault", "PR100W"),
             Self::FilterFailure { .. } => ("filter.failure", "PR200E"),
+            Self::LockChange { .. } => ("lock.change", "AD110W"),
             Self::AdminAction { refused: true, .. } => ("admin.action", "AD100W"),
             Self::AdminAction { refused: false, .. } => ("admin.action", "AD100I"),
             Self::AuditOpen { .. } => ("audit.open", "AL100I"),
@@ -807,6 +823,20 @@ names! {
     KilledBy {
         /// Somebody, by the admin API.
         Admin = "admin",
+        /// A lock.
+        Lock = "lock",
+    }
+}
+
+names! {
+    /// What is done with a lock.
+    LockOp {
+        /// It holds from now on.
+        Add = "add",
+        /// Somebody took it away.
+        Remove = "remove",
+        /// Its time is over.
+        Expire = "expire",
     }
 }
 

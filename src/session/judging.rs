@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::event::CloseReason;
+use super::event::{CloseReason, KilledBy};
+use super::locks::Lock;
 use super::refusal::Bye;
 use super::{Session, Shared};
 
@@ -36,12 +37,27 @@ impl Session {
 
     /// Would this login now be denied, or is the open mailbox now hidden? Then the session ends.
     pub(super) fn judge_again(&mut self, now: Instant) -> bool {
+        if self.ends_for_lock(now) {
+            return false;
+        }
         let denied = self.bound.login(self.shared.clock.at(now)).is_denied();
         let stays = !denied && !self.selected_is_hidden(now) && !self.selected_needs_view();
         if !stays {
             self.end(CloseReason::Policy, Some(Bye::Policy), now);
         }
         stays
+    }
+
+    /// The lock that keeps out whoever this is, or would be.
+    pub(super) fn lock_holding(&self, now: Instant) -> Option<Arc<Lock>> {
+        self.shared.locks.holding(&self.subject, self.shared.clock.at(now))
+    }
+
+    /// Ends the session of somebody who is kept out.
+    pub(super) fn ends_for_lock(&mut self, now: Instant) -> bool {
+        let Some(lock) = self.lock_holding(now) else { return false };
+        self.handle_kill(KilledBy::Lock, &lock.why, now);
+        true
     }
 
     /// Is a mailbox open in which messages may be hidden now, and could not before? What was told of it cannot be taken back.

@@ -31,6 +31,7 @@ mod in_flight;
 mod judging;
 mod limiting;
 mod listing;
+pub mod locks;
 mod messages;
 mod names;
 mod outbox;
@@ -564,6 +565,13 @@ impl Session {
         if !self.closing {
             self.record_kill(by, why);
             self.end(CloseReason::Killed, Some(Bye::Killed), now);
+        }
+    }
+
+    /// Locks have changed: is this one of those who are kept out? A login that is under way is looked at when it ends.
+    pub fn handle_locks(&mut self, now: Instant) {
+        if !self.state.is_before_login() {
+            self.ends_for_lock(now);
         }
     }
 

@@ -16,6 +16,7 @@ use super::event::{
 };
 use super::in_flight::Entry;
 use super::limiting::Over;
+use super::locks::Lock;
 use super::reads::Reads;
 use super::refusal::Answer;
 use super::{Output, Session};
@@ -135,6 +136,21 @@ impl Session {
         event.cmd = Some(login.cmd);
         event.verb = Some(login.verb);
         event.policy = Some(self.outcome(&judged));
+        event.result = Some(CommandResult { status: ResultStatus::No, code: Some(Arc::from("AUTHORIZATIONFAILED")) });
+        self.out.record(event);
+        let duration = now.saturating_duration_since(login.since);
+        self.note(Note::LoginDone { mech, result: LoginResult::Refused, duration });
+    }
+
+    /// A login of somebody who is kept out: as if a rule denied it.
+    pub(super) fn record_auth_locked(&mut self, login: &Login, lock: &Lock, now: Instant) {
+        let mech = mechanism(login.mechanism);
+        let judged = Judged { verdict: Some(VerdictKind::Refused), ..Judged::default() };
+        self.note_verdict(&judged, None);
+        let mut event = self.event(EventKind::AuthRefused { mech });
+        event.cmd = Some(login.cmd);
+        event.verb = Some(login.verb);
+        event.policy = Some(PolicyOutcome { by: vec![format!("lock/{}", lock.id).into()], ..self.outcome(&judged) });
         event.result = Some(CommandResult { status: ResultStatus::No, code: Some(Arc::from("AUTHORIZATIONFAILED")) });
         self.out.record(event);
         let duration = now.saturating_duration_since(login.since);

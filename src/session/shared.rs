@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use super::budgets::Budgets;
+use super::locks::Locks;
 use super::verdicts::Verdicts;
 use crate::policy::RuleSet;
 use crate::wire::sasl::Mechanism;
@@ -23,6 +24,8 @@ pub struct Shared {
     pub limits: Limits,
     /// What all sessions draw on together. A reload hands it on.
     pub budgets: Arc<dyn Budgets>,
+    /// Who is kept out for now. A reload hands them on.
+    pub locks: Arc<Locks>,
     /// What rules said to messages, remembered over sessions. A reload hands it on.
     pub verdicts: Arc<dyn Verdicts>,
     /// Tells wall time.

@@ -5,8 +5,14 @@
 //!                  ▲───────restored at start─────────┘
 //! ```
 //!
+//! Locks are kept apart from these ([`LockFile`]): what somebody asked for is on disk before they hear of it.
+//!
 //! Sessions never wait for it, and never read from it: all of it is in memory. What a crash takes is the last second; what
 //! is damaged is put aside and begun anew. Either costs time, and no answer.
+
+mod locks;
+
+pub use locks::{LockFile, told};
 
 use std::fs;
 use std::io;

@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Networks are asked for as in rules.
     ("report", &["audit", "imap", "ipnet"]),
     ("metrics", &["imap", "session::event", "prometheus"]),
-    ("store", &["session::verdicts", "redb"]),
+    ("store", &["session::verdicts", "session::locks", "redb"]),
     ("config", &["diagnostic", "toml"]),
     ("credential", &["imap", "diagnostic", "toml"]),
     // Problems of certificates are found where rustls lives.

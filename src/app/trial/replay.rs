@@ -160,6 +160,9 @@ impl<'g> Replay<'g> {
     }
 
     fn login(&mut self, line: &Line<'_>) {
+        if by_lock(line) {
+            return; // no rule refused it, and none lets it in
+        }
         let was = match line.policy.as_ref().map(|policy| policy.verdict) {
             Some("limited") => return self.undecidable(line, LIMITED),
             _ if line.type_name == "auth.refused" => Came::Refused,
@@ -367,4 +370,8 @@ fn example(line: &Line<'_>) -> String {
         _ => String::new(),
     };
     format!("{verb}{mailbox} {}{reference}", line.ts.get(..19).unwrap_or(line.ts))
+}
+/// Somebody was locked out.
+fn by_lock(line: &Line<'_>) -> bool {
+    line.policy.iter().flat_map(|policy| &policy.by).any(|rule| rule.as_str().starts_with("lock/"))
 }

@@ -347,6 +347,14 @@ impl Contents {
             },
             K::PolicyLoadFailed { by: self.pick(LoadedBy::ALL), problems: self.list(Self::boxed) },
             K::FilterFailure { response: self.pick(FilteredResponse::ALL), action: self.pick(FilterAction::ALL) },
+            K::LockChange {
+                op: self.pick(LockOp::ALL),
+                lock: "4c2q8m0v7x".into(),
+                subject: self.text(),
+                until: "2027-01-31T18:00:00Z".into(),
+                by: self.text(),
+                why: self.text(),
+            },
             K::AdminAction {
                 who: self.text(),
                 role: self.maybe(Self::arc),
@@ -483,7 +491,7 @@ impl Contents {
 }
 
 /// Kinds that there are.
-const KINDS: u8 = 35;
+const KINDS: u8 = 36;
 
 /// A number for each kind. Without `_`: a new kind has to be made above.
 fn number(kind: &EventKind) -> u8 {
@@ -524,5 +532,6 @@ fn number(kind: &EventKind) -> u8 {
         K::AuditGap { .. } => 32,
         K::AuditPurge { .. } => 33,
         K::SessionKill { .. } => 34,
+        K::LockChange { .. } => 35,
     }
 }

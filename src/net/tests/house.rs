@@ -170,6 +170,7 @@ fn shared(plan: &Plan) -> Arc<Shared> {
         upstreams: vec![Arc::new(UpstreamInfo::new("main".into(), starttls, None))],
         limits: plan.limits.clone(),
         budgets: Arc::new(crate::session::InMemory::new(Instant::now())),
+        locks: Arc::default(),
         verdicts: crate::session::verdicts::in_memory(),
         clock: Arc::new(Clock::new(Instant::now(), Timestamp::now())),
         stopwatch: Instant::now,

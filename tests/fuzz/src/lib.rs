@@ -135,6 +135,7 @@ impl Play {
             upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
             limits,
             budgets: Arc::new(InMemory::new(now)),
+            locks: Arc::default(),
             verdicts: imapwarden::session::verdicts::in_memory(),
             clock: Arc::new(Clock::new(now, jiff::Timestamp::UNIX_EPOCH)),
             stopwatch: Instant::now,

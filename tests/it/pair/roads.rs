@@ -187,6 +187,7 @@ pub fn shared(rules: &str, now: Instant) -> Arc<Shared> {
         upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
         limits: imapwarden::session::Limits::default(),
         budgets: Arc::new(imapwarden::session::InMemory::new(now)),
+        locks: Arc::default(),
         verdicts: imapwarden::session::verdicts::in_memory(),
         clock: Arc::new(Clock::new(now, jiff::Timestamp::now())),
         stopwatch: Instant::now,
