@@ -20,10 +20,11 @@ use serde_json::{Map, Value, json};
 use super::AdminState;
 use super::access::{Caller, Denied};
 use super::answer::Answer;
-use super::control::{Call, Control, Reload, Unlocking};
+use super::control::{Call, Control, Drain, Reload, Unlocking};
 use super::route::{Found, Route, Way};
 use super::sessions::{Filter, Window};
-use super::{guard, locks, query, sessions};
+use super::{events, guard, locks, overview, query, sessions};
+use crate::config::Role;
 use crate::net::Live;
 
 /// Octets of a request's body.
@@ -45,7 +46,7 @@ pub(super) async fn answer(request: Request<Incoming>, local: IpAddr, state: &Ad
         Ok((found, way, caller)) => {
             (call.who, call.role) = (caller.who.clone(), Some(caller.role));
             match asked(request, found, way, caller.who).await {
-                Ok(asked) => run(asked, state, &mut call.target).await,
+                Ok(asked) => run(asked, state, caller.role, &mut call.target).await,
                 Err(refusal) => refusal,
             }
         }
@@ -133,9 +134,19 @@ async fn body(request: Request<Incoming>) -> Result<Map<String, Value>, Answer> 
 }
 
 /// Does it. `target` is what it is done to, for the record.
-async fn run(asked: Asked<'_>, state: &AdminState, target: &mut Option<Box<str>>) -> Answer {
+async fn run(asked: Asked<'_>, state: &AdminState, role: Role, target: &mut Option<Box<str>>) -> Answer {
     let control = &*state.control;
     match (asked.route, asked.way) {
+        (Route::Overview, _) => overview(asked.query, role, state).await,
+        (Route::Rules | Route::Upstreams, _) => counted(asked.route, state).await,
+        (Route::AuditHead, _) => Answer::json(StatusCode::OK, &overview::head(&control.in_force())),
+        (Route::AuditEvents, _) => events_of(asked.query, control).await,
+        (Route::Config, _) => match control.config().await {
+            Some(told) => Answer::json(StatusCode::OK, &told),
+            None => Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "the proxy stops"),
+        },
+        (Route::Drain, way) if asked.body.is_empty() => drained(control.drain(way == Way::Post).await),
+        (Route::Drain, _) => unclear("a drain takes no parameters"),
         (Route::Sessions, _) => sessions_of(asked.query, control.sessions()).await,
         (Route::Session, Way::Delete) => kill_one(&asked, control, target),
         (Route::Session, _) => match sessions::one(asked.named, control.sessions()) {
@@ -162,6 +173,54 @@ async fn sessions_of(query: Vec<(String, String)>, live: Vec<Arc<Live>>) -> Answ
         Ok(Ok(told)) => Answer::json(StatusCode::OK, &told),
         Ok(Err(wrong)) => unclear(wrong),
         Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the sessions cannot be listed"),
+    }
+}
+
+/// All numbers of the page; reading them takes as long as a scrape.
+async fn overview(query: Vec<(String, String)>, role: Role, state: &AdminState) -> Answer {
+    let source = overview::Source::of(state);
+    match tokio::task::spawn_blocking(move || source.overview(&query, role)).await {
+        Ok(Ok(told)) => Answer::json(StatusCode::OK, &told),
+        Ok(Err(wrong)) => unclear(wrong),
+        Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the numbers cannot be read"),
+    }
+}
+
+async fn counted(route: Route, state: &AdminState) -> Answer {
+    let source = overview::Source::of(state);
+    let told =
+        tokio::task::spawn_blocking(move || if route == Route::Rules { source.rules() } else { source.upstreams() });
+    match told.await {
+        Ok(told) => Answer::json(StatusCode::OK, &told),
+        Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the numbers cannot be read"),
+    }
+}
+
+async fn events_of(query: Vec<(String, String)>, control: &dyn Control) -> Answer {
+    let asked = match events::Asked::of(&query) {
+        Ok(asked) => asked,
+        Err(wrong) => return unclear(wrong),
+    };
+    match control.newest_records().await {
+        Ok(lines) => match tokio::task::spawn_blocking(move || asked.of_lines(&lines)).await {
+            Ok(told) => Answer::json(StatusCode::OK, &told),
+            Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the records cannot be read"),
+        },
+        Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the audit log cannot be read"),
+    }
+}
+
+fn drained(drain: Drain) -> Answer {
+    match drain {
+        Drain::Begun { open, delay_s, window_s } => Answer::json(
+            StatusCode::OK,
+            &json!({ "draining": true, "open": open, "delay_s": delay_s, "window_s": window_s }),
+        ),
+        Drain::CalledOff => Answer::json(StatusCode::OK, &json!({ "draining": false })),
+        Drain::NothingToDo => Answer::problem(StatusCode::CONFLICT, "nothing was changed: it is so already"),
+        Drain::Unavailable => {
+            Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "nothing was changed: sessions are ending already")
+        }
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::Role;
-use crate::net::Live;
+use crate::net::{Live, Refused};
 
 /// Something that takes its time.
 pub type Work<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
@@ -18,6 +19,21 @@ pub type Work<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
 pub trait Control: Send + Sync {
     /// Reads configuration, rules and certificates anew, all of them or none.
     fn reload(&self) -> Work<'_, Reload>;
+
+    /// What is in force.
+    fn in_force(&self) -> InForce;
+
+    /// What was refused lately, oldest first.
+    fn refused(&self) -> Vec<Refused>;
+
+    /// The newest records of the audit log, newest first, as far back as it is read here; an error where it cannot be read.
+    fn newest_records(&self) -> Work<'_, std::io::Result<Vec<Vec<u8>>>>;
+
+    /// The configuration, without secrets; `None` where the proxy stops.
+    fn config(&self) -> Work<'_, Option<Value>>;
+
+    /// Begins to drain, or calls that off.
+    fn drain(&self, begin: bool) -> Work<'_, Drain>;
 
     /// The locks that hold, as they are told.
     fn locks(&self) -> Vec<Value>;
@@ -54,6 +70,56 @@ pub enum Reload {
         text: String,
     },
     /// Nobody reloads any more, or the audit log fails.
+    Unavailable,
+}
+
+/// What runs.
+#[derive(Debug, Clone, Default)]
+pub struct InForce {
+    /// Version of the program.
+    pub version: &'static str,
+    /// Host name.
+    pub node: Box<str>,
+    /// For how long it runs.
+    pub uptime: Duration,
+    /// Revision of the rules.
+    pub rev: Box<str>,
+    /// The rules, in their order.
+    pub rules: Vec<Rule>,
+    /// Names of the upstreams, in their order.
+    pub upstreams: Vec<Box<str>>,
+    /// Number and hash of the newest record, and the log's id.
+    pub head: (u64, Box<str>, Box<str>),
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its id.
+    pub id: Box<str>,
+    /// `file:line`
+    pub place: Box<str>,
+    /// `enforce` or `shadow`.
+    pub mode: &'static str,
+}
+
+/// What came of a wish to drain, or not to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drain {
+    /// It drains: first nobody new is sent here, then sessions end.
+    Begun {
+        /// Open sessions.
+        open: u64,
+        /// Seconds in which it can be called off.
+        delay_s: u64,
+        /// Seconds in which sessions end then.
+        window_s: u64,
+    },
+    /// It goes on as if nothing had been.
+    CalledOff,
+    /// It drained already, or did not.
+    NothingToDo,
+    /// Sessions are ending already.
     Unavailable,
 }
 

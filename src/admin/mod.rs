@@ -18,8 +18,10 @@ mod access;
 mod answer;
 mod api;
 mod control;
+mod events;
 mod guard;
 mod locks;
+mod overview;
 mod query;
 mod route;
 mod server;
@@ -28,7 +30,7 @@ mod sessions;
 mod tests;
 
 pub use access::{TokenFault, Tokens};
-pub use control::{Call, Control, LockChange, Locking, Reload, Unlocking, Work};
+pub use control::{Call, Control, Drain, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work};
 pub use query::escaped;
 pub use server::{MAX_CONNECTIONS, serve};
 
@@ -91,7 +93,7 @@ async fn read(request: &Request<Incoming>, route: Route, local: IpAddr, state: &
         Route::Healthz => Answer::json(StatusCode::OK, &serde_json::json!({ "alive": true })),
         Route::Readyz => readiness(&state.health.checks()),
         // They are answered by `api`.
-        Route::Sessions | Route::Session | Route::Kill | Route::Locks | Route::Lock | Route::Reload => nothing_there(),
+        _ => nothing_there(),
     }
 }
 

@@ -13,12 +13,19 @@ pub(super) enum Route {
     Metrics,
     Healthz,
     Readyz,
+    Overview,
     Sessions,
     Session,
     Kill,
     Locks,
     Lock,
+    Rules,
     Reload,
+    Drain,
+    Upstreams,
+    AuditHead,
+    AuditEvents,
+    Config,
 }
 
 /// What is done there.
@@ -49,6 +56,15 @@ struct Row {
 
 const EVERYBODY: &[(Way, Option<Needs>)] = &[(Way::Read, None)];
 
+/// Sees how many, and of what.
+const COUNTS: Option<Needs> = Some(Needs { roles: &[Role::Viewer, Role::Operator, Role::Auditor], changes: false });
+
+/// Reads the log.
+const LOG: Option<Needs> = Some(Needs { roles: &[Role::Auditor], changes: false });
+
+/// Only whoever may all.
+const ALL: Option<Needs> = Some(Needs { roles: &[], changes: false });
+
 /// Sees names.
 const NAMES: Option<Needs> = Some(Needs { roles: &[Role::Operator, Role::Auditor], changes: false });
 
@@ -63,12 +79,19 @@ const ROWS: &[Row] = &[
     Row { path: "/metrics", route: Route::Metrics, ways: EVERYBODY },
     Row { path: "/healthz", route: Route::Healthz, ways: EVERYBODY },
     Row { path: "/readyz", route: Route::Readyz, ways: EVERYBODY },
+    Row { path: "/api/v1/overview", route: Route::Overview, ways: &[(Way::Read, COUNTS)] },
     Row { path: "/api/v1/sessions", route: Route::Sessions, ways: &[(Way::Read, NAMES)] },
     Row { path: "/api/v1/sessions/{sid}", route: Route::Session, ways: &[(Way::Read, NAMES), (Way::Delete, CHANGE)] },
     Row { path: "/api/v1/kill", route: Route::Kill, ways: &[(Way::Post, CHANGE)] },
     Row { path: "/api/v1/locks", route: Route::Locks, ways: &[(Way::Read, LOCKS), (Way::Post, CHANGE)] },
     Row { path: "/api/v1/locks/{id}", route: Route::Lock, ways: &[(Way::Delete, CHANGE)] },
+    Row { path: "/api/v1/rules", route: Route::Rules, ways: &[(Way::Read, COUNTS)] },
     Row { path: "/api/v1/reload", route: Route::Reload, ways: &[(Way::Post, CHANGE)] },
+    Row { path: "/api/v1/drain", route: Route::Drain, ways: &[(Way::Post, CHANGE), (Way::Delete, CHANGE)] },
+    Row { path: "/api/v1/upstreams", route: Route::Upstreams, ways: &[(Way::Read, COUNTS)] },
+    Row { path: "/api/v1/audit/head", route: Route::AuditHead, ways: &[(Way::Read, COUNTS)] },
+    Row { path: "/api/v1/audit/events", route: Route::AuditEvents, ways: &[(Way::Read, LOG)] },
+    Row { path: "/api/v1/config", route: Route::Config, ways: &[(Way::Read, ALL)] },
 ];
 
 impl<'p> Found<'p> {

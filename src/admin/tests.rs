@@ -14,11 +14,12 @@ use tokio::task::JoinHandle;
 use super::access::tokens;
 use super::server::{CONNECTION_LIFETIME, GRACE};
 use super::{
-    AdminState, Call, Control, Health, LockChange, Locking, MAX_CONNECTIONS, Reload, Tokens, Unlocking, Work, serve,
+    AdminState, Call, Control, Drain, Health, InForce, LockChange, Locking, MAX_CONNECTIONS, Reload, Rule, Tokens,
+    Unlocking, Work, serve,
 };
 use crate::config::Role;
 use crate::metrics::{Metrics, Settings};
-use crate::net::Live;
+use crate::net::{Live, Refused};
 
 #[derive(Default)]
 struct Checks {
@@ -52,6 +53,29 @@ impl Control for Remembering {
                 1 => Reload::Refused { problems, text: "error: no".to_owned() },
                 _ => Reload::Unavailable,
             }
+        })
+    }
+
+    fn in_force(&self) -> InForce {
+        let rule = Rule { id: "no-finance".into(), place: "rules/a.toml:3".into(), mode: "enforce" };
+        InForce { rev: "9b1d02c4".into(), rules: vec![rule], upstreams: vec!["main".into()], ..InForce::default() }
+    }
+
+    fn refused(&self) -> Vec<Refused> {
+        Vec::new()
+    }
+
+    fn newest_records(&self) -> Work<'_, std::io::Result<Vec<Vec<u8>>>> {
+        Box::pin(async { Ok(vec![br#"{"seq":1,"type":"proxy.start"}"#.to_vec()]) })
+    }
+
+    fn config(&self) -> Work<'_, Option<serde_json::Value>> {
+        Box::pin(async { Some(serde_json::json!({ "sha256": "0" })) })
+    }
+
+    fn drain(&self, begin: bool) -> Work<'_, Drain> {
+        Box::pin(async move {
+            if begin { Drain::Begun { open: 2, delay_s: 10, window_s: 120 } } else { Drain::NothingToDo }
         })
     }
 
@@ -578,4 +602,51 @@ async fn locks_are_asked_for_in_full() {
     }
     let eyes = call("GET", "/api/v1/locks", "").replace("ops-ops-ops-ops-ops-ops", "eyes-eyes-eyes-eyes");
     assert_eq!(status(&server.exchange(eyes).await), "403");
+}
+
+/// What each role is let in to, and is told.
+#[tokio::test]
+async fn what_each_role_may_see() {
+    let rows = [
+        ("GET", "/api/v1/overview", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/rules", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/upstreams", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/audit/head", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/sessions", ["403", "200", "200", "200"]),
+        ("GET", "/api/v1/locks", ["403", "200", "403", "200"]),
+        ("GET", "/api/v1/audit/events", ["403", "403", "200", "200"]),
+        ("GET", "/api/v1/config", ["403", "403", "403", "200"]),
+        ("POST", "/api/v1/drain", ["403", "200", "403", "200"]),
+        ("DELETE", "/api/v1/drain", ["403", "409", "403", "409"]),
+        ("POST", "/api/v1/reload", ["403", "200", "403", "422"]),
+    ];
+    let tokens = ["wall-wall-wall-wall", "ops-ops-ops-ops-ops-ops", "eyes-eyes-eyes-eyes", "admin-admin-admin-admin"];
+    let server = Server::start_with(some_tokens()).await;
+    for (method, path, codes) in rows {
+        for (token, code) in tokens.into_iter().zip(codes) {
+            let response = server.exchange(call(method, path, "").replace("ops-ops-ops-ops-ops-ops", token)).await;
+            assert_eq!(status(&response), code, "{method} {path} by {token}: {response}");
+        }
+        assert_eq!(server.recorded().len(), tokens.len(), "each call is recorded");
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_sees_no_names() {
+    let server = Server::start_with(some_tokens()).await;
+    let told = |token: &str| {
+        let asked = call("GET", "/api/v1/overview?sort=user", "").replace("ops-ops-ops-ops-ops-ops", token);
+        async { serde_json::from_str::<serde_json::Value>(body(&server.exchange(asked).await)).unwrap() }
+    };
+    let (seen, masked) = (told("ops-ops-ops-ops-ops-ops").await, told("wall-wall-wall-wall").await);
+    assert_eq!((&seen["masked"], &seen["sessions"]["sessions"][0]["user"]), (&false.into(), &"ann".into()));
+    assert_eq!((&masked["masked"], &masked["sessions"]["total"]), (&true.into(), &2.into()));
+    let user = masked["sessions"]["sessions"][0]["user"].as_str().unwrap();
+    assert!(user.len() == 6 && user.starts_with("u-"), "{user}");
+    let asked = call("GET", "/api/v1/overview?user=ann", "").replace("ops-ops-ops-ops-ops-ops", "wall-wall-wall-wall");
+    assert_eq!(status(&server.exchange(asked).await), "400", "who asks for somebody learns whether they are there");
+    let text = masked.to_string();
+    assert!(["ann", "bob", "192.0.2.1", "INBOX"].iter().all(|name| !text.contains(name)), "{text}");
+    assert_eq!(seen["rules"]["first"][0]["id"], "no-finance");
+    assert_eq!((&seen["now"]["sessions"], &seen["audit"]["failing"]), (&0.into(), &false.into()));
 }

@@ -1,25 +1,37 @@
 //! Where the admin API leaves what is to be done, and whoever runs the proxy takes it up: one thing after the other.
 
 use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::record::Recorder;
-use crate::admin::{Call, Control, LockChange, Locking, Reload, Unlocking, Work};
-use crate::net::{Live, Server};
+use crate::admin::{Call, Control, Drain, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work};
+use crate::audit::newest;
+use crate::net::{Live, Refused, Server};
+use crate::policy::{Mode, RuleInfo};
 use crate::session::event::EventKind;
 use crate::store::told;
 
 /// Calls that may wait at the same time; more wait for room.
 const ROOM: usize = 16;
 
+/// Octets at the end of the log among which records are looked for.
+const NEWEST: u64 = 4 * 1024 * 1024;
+
 /// What is to be done, and who waits for word of it.
 #[derive(Debug)]
 pub(super) enum Wish {
     /// Read everything anew.
     Reload(oneshot::Sender<Reload>),
+    /// Tell the configuration.
+    Config(oneshot::Sender<Value>),
+    /// Begin to drain, or call that off.
+    Drain(bool, oneshot::Sender<Drain>),
     /// Keep somebody out.
     Lock(Locking, oneshot::Sender<LockChange>),
     /// Let somebody in again.
@@ -32,13 +44,16 @@ pub(super) struct Desk {
     wishes: mpsc::Sender<Wish>,
     recorder: Recorder,
     server: Arc<Server>,
+    /// Where the audit log is.
+    audit: PathBuf,
+    began: Instant,
 }
 
 impl Desk {
     /// With where the wishes come out.
-    pub fn new(recorder: Recorder, server: Arc<Server>) -> (Self, mpsc::Receiver<Wish>) {
+    pub fn new(recorder: Recorder, server: Arc<Server>, audit: PathBuf) -> (Self, mpsc::Receiver<Wish>) {
         let (wishes, taken) = mpsc::channel(ROOM);
-        (Self { wishes, recorder, server }, taken)
+        (Self { wishes, recorder, server, audit, began: Instant::now() }, taken)
     }
 
     /// Waits for word; `None` where nobody takes it up any more.
@@ -52,6 +67,43 @@ impl Desk {
 impl Control for Desk {
     fn reload(&self) -> Work<'_, Reload> {
         Box::pin(async { self.ask(Wish::Reload).await.unwrap_or(Reload::Unavailable) })
+    }
+
+    fn in_force(&self) -> InForce {
+        let shared = self.server.shared();
+        let rule = |rule: RuleInfo<'_>| Rule {
+            id: (&**rule.id).into(),
+            place: format!("{}:{}", rule.file.display(), rule.line).into(),
+            mode: if rule.mode == Mode::Shadow { "shadow" } else { "enforce" },
+        };
+        let (seq, hash, log) = self.recorder.log.head();
+        InForce {
+            version: env!("CARGO_PKG_VERSION"),
+            node: rustix::system::uname().nodename().to_string_lossy().into(),
+            uptime: self.began.elapsed(),
+            rev: (&**shared.rules.rev()).into(),
+            rules: shared.rules.rules().map(rule).collect(),
+            upstreams: shared.upstreams.iter().map(|upstream| (&*upstream.name).into()).collect(),
+            head: (seq, hash.to_string().into(), (&*log).into()),
+        }
+    }
+
+    fn refused(&self) -> Vec<Refused> {
+        self.server.refused()
+    }
+
+    fn newest_records(&self) -> Work<'_, io::Result<Vec<Vec<u8>>>> {
+        let directory = self.audit.clone();
+        let read = tokio::task::spawn_blocking(move || newest(&directory, NEWEST));
+        Box::pin(async { read.await.unwrap_or_else(|error| Err(io::Error::other(error))) })
+    }
+
+    fn config(&self) -> Work<'_, Option<Value>> {
+        Box::pin(async { self.ask(Wish::Config).await })
+    }
+
+    fn drain(&self, begin: bool) -> Work<'_, Drain> {
+        Box::pin(async move { self.ask(|reply| Wish::Drain(begin, reply)).await.unwrap_or(Drain::Unavailable) })
     }
 
     fn locks(&self) -> Vec<Value> {

@@ -11,6 +11,7 @@
 
 mod descriptors;
 mod desk;
+mod facts;
 mod locks;
 mod logging;
 mod prepared;

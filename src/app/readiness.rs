@@ -17,9 +17,9 @@ impl Readiness {
         Self { log, draining: AtomicBool::new(false) }
     }
 
-    /// From now on balancers are to look elsewhere.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// Are balancers to look elsewhere?
+    pub fn drain(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
     }
 }
 

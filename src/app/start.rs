@@ -18,7 +18,7 @@ use super::readiness::Readiness;
 use super::record::Recorder;
 use super::signals::{Asked, Signals};
 use super::state::State;
-use super::{Logging, Prepared, descriptors, sharing};
+use super::{Logging, Prepared, descriptors, facts, sharing};
 use crate::admin::{self, AdminState};
 use crate::audit::{Log, Settings};
 use crate::config::{Config, Durability, OnFailure};
@@ -45,6 +45,8 @@ pub struct App {
     pub(super) clock: Arc<Clock>,
     pub(super) state: State,
     pub(super) locks: Keeper,
+    /// When sessions begin to end, where somebody has asked for that.
+    pub(super) drains_at: Option<tokio::time::Instant>,
     pub(super) logging: Option<Logging>,
     pub(super) signals: Signals,
     /// What the admin API asks for.
@@ -120,7 +122,7 @@ impl App {
         tokio::spawn(server.acquaint());
         let readiness = Arc::new(Readiness::new(log));
         let (stop_admin, mut stopped) = watch::channel(false);
-        let (desk, wishes) = Desk::new(recorder.clone(), Arc::clone(&server));
+        let (desk, wishes) = Desk::new(recorder.clone(), Arc::clone(&server), prepared.config.audit.directory.clone());
         let admin_state = Arc::new(AdminState {
             metrics,
             health: Arc::clone(&readiness) as _,
@@ -150,6 +152,7 @@ impl App {
             clock,
             state,
             locks,
+            drains_at: None,
             logging,
             signals,
             wishes,
@@ -173,9 +176,10 @@ impl App {
             tokio::select! {
                 asked = self.signals.next() => match asked {
                     Asked::Reload => self.reload_by_signal("SIGHUP").await,
-                    Asked::Stop(signal) => break signal,
+                    Asked::Stop(signal) => break Some(signal),
                 },
                 Some(wish) = self.wishes.recv() => self.grant(wish).await,
+                () = Self::drain_begins(self.drains_at) => break None,
                 _ = clock.tick() => {
                     self.clock.set(Instant::now(), Timestamp::now());
                     self.end_locks().await;
@@ -196,6 +200,8 @@ impl App {
         match wish {
             // Whoever asked may be gone: it is done all the same.
             Wish::Reload(reply) => drop(reply.send(self.reload(LoadedBy::Api).await)),
+            Wish::Config(reply) => drop(reply.send(facts::of(&self.prepared.config))),
+            Wish::Drain(begin, reply) => drop(reply.send(self.drain(begin).await)),
             Wish::Lock(asked, reply) => drop(reply.send(self.lock(asked).await)),
             Wish::Unlock(asked, reply) => drop(reply.send(self.unlock(&asked.id, &asked.by, &asked.why).await)),
         }

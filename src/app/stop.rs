@@ -7,11 +7,11 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::record::asked_by_signal;
 use super::start::App;
-use crate::config::Limits;
+use crate::admin::Drain;
 use crate::net::Server;
 use crate::session::event::{EventKind, StopReason};
 
@@ -19,9 +19,40 @@ use crate::session::event::{EventKind, StopReason};
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 impl App {
-    /// Ends everything.
-    pub(super) async fn stop(&mut self, signal: &str) {
-        self.announce(signal).await;
+    /// What the admin API asks for: as a signal would, but for the time of `drain_delay`, in which it can be called off.
+    pub(super) async fn drain(&mut self, begin: bool) -> Drain {
+        if begin == self.drains_at.is_some() {
+            return Drain::NothingToDo;
+        }
+        let limits = &self.prepared.config.limits;
+        let (delay, window) = (limits.drain_delay, limits.drain_window);
+        if begin {
+            self.drains_at = Some(Instant::now() + delay);
+            self.announce(None).await;
+            let open = self.server.open_sessions() as u64;
+            return Drain::Begun { open, delay_s: delay.as_secs(), window_s: window.as_secs() };
+        }
+        self.drains_at = None;
+        self.readiness.drain(false);
+        self.recorder.metrics.draining(false);
+        tracing::info!("draining was called off");
+        Drain::CalledOff
+    }
+
+    /// The moment at which what was announced begins; never without that.
+    pub(super) async fn drain_begins(at: Option<Instant>) {
+        match at {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ends everything. Without a signal it was announced before.
+    pub(super) async fn stop(&mut self, signal: Option<&str>) {
+        if signal.is_some() {
+            self.announce(signal).await;
+        }
+        let delay = if signal.is_some() { self.prepared.config.limits.drain_delay } else { Duration::ZERO };
         let reason = tokio::select! {
             biased;
             second = self.signals.stop() => {
@@ -30,7 +61,7 @@ impl App {
                 let _ = timeout(AT_ONCE, self.server.end()).await;
                 StopReason::Forced
             }
-            reason = drain(&self.server, &self.prepared.config.limits) => reason,
+            reason = drain(&self.server, delay, self.prepared.config.limits.drain_window) => reason,
         };
         let _ = self.admin.send(true);
         match self.recorder.log.close(reason).await {
@@ -39,21 +70,23 @@ impl App {
         }
     }
 
-    async fn announce(&self, signal: &str) {
-        self.readiness.drain();
+    async fn announce(&self, signal: Option<&str>) {
+        self.readiness.drain(true);
         self.recorder.metrics.draining(true);
         let (open, window) = (self.server.open_sessions(), self.prepared.config.limits.drain_window);
         tracing::info!(signal, sessions = open, "draining");
-        self.recorder.note(asked_by_signal(signal, "drain", false)).await;
+        if let Some(signal) = signal {
+            self.recorder.note(asked_by_signal(signal, "drain", false)).await;
+        }
         self.recorder.note(EventKind::ProxyDrain { open: open as u64, window_s: window.as_secs() }).await;
     }
 }
 
-async fn drain(server: &Server, limits: &Limits) -> StopReason {
-    sleep(limits.drain_delay).await;
+async fn drain(server: &Server, delay: Duration, window: Duration) -> StopReason {
+    sleep(delay).await;
     let began = Instant::now();
     let nobody = server.open_sessions() == 0;
-    server.drain(limits.drain_window).await;
+    server.drain(window).await;
     // At the end of the window sessions were closed in the middle of what they did.
-    if nobody || began.elapsed() < limits.drain_window { StopReason::Drained } else { StopReason::Forced }
+    if nobody || began.elapsed() < window { StopReason::Drained } else { StopReason::Forced }
 }

@@ -266,6 +266,16 @@ pub(super) fn last_line(directory: &Path, number: u32, max: usize) -> io::Result
     Ok(lines.get(start..).filter(|_| start > 0 || from == 0).map(<[u8]>::to_vec))
 }
 
+/// The last octets of a segment, at most `max`, and whether these are all of it; `None` where it is compressed.
+pub(super) fn end(directory: &Path, number: u32, max: u64) -> io::Result<Option<(Vec<u8>, bool)>> {
+    let Content::Plain(mut file) = read(directory, number)? else { return Ok(None) };
+    let from = file.metadata()?.len().saturating_sub(max);
+    let mut octets = Vec::new();
+    file.seek(SeekFrom::Start(from))?;
+    file.take(max).read_to_end(&mut octets)?;
+    Ok(Some((octets, from == 0)))
+}
+
 fn last_of(mut lines: Lines<Content>, max: usize) -> io::Result<Option<Vec<u8>>> {
     let mut last = None;
     loop {

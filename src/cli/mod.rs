@@ -9,7 +9,7 @@
 //!   imapwarden preview --config FILE    0 told, 1 a pattern matches nothing, or it cannot be told
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
 //!   imapwarden reload --config FILE     0 reloaded, 1 not, and why
-//!   imapwarden sessions, kill           0 done, 1 not; lock, unlock likewise
+//!   imapwarden sessions, kill           0 done, 1 not; lock, unlock, drain likewise
 //!   imapwarden schema, completions      0
 //!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete; query, report likewise
 //!   imapwarden simulate --config FILE   0 told, 1 more would change than --fail-on lets
@@ -22,6 +22,7 @@ mod audit;
 mod check;
 mod completions;
 mod demo;
+mod drain;
 mod explain;
 mod kill;
 mod lock;
@@ -62,6 +63,7 @@ enum Command {
     Kill(kill::Arguments),
     Lock(lock::Lock),
     Unlock(lock::Unlock),
+    Drain(drain::Arguments),
     Audit(audit::Arguments),
     Simulate(simulate::Arguments),
     Schema(schema::Arguments),
@@ -93,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Kill(arguments) => kill::run(&arguments),
         Command::Lock(arguments) => lock::lock(&arguments),
         Command::Unlock(arguments) => lock::unlock(&arguments),
+        Command::Drain(arguments) => drain::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),

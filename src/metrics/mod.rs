@@ -29,6 +29,7 @@ mod listener;
 mod log;
 mod observe;
 mod process;
+mod reading;
 mod rules;
 mod session;
 pub mod table;
@@ -38,6 +39,7 @@ mod upstream;
 
 pub use label::TlsVersion;
 pub use listener::ListenerMetrics;
+pub use reading::Reading;
 pub use rules::RuleFacts;
 pub use upstream::UpstreamMetrics;
 
@@ -184,6 +186,12 @@ impl Metrics {
         }
         self.last_reload_ok.set(1);
         self.last_reload.set(now_seconds());
+    }
+
+    /// When a rule last took something, or would have, in seconds since 1970; `None` for those that are not counted by id.
+    #[must_use]
+    pub fn last_hit(&self, rule: &str) -> Option<u64> {
+        self.rules.last_hit(rule)
     }
 
     /// A reload ended. Where it is `ok`, [`Metrics::policy_loaded`] says what is in force now.

@@ -8,7 +8,9 @@
 //! that is not (or no longer) in the map counts as `_other`, so none is lost.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use prometheus::{IntCounter, IntCounterVec};
@@ -88,6 +90,13 @@ impl Rules {
         let named = self.named.load();
         let series = named.get(rule).map_or(&self.other, |series| series);
         series.of(&self.hits, effect, mode).inc();
+        series.last.store(super::unix_seconds(SystemTime::now()).unsigned_abs(), Ordering::Relaxed);
+    }
+
+    /// When it was last hit.
+    pub(super) fn last_hit(&self, rule: &str) -> Option<u64> {
+        let named = self.named.load();
+        named.get(rule).map(|series| series.last.load(Ordering::Relaxed)).filter(|last| *last > 0)
     }
 
     /// A limit was reached. Rare, so its series is looked up.
@@ -105,12 +114,14 @@ impl Rules {
 /// The hits of one rule.
 struct Series {
     rule: Arc<str>,
+    /// When it was last hit, in seconds since 1970; 0 for never.
+    last: AtomicU64,
     by_effect: [[OnceLock<IntCounter>; RuleMode::ALL.len()]; RuleEffect::ALL.len()],
 }
 
 impl Series {
     fn new(rule: Arc<str>) -> Self {
-        Self { rule, by_effect: Default::default() }
+        Self { rule, last: AtomicU64::new(0), by_effect: Default::default() }
     }
 
     fn of(&self, hits: &IntCounterVec, effect: RuleEffect, mode: RuleMode) -> &IntCounter {

@@ -21,6 +21,7 @@ mod leg;
 mod listener;
 mod live;
 mod outputs;
+mod refusals;
 mod relay;
 mod server;
 mod talk;
@@ -30,6 +31,7 @@ mod visit;
 
 pub use listener::{Bound, ListenerState, serve};
 pub use live::{Counted, Facts, Live};
+pub use refusals::Refused;
 pub use server::Server;
 pub use tls::{CertificateFacts, ServerTls, TlsFault, Trust};
 pub use upstream::Connector;

@@ -11,6 +11,7 @@ use super::acquaint::acquaint;
 use super::admission::AuthFailures;
 use super::drain::{Order, Sessions, Signal};
 use super::live::Live;
+use super::refusals::{Refusals, Refused};
 use super::upstream::Connector;
 use crate::audit::Log;
 use crate::config::Rate;
@@ -27,6 +28,7 @@ pub struct Server {
     pub(super) failures: AuthFailures,
     connectors: ArcSwap<Vec<Arc<Connector>>>,
     pub(super) sessions: Arc<Sessions>,
+    refusals: Refusals,
     /// Do listeners accept?
     listening: watch::Sender<bool>,
 }
@@ -50,6 +52,7 @@ impl Server {
             failures: AuthFailures::new(auth_failures),
             connectors: ArcSwap::from_pointee(upstreams.into_iter().map(Arc::new).collect()),
             sessions,
+            refusals: Refusals::default(),
             listening: watch::Sender::new(true),
         })
     }
@@ -84,6 +87,12 @@ impl Server {
     #[must_use]
     pub fn live(&self) -> Vec<Arc<Live>> {
         self.sessions.live()
+    }
+
+    /// What was refused lately, oldest first.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Refused> {
+        self.refusals.last()
     }
 
     /// Ends the sessions of these ids, whatever they do; it says BYE and is recorded. Tells how many were there.
@@ -125,6 +134,7 @@ impl Server {
 
     pub(super) fn observe_event(&self, event: &Event) {
         self.metrics.event(event);
+        self.refusals.see(event);
     }
 
     pub(super) fn observe_note(&self, context: &EventContext, note: &Note) {

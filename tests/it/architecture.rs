@@ -53,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Commands are named as in records.
     ("net/live", &["imap"]),
     // Sessions are asked for as in rules: by globs, and by networks.
+    ("admin/events", &["imap"]),
     ("admin/sessions", &["imap", "ipnet"]),
     ("admin", &["net", "audit", "metrics", "config", "policy", "hyper", "hyper_util", "http_body_util", "tokio"]),
     ("demo", &["imap", "wire", "net", "tokio"]),

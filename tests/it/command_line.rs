@@ -39,6 +39,7 @@ fn exit_statuses() {
         ("lock without an end", &["lock", "--config", "config/minimal.toml", "--user", "ann", "--why", "x"], 2),
         ("lock for no time", &["lock", "--config", "x", "--user", "ann", "--why", "x", "--for", "0s"], 2),
         ("unlock of nothing", &["unlock", "--config", "config/minimal.toml"], 2),
+        ("drain without a proxy to ask", &["drain", "--cancel"], 2),
         ("preview without a user", &["preview", "--config", "config/minimal.toml"], 2),
         ("neither with warnings denied", &["check", "--config", "config/minimal.toml", "--deny-warnings"], 0),
         ("a file that is not there", &["check", "--config", "config/none.toml"], 1),

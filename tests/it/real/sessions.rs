@@ -159,3 +159,71 @@ fn a_kill_reaches_a_session_in_the_middle_of_an_answer() {
     drop(ann);
     proxy.stop();
 }
+
+#[test]
+fn a_drain_is_announced_called_off_and_done() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let settings = Settings::before(&dovecot).rules("").in_admin("token_file = \"admin.token\"\n");
+    let settings = settings.in_limits("drain_delay = \"1m\"\n").file("admin.token", ADMIN);
+    let mut proxy = settings.start();
+    let ready = |proxy: &Proxy| super::proxy::get(proxy.admin(), "/readyz").map(|(status, _)| status);
+    let mut ann = proxy.login("ann");
+    let begun = said(&ask(&proxy, &["drain"]));
+    assert!(begun.starts_with("draining: 1 sessions end within ") && begun.contains("beginning in 60 s"), "{begun}");
+    assert_eq!(ready(&proxy), Some(503));
+    assert_eq!(ask(&proxy, &["drain"]).status.code(), Some(1), "it does already");
+    ann.run("NOOP").ok();
+    assert_eq!(said(&ask(&proxy, &["drain", "--cancel"])), "called off\n");
+    assert_eq!(ready(&proxy), Some(200));
+    assert_eq!(ask(&proxy, &["drain", "--cancel"]).status.code(), Some(1), "it does not");
+    ann.logout();
+
+    let text = std::fs::read_to_string(proxy.place().path("imapwarden.toml")).expect("it was written");
+    proxy.place().write("imapwarden.toml", text.replace("drain_delay = \"1m\"", "drain_delay = \"0s\""));
+    said(&ask(&proxy, &["reload"]));
+    said(&ask(&proxy, &["drain"]));
+    let records = proxy.ended_well();
+    let of = |kind: &str| records.iter().filter(|record| record["type"] == kind).collect::<Vec<_>>();
+    assert_eq!((of("proxy.drain").len(), &of("proxy.stop")[0]["data"]["reason"]), (2, &"drained".into()));
+    assert!(of("admin.action").iter().all(|record| record["data"]["who"] != "signal"));
+}
+
+#[test]
+fn rules_records_and_the_configuration_are_told() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let rules = "[[rule]]\nid = \"no-flags\"\nmailbox = [\"INBOX\"]\nrights = \"lr\"\n\
+                 [[rule]]\nid = \"no-append\"\nmode = \"shadow\"\ndeny_commands = [\"NOOP\"]\n";
+    let settings = Settings::before(&dovecot).rules(rules).in_admin("token_file = \"admin.token\"\n");
+    let mut proxy = settings.file("admin.token", ADMIN).start();
+    let mut ann = proxy.login("ann");
+    ann.run("SELECT INBOX").ok();
+    ann.run("STORE 1 +FLAGS (\\Flagged)").no("[NOPERM]");
+    ann.run("NOOP").ok();
+    let told = |path: &str| serde_json::from_str::<Value>(&get(&proxy, path)).expect("one object");
+    let rules = told("/api/v1/rules");
+    let rule = |at: usize| ["id", "mode", "hits", "shadow"].map(|key| rules["rules"][at][key].clone());
+    assert_eq!(rule(0)[..2], ["no-flags".into(), Value::from("enforce")]);
+    assert!(rule(0)[2].as_u64() >= Some(1) && rule(0)[3] == Value::Null, "{rules}");
+    assert!(rule(1)[3].as_u64() >= Some(1) && rule(1)[2] == Value::Null, "{rules}");
+    assert!(rules["rules"][0]["place"].as_str().is_some_and(|place| place.ends_with("rules-1.toml:1")), "{rules}");
+    assert!(rules["rules"][0]["last_s"].as_u64().is_some());
+    let upstreams = told("/api/v1/upstreams");
+    assert_eq!((&upstreams["upstreams"][0]["up"], &upstreams["upstreams"][0]["sessions"]), (&true.into(), &1.into()));
+    let head = told("/api/v1/audit/head");
+    let events = told("/api/v1/audit/events?refused=true&user=ann");
+    assert_eq!(events["records"][0]["policy"]["by"], serde_json::json!(["no-flags"]), "{events}");
+    assert_eq!(events["records"].as_array().map(Vec::len), Some(1));
+    assert!(head["seq"].as_u64() > events["records"][0]["seq"].as_u64() && head["log"] == events["records"][0]["log"]);
+    let overview = told("/api/v1/overview");
+    let refused = &overview["refused"][0];
+    assert_eq!(
+        (&refused["user"], &refused["what"], &refused["mailbox"]),
+        (&"ann".into(), &"STORE".into(), &"INBOX".into())
+    );
+    assert_eq!((&overview["ready"], &overview["now"]["sessions"]), (&true.into(), &1.into()));
+    let config = told("/api/v1/config");
+    assert_eq!(config["admin"]["tokens"][0], serde_json::json!({ "name": "admin", "role": "admin", "token": "***" }));
+    assert!(!config.to_string().contains(ADMIN));
+    ann.logout();
+    proxy.stop();
+}
