@@ -2,7 +2,10 @@
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -13,16 +16,26 @@ pub(super) struct Answer {
     content_type: &'static str,
     allow: Option<String>,
     challenge: bool,
+    policy: bool,
     body: String,
 }
 
+/// Nothing but what comes from here, nothing inline, and in no frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 impl Answer {
     pub(super) fn text(content_type: &'static str, body: String) -> Self {
-        Self { status: StatusCode::OK, content_type, allow: None, challenge: false, body }
+        Self { status: StatusCode::OK, content_type, allow: None, challenge: false, policy: false, body }
+    }
+
+    /// A part of the page.
+    pub(super) fn page(content_type: &'static str, body: &str) -> Self {
+        Self { policy: true, ..Self::text(content_type, body.to_owned()) }
     }
 
     pub(super) fn json(status: StatusCode, body: &Value) -> Self {
-        Self { status, content_type: "application/json", allow: None, challenge: false, body: format!("{body}\n") }
+        Self { status, ..Self::text("application/json", format!("{body}\n")) }
     }
 
     /// RFC 9457 §4.2.1: `about:blank` says no more than the status does; `detail` says what to do.
@@ -63,6 +76,10 @@ impl From<Answer> for Response<Full<Bytes>> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if answer.policy {
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        }
         if answer.challenge {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

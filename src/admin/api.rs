@@ -58,6 +58,23 @@ pub(super) async fn answer(request: Request<Incoming>, local: IpAddr, state: &Ad
         }
     };
     call.status = answer.status().as_u16();
+    on_record(call, answer, state).await
+}
+
+/// The answer to what is for everybody, once it is on record.
+pub(super) async fn recorded(request: &Request<Incoming>, route: Route, answer: Answer, state: &AdminState) -> Answer {
+    let call = Call {
+        who: "nobody".into(),
+        role: None,
+        method: method(request.method()),
+        route: route.path(),
+        target: None,
+        status: answer.status().as_u16(),
+    };
+    on_record(call, answer, state).await
+}
+
+async fn on_record(call: Call, answer: Answer, state: &AdminState) -> Answer {
     match state.control.record(call).await {
         true => answer,
         false => Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "the audit log fails: this call is not on record"),
@@ -163,7 +180,9 @@ async fn run(asked: Asked<'_>, state: &AdminState, role: Role, target: &mut Opti
         (Route::Reload, _) if asked.body.is_empty() => reloaded(control.reload().await),
         (Route::Reload, _) => unclear("a reload takes no parameters"),
         // They are answered without this module.
-        (Route::Metrics | Route::Healthz | Route::Readyz, _) => super::nothing_there(),
+        (Route::Page | Route::Style | Route::Script | Route::Metrics | Route::Healthz | Route::Readyz, _) => {
+            super::nothing_there()
+        }
     }
 }
 

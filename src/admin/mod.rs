@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   TCP ─▶ server (connections, timeouts) ─▶ guard (Host, Origin) ─▶ route ─▶ /metrics   Metrics::render
+//!                                                                         ├─▶ /          the live page, and its files
 //!                                                                         ├─▶ /healthz   the process lives
 //!                                                                         ├─▶ /readyz    Health::checks
 //!                                                                         └─▶ /api/v1/…  access ─▶ Control ─▶ recorded
@@ -12,7 +13,7 @@
 //!
 //! **Invariants.** No answer repeats what the request said. A page of another site cannot read from here, or have anything
 //! done, whatever name its owner lets point to this address (DNS rebinding): the guard comes before the route. Every call but
-//! of the first three is on record before its answer leaves. At most [`MAX_CONNECTIONS`] are open, each for a bounded time.
+//! of /metrics, /healthz and /readyz is on record before its answer leaves. At most [`MAX_CONNECTIONS`] are open, each for a bounded time.
 
 mod access;
 mod answer;
@@ -72,7 +73,10 @@ pub trait Health: Send + Sync {
 /// One request. Nothing in it is believed before the guard has passed it.
 async fn answer(request: Request<Incoming>, local: IpAddr, state: &AdminState) -> Answer {
     match Found::at(request.uri().path()) {
-        Some(Found { route, .. }) if route.is_open() => read(&request, route, local, state).await,
+        Some(Found { route, .. }) if route.is_open() => {
+            let answer = read(&request, route, local, state).await;
+            if route.is_recorded() { api::recorded(&request, route, answer, state).await } else { answer }
+        }
         _ => api::answer(request, local, state).await,
     }
 }
@@ -89,6 +93,9 @@ async fn read(request: &Request<Incoming>, route: Route, local: IpAddr, state: &
         return Answer::problem(StatusCode::PAYLOAD_TOO_LARGE, "a request that reads has no body");
     }
     match route {
+        Route::Page => Answer::page("text/html; charset=utf-8", include_str!("page/page.html")),
+        Route::Style => Answer::page("text/css; charset=utf-8", include_str!("page/page.css")),
+        Route::Script => Answer::page("text/javascript; charset=utf-8", include_str!("page/page.js")),
         Route::Metrics => metrics(Arc::clone(&state.metrics)).await,
         Route::Healthz => Answer::json(StatusCode::OK, &serde_json::json!({ "alive": true })),
         Route::Readyz => readiness(&state.health.checks()),
@@ -98,7 +105,7 @@ async fn read(request: &Request<Incoming>, route: Route, local: IpAddr, state: &
 }
 
 fn nothing_there() -> Answer {
-    Answer::problem(StatusCode::NOT_FOUND, "there are /metrics, /healthz, /readyz and /api/v1/…")
+    Answer::problem(StatusCode::NOT_FOUND, "there are /, /metrics, /healthz, /readyz and /api/v1/…")
 }
 
 fn not_that_way(route: Route) -> Answer {

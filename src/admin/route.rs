@@ -10,6 +10,9 @@ use crate::config::Role;
 /// What is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
+    Page,
+    Style,
+    Script,
     Metrics,
     Healthz,
     Readyz,
@@ -47,7 +50,7 @@ pub(super) struct Found<'p> {
     pub named: &'p str,
 }
 
-/// A path, and what can be done there by whom; without needs: by everybody, and it is not recorded.
+/// A path, and what can be done there by whom; without needs: by everybody.
 struct Row {
     path: &'static str,
     route: Route,
@@ -76,6 +79,9 @@ const CHANGE: Option<Needs> = Some(Needs { roles: &[Role::Operator], changes: tr
 
 /// Every path. What stands in braces is any text without a slash.
 const ROWS: &[Row] = &[
+    Row { path: "/", route: Route::Page, ways: EVERYBODY },
+    Row { path: "/page.css", route: Route::Style, ways: EVERYBODY },
+    Row { path: "/page.js", route: Route::Script, ways: EVERYBODY },
     Row { path: "/metrics", route: Route::Metrics, ways: EVERYBODY },
     Row { path: "/healthz", route: Route::Healthz, ways: EVERYBODY },
     Row { path: "/readyz", route: Route::Readyz, ways: EVERYBODY },
@@ -125,6 +131,11 @@ impl Route {
     /// Is it for everybody?
     pub(super) fn is_open(self) -> bool {
         self.ways().iter().all(|(_, needs)| needs.is_none())
+    }
+
+    /// What machines ask for every few seconds is not recorded.
+    pub(super) const fn is_recorded(self) -> bool {
+        !matches!(self, Self::Metrics | Self::Healthz | Self::Readyz)
     }
 
     /// What this method does here, and what it needs.

@@ -264,7 +264,7 @@ async fn errors_are_problems() {
     let rows = [
         ("no such path", get("/api/v1/session", "localhost"), "404", "Not Found"),
         ("nearly a path", get("/metrics/", "localhost"), "404", "Not Found"),
-        ("the page is not there", get("/", "localhost"), "404", "Not Found"),
+        ("another page", get("/index.html", "localhost"), "404", "Not Found"),
         ("a foreign host", get("/metrics", "evil.example"), "403", "Forbidden"),
         ("a foreign host elsewhere", get("/nowhere", "evil.example"), "403", "Forbidden"),
         ("no host", "GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n".into(), "400", "Bad Request"),
@@ -649,4 +649,25 @@ async fn a_viewer_sees_no_names() {
     assert!(["ann", "bob", "192.0.2.1", "INBOX"].iter().all(|name| !text.contains(name)), "{text}");
     assert_eq!(seen["rules"]["first"][0]["id"], "no-finance");
     assert_eq!((&seen["now"]["sessions"], &seen["audit"]["failing"]), (&0.into(), &false.into()));
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere() {
+    let server = Server::start_with(some_tokens()).await;
+    for (path, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+    ] {
+        let response = server.get(path).await;
+        assert_eq!((status(&response), header(&response, "content-type")), ("200", Some(content_type)), "{path}");
+        let policy = header(&response, "content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
+        let text = body(&response);
+        assert!(!text.contains("//cdn") && !text.contains("https:") && !text.contains("http:"), "{path}");
+        assert!(!text.contains("innerHTML") && !text.contains("eval("), "{path}");
+    }
+    assert_eq!(server.recorded().len(), 3);
+    let foreign = "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(&server.exchange(foreign).await), "403");
 }

@@ -32,6 +32,7 @@ mod killed;
 mod large;
 mod levels;
 mod limits;
+mod live_page;
 mod locks;
 mod logins;
 mod mail_programs;
