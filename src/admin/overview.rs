@@ -171,20 +171,20 @@ fn edges(reading: &Reading) -> Value {
 
 fn upstreams(reading: &Reading, in_force: &InForce) -> Vec<Value> {
     let up = reading.by("imapwarden_upstream_up", "upstream", &[]);
-    let row = |name: &Box<str>| {
-        let label = [("upstream", &**name)];
+    let row = |name: &str| {
+        let label = [("upstream", name)];
         let errors = reading.by("imapwarden_upstream_errors_total", "reason", &label);
         let errors: Map<String, Value> =
             errors.into_iter().filter(|(_, n)| *n > 0.0).map(|(reason, n)| (reason, whole(n).into())).collect();
         json!({
-            "name": &**name,
-            "up": up.get(&**name).map(|up| *up > 0.0),
+            "name": name,
+            "up": up.get(name).map(|up| *up > 0.0),
             "sessions": whole(reading.sum("imapwarden_upstream_sessions", &label)),
             "errors": errors,
             "response": reading.edges("imapwarden_upstream_response_seconds", &label),
         })
     };
-    in_force.upstreams.iter().map(row).collect()
+    in_force.upstreams.iter().map(|name| row(name)).collect()
 }
 
 /// In how many seconds the first certificate ends.

@@ -95,8 +95,9 @@ pub(super) fn table(told: &Value) -> String {
     let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
     rows.extend(told["sessions"].as_array().into_iter().flatten().map(row));
     let mut text = String::new();
-    let widths: Vec<usize> =
-        (0..HEAD.len()).map(|at| rows.iter().filter_map(|row| row.get(at)).map(width).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|at| rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max().unwrap_or(0))
+        .collect();
     for row in &rows {
         let mut line = String::new();
         for (cell, wide) in row.iter().zip(&widths) {
@@ -148,7 +149,7 @@ fn plain(text: &str) -> String {
     cut
 }
 
-fn width(text: &String) -> usize {
+fn width(text: &str) -> usize {
     text.chars().count()
 }
 

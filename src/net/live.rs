@@ -193,9 +193,11 @@ impl Live {
         self.reads.get(class as usize).map_or(0, |n| n.load(Ordering::Relaxed))
     }
 
-    pub(super) fn received(&self, octets: u64) {
+    /// `at` is the time of the turn, where there were octets.
+    pub(super) fn received(&self, octets: u64, at: Option<Instant>) {
         add(&self.octets_in, octets);
-        let after = now().saturating_duration_since(self.began).as_secs();
+        let Some(at) = at else { return };
+        let after = at.saturating_duration_since(self.began).as_secs();
         self.heard.store(u32::try_from(after).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
@@ -334,7 +336,7 @@ mod tests {
         for class in [ReadClass::Listed, ReadClass::Part, ReadClass::Full] {
             live.note(&Note::Read { class, messages: 2, bytes: 10 });
         }
-        live.received(5);
+        live.received(5, Some(now()));
         live.sent(7);
         let counted = live.counted();
         assert_eq!((counted.messages, counted.content), (4, 30));

@@ -314,7 +314,7 @@ impl Relay {
             Poll::Pending => return false,
             Poll::Ready(Ok(Heard::Bytes | Heard::Nothing)) => {
                 self.listener.metrics.received(octets);
-                self.entry.control.live.received(octets);
+                self.entry.control.live.received(octets, at);
             }
             Poll::Ready(Ok(Heard::End)) => {
                 self.client_eof = true;

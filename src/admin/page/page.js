@@ -43,6 +43,13 @@ function replace(list, rows) {
   if (key) [...list.querySelectorAll("button")].find((one) => one.dataset.key === key)?.focus({ preventScroll: true });
 }
 
+// A rule file by its own name and its folder's; all of it where one looks closer.
+function place(text) {
+  const element = make("span", plain(text.split("/").slice(-2).join("/"), 60), "place");
+  element.title = plain(text, 400);
+  return element;
+}
+
 const number = (n) => (n ?? 0).toLocaleString("en");
 function octets(n) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -244,7 +251,7 @@ function rules(told) {
   at("rules").replaceChildren(...told.first.map((rule) => {
     const row = make("tr");
     const never = !rule.hits && !rule.shadow && rule.hits !== null;
-    row.append(cell("rule", rule.id), cell("where", make("span", plain(rule.place, 60), "place")), cell("mode", rule.mode),
+    row.append(cell("rule", rule.id), cell("where", place(rule.place)), cell("mode", rule.mode),
       cell("hits", rule.hits === null ? "–" : number(rule.hits), "n"), cell("shadow", rule.shadow === null ? "–" : number(rule.shadow), "n"),
       cell("last", never ? "never ▲" : span(rule.last_s), "n"));
     return row;
