@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use imapwarden::audit::{Entry, Log, Settings, verify};
 use imapwarden::imap::verb::Verb;
 use imapwarden::session::event::{
-    Event, EventContext, EventKind, GapReason, LogObserver, MailboxRef, OnFailure, ReadClass, ReadMessage, Stage,
-    StopReason,
+    Durability, Event, EventContext, EventKind, GapReason, LogObserver, MailboxRef, OnFailure, ReadClass, ReadMessage,
+    Stage, StopReason,
 };
 
 /// Listens to nothing.
@@ -38,7 +38,9 @@ fn main() {
         let settings = Settings {
             directory: directory.clone(),
             on_failure: OnFailure::Refuse,
+            durability: Durability::Batched,
             min_free: 0,
+            keep: None,
             node: "mx-a1".into(),
             version: "0.1.0".into(),
         };
