@@ -6,11 +6,12 @@
 //!                                                          Server::live ─▶ whoever asks reads both, now and then
 //! ```
 //!
-//! It is told what is recorded and counted anyway, so nobody can see more of a session here than in the log. A command costs
+//! It is told what is recorded and counted anyway, so nobody can see more of a session here than in the log: a mailbox whose
+//! opening a rule with `audit = "none"` keeps out of it has no name here either. A command costs
 //! some additions that no other processor waits for; a lock is taken where somebody logs in or opens a mailbox.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,7 +19,7 @@ use super::drain::locked;
 use super::relay::now;
 use crate::imap::verb::Verb;
 use crate::session::event::{
-    Event, EventContext, EventKind, MailboxRef, Note, ReadClass, ResultStatus, SessionPhase, Stage,
+    Event, EventContext, EventKind, MailboxRef, Note, NoteStatus, ReadClass, ResultStatus, SessionPhase, Stage,
 };
 
 /// Commands that are remembered.
@@ -43,6 +44,8 @@ pub struct Live {
     /// When the client was last heard, in seconds after the beginning.
     heard: AtomicU32,
     last: [AtomicU8; LAST],
+    /// A mailbox was opened by the command that is about to be counted.
+    opened: AtomicBool,
     facts: Mutex<Facts>,
 }
 
@@ -119,6 +122,7 @@ impl Default for Live {
             refused: AtomicU32::new(0),
             heard: AtomicU32::new(0),
             last: std::array::from_fn(|_| AtomicU8::new(NONE)),
+            opened: AtomicBool::new(false),
             facts: Mutex::default(),
         }
     }
@@ -207,7 +211,12 @@ impl Live {
 
     pub(super) fn note(&self, note: &Note) {
         match note {
-            Note::CommandDone { verb, .. } => self.done(*verb),
+            Note::CommandDone { verb, status, .. } => {
+                self.done(*verb);
+                if matches!(verb, Some(Verb::Select | Verb::Examine)) && *status == NoteStatus::Ok {
+                    self.opened_unsaid();
+                }
+            }
             Note::Read { class, messages, bytes } => {
                 if let Some(n) = self.reads.get(*class as usize) {
                     add(n, *messages);
@@ -233,6 +242,13 @@ impl Live {
             place.store(number, Ordering::Relaxed);
         }
         self.commands.store(at.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// A mailbox was opened, and the record did not say which.
+    fn opened_unsaid(&self) {
+        if !self.opened.swap(false, Ordering::Relaxed) {
+            locked(&self.facts).mailbox = None;
+        }
     }
 
     fn moved(&self, to: Option<SessionPhase>) {
@@ -264,6 +280,7 @@ impl Live {
             EventKind::MailboxOpen { .. }
                 if event.result.as_ref().is_some_and(|result| result.status == ResultStatus::Ok) =>
             {
+                self.opened.store(true, Ordering::Relaxed);
                 locked(&self.facts).mailbox.clone_from(&event.mailbox);
             }
             _ => {} // nothing else moves a session
@@ -287,7 +304,7 @@ fn word(number: u8) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::event::{CommandResult, NoteStatus};
+    use crate::session::event::CommandResult;
 
     fn note_of(verb: Option<Verb>) -> Note {
         let kind = crate::imap::verb::CommandKind::Meta;
@@ -328,6 +345,12 @@ mod tests {
         live.event(&opened(ResultStatus::No));
         assert_eq!(name(&live), None, "what did not open is not open");
         live.event(&opened(ResultStatus::Ok));
+        live.note(&note_of(Some(Verb::Select)));
+        // Another, whose opening no record tells.
+        live.note(&note_of(Some(Verb::Examine)));
+        assert_eq!(name(&live), None);
+        live.event(&opened(ResultStatus::Ok));
+        live.note(&note_of(Some(Verb::Examine)));
         let moved = |to| Note::SessionState { from: None, to };
         live.note(&moved(Some(SessionPhase::Idle)));
         assert_eq!((name(&live).as_deref(), live.facts().state()), (Some("INBOX"), "idle"));
