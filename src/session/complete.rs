@@ -258,6 +258,12 @@ impl Session {
             Own::Name(name) => self.name_answered(&name),
             Own::Status(statuses) => self.status_answered(*statuses, status, now),
             Own::Uses if !failed => self.uses_answered(),
+            // What could not be learnt is not told.
+            Own::Headers => {
+                if let Some(held) = self.held.take() {
+                    self.record_intent(*held, now);
+                }
+            }
             Own::Uids | Own::Deleted | Own::Sizes => {
                 if let Some(held) = self.held.take() {
                     if failed {

@@ -104,6 +104,8 @@ pub(super) enum Own {
     Uids,
     /// `FETCH set (UID RFC822.SIZE)`: which messages are too large to be read.
     Sizes,
+    /// `UID FETCH set (UID BODY.PEEK[HEADER.FIELDS (…)])`: what the record says of messages.
+    Headers,
     /// `UID STORE set +FLAGS (\\Seen)`: what the client read of a FETCH that limits may cut short.
     Seen,
     /// `UID SEARCH DELETED`: what an EXPUNGE is going to remove.

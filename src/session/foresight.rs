@@ -150,11 +150,24 @@ impl Session {
             wants: fetch.class(),
             wants_flags: wants_flags(fetch),
             slice: fetch.items.iter().filter_map(|item| partial_of(&item.kind)).max(),
+            brings_header: fetch.items.iter().any(|item| brings_header(&item.kind)),
             asked,
             ask: (unknown && (!says_uid || fetch.class() >= ReadClass::Preview))
                 .then(|| text_of(command.frame(), &fetch.set.span)),
             ..Reads::default()
         }
+    }
+}
+
+/// Is the message's own header in it from its first octet?
+fn brings_header(kind: &FetchKind<'_>) -> bool {
+    use crate::wire::command::fetch::SectionText;
+    match kind {
+        FetchKind::Rfc822 | FetchKind::Rfc822Header => true,
+        FetchKind::Section { section, partial: None } => {
+            section.part.is_empty() && matches!(section.text, SectionText::Whole | SectionText::Header)
+        }
+        _ => false,
     }
 }
 

@@ -241,6 +241,18 @@ impl Session {
                 None => return,
             }
         }
+        if let Some(line) = self.headers_to_ask(&held) {
+            if !self.in_flight.is_empty() {
+                held.wait_quiet = true;
+                self.held = Some(Box::new(held));
+                return;
+            }
+            if let Effect::Fetching(reads) = &mut held.effect {
+                reads.asked_headers = true;
+            }
+            self.held = Some(Box::new(held));
+            return self.send_own_as(&line, Own::Headers, now);
+        }
         match self.intent(&held) {
             Some(event) => {
                 self.held = Some(Box::new(held));

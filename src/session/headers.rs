@@ -3,16 +3,44 @@
 
 use std::collections::HashMap;
 
-use crate::imap::message::Uid;
+use crate::imap::message::{Uid, UidSet};
 use crate::mail;
 use crate::policy::AuditLevel;
 
-use super::event::HeaderFacts;
+use super::Session;
+use super::effect::{Effect, Held, Own};
+use super::event::{HeaderFacts, ReadClass};
 
 /// Octets of a header that are looked at.
 const MOST: usize = 64 * 1024;
+/// What is asked for: no more than fits into a response that is collected.
+const ASKED: &[u8] = b" (UID BODY.PEEK[HEADER.FIELDS (Message-ID From To Date Subject)]<0.16384>)";
 /// Messages whose headers are remembered in one session.
 const REMEMBERED: usize = 2000;
+
+impl Session {
+    /// At level `headers` a record of content says what it is content of: what has not passed by, and will not, is asked for
+    /// before the command goes up. Where messages may be hidden it is left at what passes by.
+    pub(super) fn headers_to_ask(&self, held: &Held) -> Option<Vec<u8>> {
+        let Effect::Fetching(reads) = &held.effect else { return None };
+        let needed = held.audit == AuditLevel::Headers && reads.wants >= ReadClass::Preview && !reads.brings_header;
+        if !needed || reads.asked_headers || self.guards() {
+            return None;
+        }
+        let unseen = self.coverage.without_header(reads.asked.as_ref()?);
+        (!unseen.is_empty()).then(|| [b"UID FETCH ", unseen.to_string().as_bytes(), ASKED].concat())
+    }
+
+    /// Is this the answer to a question of ours for headers?
+    pub(super) fn answers_headers(&self, text: &[u8]) -> bool {
+        self.asks_headers() && memchr::memmem::find(&text.to_ascii_uppercase(), b"BODY[HEADER.FIELDS").is_some()
+    }
+
+    /// Is a question of ours for headers under way?
+    pub(super) fn asks_headers(&self) -> bool {
+        self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(Own::Headers)))
+    }
+}
 
 /// The first octets of a message, up to its empty line, as they pass by.
 #[derive(Default)]
@@ -84,9 +112,23 @@ impl Headers {
         self.0 = HashMap::new();
     }
 
+    /// It was asked for, and may have no field that is told.
+    pub fn note(&mut self, uid: Uid) {
+        if self.0.len() < REMEMBERED {
+            self.0.entry(uid).or_default();
+        }
+    }
+
+    /// Of these messages, those of which nothing is known.
+    pub fn unseen_of(&self, uids: &UidSet) -> UidSet {
+        uids.without(&self.0.keys().copied().filter(|uid| uids.contains(*uid)).collect())
+    }
+
     /// What is known of the message, with what has just been seen of it.
     pub fn with(&mut self, uid: Uid, seen: Option<Box<HeaderFacts>>) -> Option<Box<HeaderFacts>> {
-        let Some(seen) = seen else { return self.0.get(&uid).cloned() };
+        let Some(seen) = seen else {
+            return self.0.get(&uid).filter(|known| ***known != HeaderFacts::default()).cloned();
+        };
         if self.0.len() >= REMEMBERED && !self.0.contains_key(&uid) {
             self.clear();
         }

@@ -14,6 +14,7 @@ use crate::policy::AuditLevel;
 use crate::wire::envelope::envelope_as_header;
 use crate::wire::fetch::{FetchEvent, FetchScan, Item, ItemKind};
 use crate::wire::fetch_line::FetchLine;
+use crate::wire::frame::{ResponseEnd, response_end};
 
 use super::by_the_thousand::uid_of;
 use super::event::{ReadClass, ReadMessage, ReadSet};
@@ -60,6 +61,10 @@ pub(super) struct Reads {
     pub(super) now: Current,
     /// How much of a message's header is recorded.
     pub level: AuditLevel,
+    /// Does the command bring the header with it?
+    pub brings_header: bool,
+    /// The headers that the record needs were asked for.
+    pub asked_headers: bool,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +116,30 @@ impl Coverage {
     pub fn clear(&mut self) {
         self.messages.clear();
         self.headers.clear();
+    }
+
+    /// Of these messages, those of which no header was seen.
+    pub fn without_header(&self, uids: &UidSet) -> UidSet {
+        self.headers.unseen_of(uids)
+    }
+
+    /// The answer to a question of ours for headers: its number, and its text behind the word FETCH.
+    pub fn learn_header(&mut self, seq: u64, text: &[u8]) {
+        let line = text.get(..memchr::memchr(b'\n', text).map_or(text.len(), |end| end.saturating_add(1)));
+        let line = line.unwrap_or_default();
+        let size = if let ResponseEnd::Literal(size) = response_end(line) { Some(size) } else { None };
+        let mut reads = Reads { level: AuditLevel::Headers, wants: ReadClass::Envelope, ..Reads::default() };
+        reads.begin(seq, false, line, size);
+        let rest = text.get(line.len()..).unwrap_or_default();
+        if let Some((header, rest)) = size.and_then(|size| rest.split_at_checked(usize::try_from(size).ok()?)) {
+            reads.literal_octets(header);
+            reads.literal_end();
+            reads.fragment(rest, None);
+        }
+        if let Some(uid) = reads.now.uid {
+            self.headers.note(uid);
+        }
+        reads.end(self);
     }
 
     /// Octets `from..to` of the message were relayed; `last`: its end is `to`. Is it whole now?
@@ -358,7 +387,9 @@ fn class_of(item: Item) -> ReadClass {
 fn holds_header(item: Item, section: &[u8]) -> bool {
     match item.kind {
         ItemKind::Whole => item.origin.is_none_or(|origin| origin == 0),
-        ItemKind::Header => item.origin.is_none() && !section.first().is_some_and(u8::is_ascii_digit),
+        ItemKind::Header => {
+            item.origin.is_none_or(|origin| origin == 0) && !section.first().is_some_and(u8::is_ascii_digit)
+        }
         ItemKind::Uid
         | ItemKind::Flags
         | ItemKind::Size

@@ -493,6 +493,9 @@ impl Session {
                 if self.answers_own_fetch(number, text) {
                     return Flow::Drop;
                 }
+                if self.answers_headers(text) {
+                    return Flow::Collect;
+                }
                 self.reading.fetch = self.begin_fetch_response(number, what == Numbered::UidFetch, text, literal);
                 if let Some(reads) = self.reading.fetch.and_then(|serial| self.reads_of(serial)) {
                     let offset = line_len.saturating_sub(text.len());
@@ -608,7 +611,11 @@ impl Session {
     fn finish_collected(&mut self, now: Instant) {
         let collected = std::mem::take(&mut self.reading.collected);
         self.reading.flow = Flow::Pass;
-        if let Head::Number { .. } = response::head(&collected) {
+        if let Head::Number { number, rest, .. } = response::head(&collected)
+            && self.asks_headers()
+        {
+            self.coverage.learn_header(number, collected.get(rest..).unwrap_or_default());
+        } else if let Head::Number { .. } = response::head(&collected) {
             self.learn_facts(&collected);
         } else if let Head::Data { keyword, rest } = response::head(&collected) {
             let own = self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(_)));
