@@ -31,14 +31,18 @@ impl LogObserver for Nobody {
 fn main() {
     let directory = std::env::temp_dir().join(format!("imapwarden-bench-{}", std::process::id()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    for (name, sessions, records) in
-        [("1 session", 1, 20_000), ("64 sessions", 64, 3_000), ("1,000 sessions", 1000, 300)]
-    {
+    for (name, sessions, records, durability) in [
+        ("1 session", 1, 20_000, Durability::Batched),
+        ("64 sessions", 64, 3_000, Durability::Batched),
+        ("1,000 sessions", 1000, 300, Durability::Batched),
+        ("1 session, strict", 1, 2_000, Durability::Strict),
+        ("64 sessions, strict", 64, 300, Durability::Strict),
+    ] {
         let _ = fs::remove_dir_all(&directory);
         let settings = Settings {
             directory: directory.clone(),
             on_failure: OnFailure::Refuse,
-            durability: Durability::Batched,
+            durability,
             min_free: 0,
             keep: None,
             node: "mx-a1".into(),
