@@ -57,6 +57,7 @@ fn rules(kind: Kind) -> String {
     match kind {
         Kind::Imapwarden => (0..90).map(about_others).chain((0..10).map(about_everybody)).collect(),
         Kind::ImapwardenOthers => (0..100).map(about_others).collect(),
+        Kind::ImapwardenHiding => (0..90).map(about_others).chain((0..10).map(hiding)).collect(),
         _ => String::new(),
     }
 }
@@ -72,6 +73,13 @@ fn about_others(at: usize) -> String {
         "[[rule]]\nid = \"department-{at}\"\n\
          when = {{ user = [\"*@department{at}.example\", \"head{at}@example.org\"] }}\n\
          mailbox = [\"Finance/{at}/**\", \"Customers/Secret {at}\"]\n{effect}\n\n"
+    )
+}
+
+/// Everybody's, and hides mailboxes that are there.
+fn hiding(at: usize) -> String {
+    format!(
+        "[[rule]]\nid = \"hidden-{at}\"\nmailbox = [\"Finance/2024-0{at}\", \"Archive/200{at}/**\"]\nhide = true\n\n"
     )
 }
 

@@ -32,6 +32,8 @@ pub enum Kind {
     Imapwarden,
     /// The same, with 100 rules of which each is about somebody else
     ImapwardenOthers,
+    /// The same, with 100 rules of which ten hide mailboxes from everybody: all names are asked for after login
+    ImapwardenHiding,
     /// The same without a rule
     ImapwardenNoRules,
     /// nginx's mail proxy, auth_http answered by nginx itself
@@ -49,6 +51,7 @@ impl Kind {
             Self::Direct => "backend, directly",
             Self::Imapwarden => "imapwarden",
             Self::ImapwardenOthers => "imapwarden, others' rules",
+            Self::ImapwardenHiding => "imapwarden, hiding",
             Self::ImapwardenNoRules => "imapwarden, no rules",
             Self::Nginx => "nginx mail",
             Self::Haproxy => "HAProxy TCP",
@@ -64,7 +67,11 @@ impl Kind {
     /// The program, and the Debian packages that it comes in.
     fn packages(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Direct | Self::Imapwarden | Self::ImapwardenOthers | Self::ImapwardenNoRules => None,
+            Self::Direct
+            | Self::Imapwarden
+            | Self::ImapwardenOthers
+            | Self::ImapwardenHiding
+            | Self::ImapwardenNoRules => None,
             Self::Nginx => Some(("nginx", "nginx libnginx-mod-mail")),
             Self::Haproxy => Some(("haproxy", "haproxy")),
             Self::Dovecot => Some(("dovecot", "dovecot-imapd")),
@@ -82,7 +89,7 @@ impl Kind {
     pub fn version(self, imapwarden: &Path) -> String {
         let (program, flag) = match self {
             Self::Direct => return "canned answers, one thread".to_owned(),
-            Self::Imapwarden | Self::ImapwardenOthers | Self::ImapwardenNoRules => {
+            Self::Imapwarden | Self::ImapwardenOthers | Self::ImapwardenHiding | Self::ImapwardenNoRules => {
                 (Some(imapwarden.to_owned()), "--version")
             }
             Self::Nginx => (place::program("nginx"), "-v"),
@@ -132,7 +139,7 @@ impl Peer {
         let place = plan.place;
         let process = match kind {
             Kind::Direct => None,
-            Kind::Imapwarden | Kind::ImapwardenOthers | Kind::ImapwardenNoRules => {
+            Kind::Imapwarden | Kind::ImapwardenOthers | Kind::ImapwardenHiding | Kind::ImapwardenNoRules => {
                 Some(imapwarden::start(kind, plan, &doors)?)
             }
             Kind::Nginx => Some(nginx::start(place, &doors, upstream.plain)?),
