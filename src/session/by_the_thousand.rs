@@ -25,6 +25,11 @@ impl Session {
     }
 
     fn pass_fetch_lines(&mut self, bytes: &[u8]) -> usize {
+        // Which of several commands a response answers can be unclear: where one of them has a budget, that pays for each.
+        let paid = |effect: &Effect| matches!(effect, Effect::Fetching(reads) if reads.budget.is_some());
+        if self.in_flight.iter().any(|entry| paid(&entry.effect)) {
+            return 0;
+        }
         let Some(Effect::Fetching(reads)) = self.first_effect(|effect| matches!(effect, Effect::Fetching(_))) else {
             return 0;
         };
