@@ -149,32 +149,10 @@ impl Question {
         Self { verb: Verb::Select, targets, named: 1, flags: FlagsWanted::NONE, counted, absent_code }
     }
 
-    /// A command of which a log tells: the mailboxes that it names, in order, and the selected one. `None` where a mailbox
-    /// is missing that it is about.
+    /// The same of a command that may set `\Seen`.
     #[must_use]
-    pub fn recorded(verb: Verb, named: &[&str], selected: Option<&str>, flags: FlagsWanted) -> Option<Self> {
-        let roles = Roles::of(verb);
-        let wanted = usize::from(roles.named.is_some()) + usize::from(roles.second.is_some());
-        let mut targets: Vec<(Role, MailboxName)> = named
-            .iter()
-            .take(wanted)
-            .enumerate()
-            .map(|(at, name)| (role_of_named(roles, at), MailboxName::new(name)))
-            .collect();
-        if targets.len() < wanted {
-            return None;
-        }
-        if let Some(role) = roles.selected {
-            targets.push((role, MailboxName::new(selected?)));
-        }
-        Some(Self {
-            verb,
-            named: wanted,
-            targets,
-            flags,
-            counted: Counted::default(),
-            absent_code: absent_code(Names::Open),
-        })
+    pub fn setting_seen(self) -> Self {
+        Self { flags: FlagsWanted { seen: true, ..FlagsWanted::NONE }, ..self }
     }
 
     fn of<'a>(

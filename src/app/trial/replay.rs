@@ -15,14 +15,11 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::Ground;
-use super::Question;
 use super::difference::{Change, Difference, Judged};
+use super::question::{Question, Recorded};
 use crate::audit::{Line, Seen, Text};
-use crate::imap::message::Flag;
 use crate::imap::verb::Verb;
-use crate::policy::{
-    Bound, FlagChange, FlagsWanted, Given, Hits, LoginVerdict, RefusalKind, Role, Scope, Target, TlsLevel, Verdict,
-};
+use crate::policy::{Bound, Given, Hits, LoginVerdict, RefusalKind, Role, Scope, Target, TlsLevel, Verdict};
 use crate::report::Filter;
 use crate::report::data::Data;
 use crate::report::filter::{Clients, client_of};
@@ -210,10 +207,21 @@ impl<'g> Replay<'g> {
         let is_list = matches!(verb, Verb::List | Verb::Lsub | Verb::Xlist);
         let reads = matches!(verb, Verb::Fetch | Verb::UidFetch);
         let mailbox = line.mailbox.as_ref().map(|mailbox| &*mailbox.name);
-        let seen = FlagsWanted { seen: reads, ..FlagsWanted::NONE };
-        let wanted = if reads { seen } else { flags(&data) };
-        let named: Vec<&str> = named(line, &data);
-        let question = Question::recorded(verb, &named, mailbox, wanted).ok_or(NO_MAILBOX)?;
+        let op = data.op.as_ref().map_or("", Text::as_str);
+        let question = Question::of_record(&Recorded {
+            verb: verb.name(),
+            mailbox,
+            copied_to: data.dst.as_ref().map(Text::as_str),
+            renamed_to: data.to.as_ref().map(Text::as_str),
+            // Those that went up, and those that rules took.
+            flags: data.flags.iter().chain(&data.dropped).map(Text::as_str).collect(),
+            op,
+            ..Recorded::default()
+        });
+        let mut question = question.ok_or(NO_MAILBOX)?;
+        if reads {
+            question = question.setting_seen();
+        }
         let targets = question.targets();
         let (came, by) = match bound.decide(&question.request(&targets, *deleted_expunges), at) {
             Verdict::Allowed(permit) if permit.narrowing().is_none() => (Came::Done, ids(permit.by())),
@@ -296,34 +304,6 @@ impl<'g> Replay<'g> {
             (ground.rules.bind(&subject), deleted_expunges)
         })
     }
-}
-
-/// The mailboxes that the command names, in order.
-fn named<'d>(line: &'d Line<'_>, data: &'d Data<'_>) -> Vec<&'d str> {
-    let of_record = line.mailbox.as_ref().map(|mailbox| &*mailbox.name);
-    match &data.dst {
-        // The record's mailbox is the selected one.
-        Some(dst) => vec![dst.as_str()],
-        None => of_record.into_iter().chain(data.to.as_ref().map(Text::as_str)).collect(),
-    }
-}
-
-/// The flags that were asked for: those that went up, and those that rules took.
-fn flags(data: &Data<'_>) -> FlagsWanted {
-    let change = match data.op.as_ref().map(Text::as_str) {
-        Some("remove") => FlagChange::Remove,
-        Some("replace") => FlagChange::Replace,
-        _ => FlagChange::Add,
-    };
-    let mut wanted = FlagsWanted { change, ..FlagsWanted::NONE };
-    for flag in data.flags.iter().chain(&data.dropped).filter_map(|flag| Flag::parse(flag.as_str())) {
-        match flag {
-            Flag::Seen => wanted.seen = true,
-            Flag::Deleted => wanted.deleted = true,
-            _ => wanted.other = true,
-        }
-    }
-    wanted
 }
 
 /// Does it matter which messages are there?
