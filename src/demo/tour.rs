@@ -56,6 +56,7 @@ pub fn tour(places: &TourPlaces<'_>) -> String {
          \x20 login               {user}, password {password}\n\
          \x20 certificate         {} (made for this run)\n\
          \x20 audit log           {}\n\
+         \x20 live page           http://{admin}/ (sessions, what was read, refusals)\n\
          \x20 metrics, health     http://{admin}/metrics, http://{admin}/readyz\n\n\
          The rules hide Finance, make Archive read-only, deny DELETE and RENAME, and try out one more on Sent\n\
          without applying it (rules/demo.toml in the sources). In another terminal:\n",
