@@ -133,9 +133,10 @@ pub fn fold_text(text: &str) -> String {
 }
 
 fn folded(text: &str) -> impl Iterator<Item = char> {
-    // By way of upper case, as case folding asks: ß and ss, ς and σ, ſ and s meet.
+    // By way of upper case, as case folding asks: ß and ss, ς and σ, ſ and s meet; and of lower case before it, for ẞ has no
+    // other upper case than itself.
     let shown = text.nfkc().filter(|c| !is_default_ignorable(*c));
-    let folded = shown.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    let folded = shown.flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     folded.nfkc().filter(|c| !is_default_ignorable(*c))
 }
 
@@ -196,9 +197,22 @@ mod tests {
             ("no-break space", "\u{a0}Archive", "archive"),
             ("inbox below", "inbox/x", "inbox/x"),
             ("nothing left", "/./", ""),
+            ("sharp s", "Straße", "strasse"),
+            ("capital sharp s", "STRA\u{1e9e}E", "strasse"),
         ];
         for (name, text, want) in rows {
             assert_eq!(fold(text), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_character_is_folded_to_its_end() {
+        let cases = |c: char| [c.to_string(), c.to_lowercase().collect(), c.to_uppercase().collect()];
+        // But ideographs, Hangul and what nobody has assigned: none of them has cases.
+        for c in ('\0'..'\u{20000}').filter(|c| !matches!(c, '\u{3400}'..='\u{d7ff}' | '\u{e000}'..='\u{f8ff}')) {
+            let [own, lower, upper] = cases(c).map(|text| fold(&format!("x{text}x")));
+            assert_eq!(fold(&own), own, "{c:?} ({:x})", u32::from(c));
+            assert!(own == lower && own == upper, "{c:?} ({:x}): {own:?} {lower:?} {upper:?}", u32::from(c));
         }
     }
 
