@@ -12,6 +12,7 @@
 //! packages of the peers, and says which are missing.
 
 mod backend;
+mod curves;
 mod descriptors;
 mod load;
 mod options;
@@ -31,7 +32,11 @@ fn main() -> ExitCode {
     let arguments = std::env::args().collect::<Vec<_>>();
     let result = match arguments.as_slice() {
         // The runner starts itself as the backend.
-        [_, word, chain, key] if word == "--serve-backend" => backend::main(Path::new(chain), Path::new(key)),
+        [_, word, chain, key, mailboxes, messages] if word == "--serve-backend" => {
+            let size = mailboxes.parse().ok().zip(messages.parse().ok());
+            let (mailboxes, messages) = size.expect("numbers, as the runner writes them");
+            backend::main(Path::new(chain), Path::new(key), backend::Size { mailboxes, messages })
+        }
         _ => return runner::main(&options::Options::parse()),
     };
     match result {

@@ -36,6 +36,9 @@ pub struct Options {
     /// The imapwarden to measure, instead of the one just built
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_imapwarden"))]
     pub imapwarden: PathBuf,
+    /// Not the peers: how imapwarden's cost grows with sessions, mailboxes, messages and rules; draws it into this file (SVG)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "peers", "client"])]
+    pub curves: Option<PathBuf>,
     /// Names of the work loads, and nothing else
     #[arg(long)]
     pub list: bool,

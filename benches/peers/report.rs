@@ -29,6 +29,12 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// One to a line.
+    pub fn render(&self, markdown: bool) -> String {
+        let bullet = if markdown { " - " } else { "" };
+        self.lines.iter().fold(String::new(), |text, line| text + bullet + line + "\n")
+    }
+
     /// This machine, now.
     pub fn now(options: &Options, descriptors: &Descriptors, rounds: u32) -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -133,10 +139,7 @@ impl Report {
 
     /// All tables.
     pub fn render(&self, markdown: bool) -> String {
-        let mut out = String::new();
-        for line in &self.machine.lines {
-            writeln!(out, "{}{line}", if markdown { " - " } else { "" }).expect("a string takes all");
-        }
+        let mut out = self.machine.render(markdown);
         for table in TABLES {
             let rows = self.rows(table);
             if rows.len() > 1 {
@@ -196,14 +199,14 @@ fn words(leg: Leg) -> &'static str {
     }
 }
 
-fn median(values: &[f64]) -> f64 {
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     if sorted.len().is_multiple_of(2) { (sorted[middle - 1] + sorted[middle]) / 2.0 } else { sorted[middle] }
 }
 
-fn number(value: Option<f64>, decimals: usize) -> String {
+pub fn number(value: Option<f64>, decimals: usize) -> String {
     match value {
         None => "–".to_owned(),
         // Three digits say enough.
@@ -213,7 +216,7 @@ fn number(value: Option<f64>, decimals: usize) -> String {
     }
 }
 
-fn lay_out(rows: &[Vec<String>], markdown: bool) -> String {
+pub fn lay_out(rows: &[Vec<String>], markdown: bool) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
     let widths = (0..columns).map(width).collect::<Vec<_>>();

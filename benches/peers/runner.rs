@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::curves;
 use crate::descriptors::Descriptors;
 use crate::load::tls;
 use crate::options::Options;
 use crate::peer::upstream::{Behind, Upstream};
-use crate::peer::{Kind, Peer, Plan};
+use crate::peer::{Kind, Peer, Plan, RULES};
 use crate::place::{self, Place};
 use crate::report::{Machine, Report};
 use crate::work::{Bench, Figure, Leg, Measured, WORKS, Work};
@@ -41,10 +42,17 @@ pub fn main(options: &Options) -> ExitCode {
         return ExitCode::from(2);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    match tokio::task::LocalSet::new().block_on(&runtime, until_stopped(run(options, &works))) {
-        Ok(report) => {
-            print!("{}", report.render(options.markdown));
-            if report.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let run = async {
+        if let Some(file) = &options.curves {
+            return until_stopped(curves::draw(options, file)).await.map(|table| (table, true));
+        }
+        let report = until_stopped(run(options, &works)).await?;
+        Ok((report.render(options.markdown), report.complete()))
+    };
+    match tokio::task::LocalSet::new().block_on(&runtime, run) {
+        Ok((text, complete)) => {
+            print!("{text}");
+            if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(e) => {
             eprintln!("peers: {e}");
@@ -54,7 +62,7 @@ pub fn main(options: &Options) -> ExitCode {
 }
 
 /// What it has started ends with the run, however that ends.
-async fn until_stopped(run: impl Future<Output = io::Result<Report>>) -> io::Result<Report> {
+async fn until_stopped<T>(run: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let mut term = signal(SignalKind::terminate())?;
     tokio::select! {
         report = run => report,
@@ -111,6 +119,7 @@ async fn run(options: &Options, works: &[&'static Work]) -> io::Result<Report> {
             imapwarden: &options.imapwarden,
             upstream: &upstreams[&canned],
             sessions: descriptors.sessions(),
+            rules: RULES,
         };
         Runner { options, rounds, plan, report: &mut report }.work(work).await;
     }
@@ -176,7 +185,7 @@ impl Runner<'_> {
             door: if leg == Leg::Plain { peer.plain.clone() } else { peer.tls.clone() },
             root: peer.root,
             seconds: Duration::from_secs_f64(seconds),
-            messages: self.plan.upstream.messages,
+            size: self.plan.upstream.size,
             quick: self.options.quick,
         };
         let done = tokio::time::timeout(PATIENCE, (work.run)(bench)).await;

@@ -1,25 +1,40 @@
 //! The answers: in Dovecot's words, made once.
 //!
 //! ```text
-//!   list      1,000 mailboxes           flags, envelopes   a line for each of 10,000 messages; any run of them is a slice
+//!   list      each of its mailboxes     flags, envelopes   a line for each message; any run of them is a slice
 //!   search    one line of 64 KiB        big, small         messages of 25 MiB and of 8 KiB
 //! ```
 
 use std::fmt::Write;
 
-/// Messages in every mailbox.
-pub const MESSAGES: u32 = 10_000;
-/// Mailboxes that `LIST "" "*"` shows.
-pub const MAILBOXES: usize = 1_000;
+/// How much mail there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Mailboxes that `LIST "" "*"` shows.
+    pub mailboxes: usize,
+    /// Messages in each of them.
+    pub messages: u32,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { mailboxes: 1_000, messages: 10_000 }
+    }
+}
+
 /// Octets of the message with UID 1.
 pub const BIG: usize = 25 << 20;
 /// Octets of the line that answers SEARCH, at least.
 pub const SEARCH_LINE: usize = 64_000;
+/// How many of the last messages are unseen.
+const UNSEEN: u32 = 20;
 /// Octets of every other message.
 const SMALL: usize = 8 << 10;
 
 /// What a session may say, apart from tagged responses.
 pub struct Canned {
+    /// Messages in every mailbox.
+    pub messages: u32,
     /// To `LIST "" "*"`.
     pub list: Vec<u8>,
     /// To `LIST "" "%"`.
@@ -41,18 +56,19 @@ pub struct Canned {
 }
 
 impl Canned {
-    /// All of it: some 35 MB.
-    pub fn new() -> Self {
-        let names = mailboxes();
+    /// All of it: some 35 MB, with 10,000 messages.
+    pub fn new(size: Size) -> Self {
+        let names = mailboxes(size.mailboxes);
         let top = names.iter().filter(|name| !name.contains('/'));
         Self {
+            messages: size.messages,
             list: names.iter().flat_map(|name| list_line("LIST", name)).collect(),
             list_top: top.flat_map(|name| list_line("LIST", name)).collect(),
             lsub: names.iter().flat_map(|name| list_line("LSUB", name)).collect(),
-            flags: Lines::new(flags),
-            envelopes: Lines::new(envelope),
+            flags: Lines::new(size.messages, |number| flags(number, size.messages)),
+            envelopes: Lines::new(size.messages, envelope),
             search: search(),
-            select: select(),
+            select: select(size.messages),
             big: message(BIG),
             small: message(SMALL),
         }
@@ -66,9 +82,9 @@ pub struct Lines {
 }
 
 impl Lines {
-    fn new(line: fn(u32) -> String) -> Self {
+    fn new(messages: u32, line: impl Fn(u32) -> String) -> Self {
         let (mut text, mut starts) = (Vec::new(), Vec::new());
-        for number in 1..=MESSAGES {
+        for number in 1..=messages {
             starts.push(text.len());
             text.extend(line(number).bytes());
         }
@@ -76,9 +92,13 @@ impl Lines {
         Self { text, starts }
     }
 
+    fn count(&self) -> u32 {
+        u32::try_from(self.starts.len() - 1).expect("made for so many")
+    }
+
     /// Those of messages `first` to `last`; nothing where there are none.
     pub fn of(&self, first: u32, last: u32) -> &[u8] {
-        let (first, last) = (first.max(1), last.min(MESSAGES));
+        let (first, last) = (first.max(1), last.min(self.count()));
         if first > last {
             return &[];
         }
@@ -88,7 +108,7 @@ impl Lines {
 }
 
 /// INBOX and what a busy account keeps beside it.
-fn mailboxes() -> Vec<String> {
+fn mailboxes(count: usize) -> Vec<String> {
     let mut names =
         ["INBOX", "Drafts", "Sent", "Trash", "Junk", "Archive", "Projects", "Lists", "Customers", "Finance"]
             .map(str::to_owned)
@@ -96,7 +116,7 @@ fn mailboxes() -> Vec<String> {
     names.extend((2005..=2024).map(|year| format!("Archive/{year}")));
     names.extend((1..=12).map(|month| format!("Finance/2024-{month:02}")));
     for at in 0.. {
-        if names.len() == MAILBOXES {
+        if names.len() >= count {
             break;
         }
         names.push(match at % 4 {
@@ -123,27 +143,28 @@ fn list_line(response: &str, name: &str) -> Vec<u8> {
     format!("* {response} ({attributes}) \"/\" {name}\r\n").into_bytes()
 }
 
-fn select() -> Vec<u8> {
+fn select(messages: u32) -> Vec<u8> {
     format!(
         "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded NonJunk)\r\n\
          * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded NonJunk \\*)] Flags permitted.\r\n\
-         * {MESSAGES} EXISTS\r\n\
+         * {messages} EXISTS\r\n\
          * 0 RECENT\r\n\
-         * OK [UNSEEN 9981] First unseen.\r\n\
+         * OK [UNSEEN {unseen}] First unseen.\r\n\
          * OK [UIDVALIDITY 1437056785] UIDs valid\r\n\
          * OK [UIDNEXT {next}] Predicted next UID\r\n\
          * OK [HIGHESTMODSEQ 21937] Highest\r\n",
-        next = MESSAGES + 1
+        unseen = messages.saturating_sub(UNSEEN) + 1,
+        next = messages + 1
     )
     .into_bytes()
 }
 
-fn flags(number: u32) -> String {
+fn flags(number: u32, messages: u32) -> String {
     let flags = match number % 16 {
         0 => r"\Answered \Seen",
         3 => r"\Flagged \Seen",
         7 => r"\Seen NonJunk",
-        _ if number > 9_980 => "",
+        _ if number > messages.saturating_sub(UNSEEN) => "",
         _ => r"\Seen",
     };
     format!("* {number} FETCH (UID {number} FLAGS ({flags}))\r\n")

@@ -1,12 +1,12 @@
 //! Which answer belongs to which command.
 //!
 //! ```text
-//!   "a1 UID FETCH 1:* (UID FLAGS)"  ─▶  canned.flags[1..=10000]  a1 OK Fetch completed …
+//!   "a1 UID FETCH 1:* (UID FLAGS)"  ─▶  canned.flags, all of them  a1 OK Fetch completed …
 //! ```
 //!
 //! Reads only as much of a command as it takes to tell the answers apart; whether it is legal is nobody's question here.
 
-use super::canned::{Canned, MESSAGES};
+use super::canned::Canned;
 use super::session::Out;
 
 /// The first line.
@@ -66,12 +66,14 @@ fn selected(name: &[u8], arguments: &[u8], canned: &'static Canned, out: &mut Ou
     match name {
         b"NOOP" | b"CHECK" => "OK NOOP completed (0.001 + 0.000 secs).",
         b"FETCH" => fetch(arguments, canned, out),
-        b"STORE" => store(arguments, out),
+        b"STORE" => store(arguments, canned, out),
         b"STATUS" => {
             let mailbox = memchr::memrchr(b'(', arguments).map_or(arguments, |at| arguments[..at].trim_ascii_end());
             out.text(b"* STATUS ");
             out.text(mailbox);
-            out.text(b" (MESSAGES 10000 RECENT 0 UIDNEXT 10001 UIDVALIDITY 1437056785 UNSEEN 20)\r\n");
+            let (messages, next) = (canned.messages, canned.messages + 1);
+            let items = format!("MESSAGES {messages} RECENT 0 UIDNEXT {next} UIDVALIDITY 1437056785 UNSEEN 20");
+            out.text(format!(" ({items})\r\n").as_bytes());
             "OK Status completed (0.001 + 0.000 secs)."
         }
         b"LIST" => list(arguments, canned, out),
@@ -144,7 +146,7 @@ fn list(arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static st
 
 fn fetch(arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static str {
     let (set, items) = word(arguments);
-    let (first, last) = range(set);
+    let (first, last) = range(set, canned);
     let asks = |item: &[u8]| memchr::memmem::find(items, item).is_some();
     if asks(b"BODY[") || asks(b"BODY.PEEK[") {
         for number in first..=last {
@@ -165,8 +167,8 @@ fn body(number: u32, canned: &'static Canned, out: &mut Out) {
     out.text(b")\r\n");
 }
 
-fn store(arguments: &[u8], out: &mut Out) -> &'static str {
-    let (first, last) = range(word(arguments).0);
+fn store(arguments: &[u8], canned: &Canned, out: &mut Out) -> &'static str {
+    let (first, last) = range(word(arguments).0, canned);
     for number in first..=last {
         out.text(format!("* {number} FETCH (UID {number} FLAGS (\\Seen))\r\n").as_bytes());
     }
@@ -174,11 +176,12 @@ fn store(arguments: &[u8], out: &mut Out) -> &'static str {
 }
 
 /// `7`, `7:9` or `7:*`, within the mailbox.
-fn range(set: &[u8]) -> (u32, u32) {
-    let number = |text: &str| if text == "*" { MESSAGES } else { text.parse().unwrap_or(1) };
+fn range(set: &[u8], canned: &Canned) -> (u32, u32) {
+    let messages = canned.messages;
+    let number = |text: &str| if text == "*" { messages } else { text.parse().unwrap_or(1) };
     let set = std::str::from_utf8(set).unwrap_or("1");
     let (first, last) = set.split_once(':').unwrap_or((set, set));
-    (number(first).clamp(1, MESSAGES), number(last).clamp(1, MESSAGES))
+    (number(first).clamp(1, messages), number(last).clamp(1, messages))
 }
 
 /// Up to the next blank, and what follows it.

@@ -20,14 +20,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use canned::Canned;
-pub use canned::{BIG, MAILBOXES, MESSAGES, SEARCH_LINE};
+pub use canned::{BIG, SEARCH_LINE, Size};
 
 use crate::load::tls;
 
 /// Serves until standard input ends; says on standard output where, in clear and in TLS.
-pub fn main(chain: &Path, key: &Path) -> io::Result<()> {
+pub fn main(chain: &Path, key: &Path, size: Size) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(tls::server(chain, key)?);
-    let canned: &'static Canned = Box::leak(Box::new(Canned::new()));
+    let canned: &'static Canned = Box::leak(Box::new(Canned::new(size)));
     std::thread::spawn(|| {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         std::process::exit(0);

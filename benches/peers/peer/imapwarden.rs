@@ -8,7 +8,7 @@ use crate::place::{self, Process};
 /// Starts it.
 pub fn start(kind: Kind, plan: &Plan<'_>, doors: &Doors) -> io::Result<Process> {
     let (folder, place, backend) = (kind.argument(), plan.place, plan.upstream.plain);
-    let rules = rules(kind);
+    let rules = rules(kind, plan.rules);
     let text = format!(
         "[[listener]]\n\
          name = \"imap\"\n\
@@ -52,12 +52,19 @@ pub fn start(kind: Kind, plan: &Plan<'_>, doors: &Doors) -> io::Result<Process> 
     Process::start(plan.imapwarden, &["run", "--config", &file.display().to_string()], log)
 }
 
-/// Rules as a company has them: a hundred, or none.
-fn rules(kind: Kind) -> String {
+/// Rules as a company has them: nine of ten about others, the tenth about everybody.
+fn rules(kind: Kind, count: usize) -> String {
+    let special = match kind {
+        Kind::Imapwarden => count / 10,
+        // There are ten years of Archive to hide.
+        Kind::ImapwardenHiding => count.min(10),
+        _ => 0,
+    };
+    let others = (0..count - special).map(about_others);
     match kind {
-        Kind::Imapwarden => (0..90).map(about_others).chain((0..10).map(about_everybody)).collect(),
-        Kind::ImapwardenOthers => (0..100).map(about_others).collect(),
-        Kind::ImapwardenHiding => (0..90).map(about_others).chain((0..10).map(hiding)).collect(),
+        Kind::Imapwarden => others.chain((0..special).map(about_everybody)).collect(),
+        Kind::ImapwardenOthers => others.collect(),
+        Kind::ImapwardenHiding => others.chain((0..special).map(hiding)).collect(),
         _ => String::new(),
     }
 }

@@ -192,7 +192,12 @@ pub struct Plan<'p> {
     pub upstream: &'p Upstream,
     /// How many sessions a peer must be able to hold.
     pub sessions: u64,
+    /// How many rules imapwarden has, where it has any.
+    pub rules: usize,
 }
+
+/// Rules of a company.
+pub const RULES: usize = 100;
 
 /// Where a peer is to listen, and for how many.
 struct Doors {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::dovecot::internal_users;
-use crate::backend;
+use crate::backend::Size;
 use crate::place::{self, Place, Process};
 
 /// Which of the two.
@@ -27,8 +27,8 @@ pub struct Upstream {
     pub tls: SocketAddr,
     /// How many users it knows: `user0@example.org` and on.
     pub users: usize,
-    /// Messages in INBOX.
-    pub messages: u32,
+    /// Its mailboxes, and the messages in INBOX.
+    pub size: Size,
     process: Process,
 }
 
@@ -39,7 +39,7 @@ impl Upstream {
     /// Starts it.
     pub fn start(behind: Behind, place: &Place) -> io::Result<Self> {
         match behind {
-            Behind::Canned => Self::canned(place),
+            Behind::Canned => Self::canned(place, Size::default()),
             Behind::Dovecot => Self::dovecot(place),
         }
     }
@@ -49,10 +49,13 @@ impl Upstream {
         self.process.id()
     }
 
-    fn canned(place: &Place) -> io::Result<Self> {
+    /// The canned one, with so much mail.
+    pub fn canned(place: &Place, size: Size) -> io::Result<Self> {
         let own = std::env::current_exe()?;
         let (chain, key) = (place.path("tls/chain.pem"), place.path("tls/key.pem"));
-        let arguments = ["--serve-backend", &chain.display().to_string(), &key.display().to_string()];
+        let (mailboxes, messages) = (size.mailboxes.to_string(), size.messages.to_string());
+        let files = (chain.display().to_string(), key.display().to_string());
+        let arguments = ["--serve-backend", &files.0, &files.1, &mailboxes, &messages];
         let mut command = place::dying_with_us(&own, &arguments);
         let log = place.path("backend.log");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(fs::File::create(&log)?);
@@ -62,9 +65,7 @@ impl Upstream {
         BufReader::new(out).read_line(&mut line)?;
         let addresses = line.split_ascii_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>();
         match addresses.as_deref() {
-            Ok([plain, tls]) => {
-                Ok(Self { plain: *plain, tls: *tls, users: 1_000, messages: backend::MESSAGES, process })
-            }
+            Ok([plain, tls]) => Ok(Self { plain: *plain, tls: *tls, users: 1_000, size, process }),
             _ => Err(io::Error::other(format!("the backend does not start: {line}{}", process.last_words()))),
         }
     }
@@ -87,7 +88,8 @@ impl Upstream {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { plain, tls, users: 1, messages: REAL_MESSAGES, process })
+        let size = Size { mailboxes: 3, messages: REAL_MESSAGES };
+        Ok(Self { plain, tls, users: 1, size, process })
     }
 }
 

@@ -46,7 +46,7 @@ pub async fn status(bench: Bench) -> io::Result<Measured> {
 /// A mail reader looks in: connects, reads what is new, waits, and leaves. 16 commands.
 pub async fn visit(bench: Bench) -> io::Result<Measured> {
     let door = bench.door.clone();
-    let last = bench.messages;
+    let last = bench.size.messages;
     let recent = format!("{}:{last}", last - 19);
     let turn = async move |number: &mut usize| {
         let mut client = Client::connect(&door).await?;

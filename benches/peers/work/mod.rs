@@ -7,9 +7,9 @@
 //! A work load connects and warms up first; only then does the measurement begin. It reads every answer and counts what
 //! came: an answer that is too short is an error, not a fast one.
 
-mod commands;
-mod sessions;
-mod transfers;
+pub mod commands;
+pub mod sessions;
+pub mod transfers;
 mod turns;
 
 use std::future::Future;
@@ -17,6 +17,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::backend::Size;
 use crate::descriptors::SPARE;
 use crate::load::door::Door;
 use crate::peer::upstream::Behind;
@@ -30,8 +31,8 @@ pub struct Bench {
     pub root: u32,
     /// How long to measure.
     pub seconds: Duration,
-    /// Messages in INBOX.
-    pub messages: u32,
+    /// What the backend has.
+    pub size: Size,
     /// A tenth of the sessions will do.
     pub quick: bool,
 }

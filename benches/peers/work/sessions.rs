@@ -42,13 +42,32 @@ pub async fn login_with_ticket(bench: Bench) -> io::Result<Measured> {
     turns::measure(&bench, clients, turn).await
 }
 
+/// The same clients, who open INBOX, too.
+pub async fn enter(bench: Bench) -> io::Result<Measured> {
+    let door = bench.door.clone();
+    let turn = async move |number: &mut usize| {
+        let mut client = Client::session(&door, *number).await?;
+        client.command("SELECT INBOX").await?;
+        client.logout().await?;
+        *number += 16;
+        Ok(1.0)
+    };
+    turns::measure(&bench, (0..16).collect(), turn).await
+}
+
 /// Memory of sessions in IDLE.
 pub async fn idle(bench: Bench) -> io::Result<Measured> {
     let count = bench.many(5_000);
+    Ok(vec![waiting(&bench, count).await?.1])
+}
+
+/// So many sessions in IDLE, and the memory that they take.
+pub async fn waiting(bench: &Bench, count: usize) -> io::Result<(Vec<Client>, (Figure, f64))> {
     let before = settled(bench.root).await?;
-    let sessions = turns::sessions(&bench, count, into_idle).await?;
+    let sessions = turns::sessions(bench, count, into_idle).await?;
     let after = settled(bench.root).await?;
-    Ok(vec![each(before, after, sessions.len())])
+    let memory = each(before, after, sessions.len());
+    Ok((sessions, memory))
 }
 
 async fn into_idle(client: &mut Client) -> io::Result<()> {

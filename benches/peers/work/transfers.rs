@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::{Bench, Measured, turns};
-use crate::backend::{BIG, MAILBOXES, SEARCH_LINE};
+use crate::backend::{BIG, SEARCH_LINE};
 use crate::load::client::Client;
 
 /// Sessions that transfer at once.
@@ -12,23 +12,25 @@ const SESSIONS: usize = 4;
 
 /// `LIST "" "*"`.
 pub async fn list(bench: Bench) -> io::Result<Measured> {
-    answers(bench, "LIST \"\" \"*\"".to_owned(), MAILBOXES as u64, 0).await
+    let mailboxes = bench.size.mailboxes as u64;
+    answers(bench, "LIST \"\" \"*\"".to_owned(), mailboxes, 0).await
 }
 
 /// `LSUB "" "*"`.
 pub async fn lsub(bench: Bench) -> io::Result<Measured> {
-    answers(bench, "LSUB \"\" \"*\"".to_owned(), MAILBOXES as u64, 0).await
+    let mailboxes = bench.size.mailboxes as u64;
+    answers(bench, "LSUB \"\" \"*\"".to_owned(), mailboxes, 0).await
 }
 
 /// Flags of every message: short lines.
 pub async fn flags(bench: Bench) -> io::Result<Measured> {
-    let messages = bench.messages.into();
+    let messages = bench.size.messages.into();
     answers(bench, "UID FETCH 1:* (UID FLAGS)".to_owned(), messages, 0).await
 }
 
 /// Envelopes of every message: long lines, some with literals.
 pub async fn envelope(bench: Bench) -> io::Result<Measured> {
-    let messages = bench.messages.into();
+    let messages = bench.size.messages.into();
     answers(bench, "UID FETCH 1:* (UID ENVELOPE)".to_owned(), messages, 0).await
 }
 
@@ -40,6 +42,18 @@ pub async fn search(bench: Bench) -> io::Result<Measured> {
 /// One message of 25 MiB.
 pub async fn fetch(bench: Bench) -> io::Result<Measured> {
     answers(bench, "UID FETCH 1 (UID BODY.PEEK[])".to_owned(), 1, BIG as u64).await
+}
+
+/// CPU time for each line of the answer to this command.
+pub async fn lines(bench: &Bench, command: &str, untagged: u64) -> io::Result<Measured> {
+    let sessions = turns::selected(bench, SESSIONS).await?;
+    let command = command.to_owned();
+    let turn = async move |client: &mut Client| {
+        let answer = client.command(&command).await?;
+        at_least(answer.untagged, untagged, "responses")?;
+        Ok(answer.untagged as f64)
+    };
+    turns::measure(bench, sessions, turn).await
 }
 
 /// Four sessions that ask the same again and again; the answer has so many responses and octets at least.
