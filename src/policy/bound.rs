@@ -38,7 +38,13 @@ pub enum Scope {
 #[derive(Debug, Clone)]
 pub struct Bound {
     set: Arc<RuleSet>,
-    rules: Box<[BoundRule]>,
+    own: Arc<Own>,
+}
+
+/// What sessions have in common that the same rules can touch.
+#[derive(Debug, Clone)]
+pub(super) struct Own {
+    pub(super) rules: Box<[BoundRule]>,
     scope: Scope,
     restricts: bool,
     names_mailboxes: bool,
@@ -67,37 +73,15 @@ pub struct Limiting {
 
 impl Bound {
     pub(super) fn new(set: Arc<RuleSet>, rules: Vec<BoundRule>) -> Self {
-        let limits = |bound: &BoundRule| set.rule(bound.at).is_some_and(|rule| rule.limits.is_some());
-        let limiting = rules.iter().enumerate().filter(|(_, bound)| limits(bound)).map(|(at, _)| at).collect();
-        let scope = Scope::Plain;
-        let mut bound = Self {
-            set,
-            rules: rules.into(),
-            scope,
-            restricts: false,
-            names_mailboxes: false,
-            depends_on_use: false,
-            limiting,
-            audits: false,
-            lookup: OnceLock::new(),
-        };
-        let enforced = || bound.could_apply().filter(|rule| rule.is_enforced());
-        let hides = enforced().any(|rule| rule.hiding().is_some());
-        let takes = |rule: &Rule| !rule.taken().is_empty() || !rule.deny.is_empty() || rule.limits.is_some();
-        let restricts = enforced().any(takes);
-        let enforced_audits = enforced().any(|rule| rule.audit.is_some());
-        let names_mailboxes = bound.could_apply().any(Rule::names_mailboxes);
-        let depends_on_use = bound.could_apply().any(Rule::depends_on_use);
-        (bound.restricts, bound.names_mailboxes, bound.depends_on_use) = (restricts, names_mailboxes, depends_on_use);
-        bound.audits = enforced_audits;
-        bound.scope = if hides { Scope::Filtered } else { Scope::Plain };
-        bound
+        let own = set.held.own(rules, |rules| Own::new(&set, rules));
+        Self { set, own }
     }
 
     /// The same, which asks each of its rules.
     #[cfg(test)]
     pub(super) fn asking_each(&self) -> Self {
-        Self { lookup: OnceLock::from(Lookup::finding_all(self.rules.len())), ..self.clone() }
+        let lookup = OnceLock::from(Lookup::finding_all(self.own.rules.len()));
+        Self { own: Arc::new(Own { lookup, ..Own::clone(&self.own) }), ..self.clone() }
     }
 
     /// Of which rules.
@@ -109,31 +93,31 @@ impl Bound {
     /// Can mailboxes be hidden here?
     #[must_use]
     pub fn scope(&self) -> Scope {
-        self.scope
+        self.own.scope
     }
 
     /// Can no rule take anything, nor would a shadow rule?
     #[must_use]
     pub fn is_unruled(&self) -> bool {
-        self.rules.is_empty()
+        self.own.rules.is_empty()
     }
 
     /// Can a rule that names mailboxes apply, in force or in shadow? Then names must be resolved.
     #[must_use]
     pub fn names_mailboxes(&self) -> bool {
-        self.names_mailboxes
+        self.own.names_mailboxes
     }
 
     /// Does a rule that can apply depend on what the server says a mailbox is for? Then it must be asked.
     #[must_use]
     pub fn depends_on_use(&self) -> bool {
-        self.depends_on_use
+        self.own.depends_on_use
     }
 
     /// Can an enforced rule take rights or commands, or limit something? Then fewer capabilities are offered.
     #[must_use]
     pub fn restricts(&self) -> bool {
-        self.restricts
+        self.own.restricts
     }
 
     /// Do the rules, now, take this capability (as the upstream spells it) with a command?
@@ -147,13 +131,13 @@ impl Bound {
 
     /// Would this subject's login now be denied? Asked again while the session is open.
     pub fn login(&self, at: Timestamp) -> LoginVerdict {
-        judge_login(&self.set, &self.rules, at)
+        judge_login(&self.set, &self.own.rules, at)
     }
 
     /// When hours, or the beginning or end of a rule or exception, next change something for this session.
     #[must_use]
     pub fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
-        let rules = self.rules.iter().filter_map(|bound| Some((bound, self.set.rule(bound.at)?)));
+        let rules = self.own.rules.iter().filter_map(|bound| Some((bound, self.set.rule(bound.at)?)));
         rules.filter_map(|(bound, rule)| bound.next_change(rule, after)).min()
     }
 
@@ -161,7 +145,7 @@ impl Bound {
     #[must_use]
     pub fn hiding(&self, target: &Target<'_>, at: Timestamp) -> Hiding {
         let mut hiding = Hiding::default();
-        if self.names_mailboxes {
+        if self.own.names_mailboxes {
             let names = Names::new(target);
             for rule in self.about(&names, false, at).filter(|rule| rule.in_force && rule.hides(&names)) {
                 let hits = if rule.is_enforced() { &mut hiding.by } else { &mut hiding.shadow };
@@ -177,7 +161,7 @@ impl Bound {
         let hides = |names: &Names<'_>| {
             self.about(names, false, at).any(|rule| rule.in_force && rule.is_enforced() && rule.hides(names))
         };
-        self.scope == Scope::Filtered && hides(&Names::new(target))
+        self.own.scope == Scope::Filtered && hides(&Names::new(target))
     }
 
     /// Could the mailbox be hidden at some hour or with some ID? Such names are reserved.
@@ -185,7 +169,7 @@ impl Bound {
     pub fn is_reserved(&self, target: &Target<'_>, at: Timestamp) -> bool {
         let reserves =
             |names: &Names<'_>| self.about(names, false, at).any(|rule| rule.is_enforced() && rule.hides(names));
-        self.scope == Scope::Filtered && reserves(&Names::new(target))
+        self.own.scope == Scope::Filtered && reserves(&Names::new(target))
     }
 
     /// Could a name below this one be hidden, at some hour or with some ID?
@@ -194,7 +178,7 @@ impl Bound {
         let hides = |names: &Names<'_>| {
             self.about(names, true, at).any(|rule| rule.is_enforced() && rule.may_hide_below(names))
         };
-        self.scope == Scope::Filtered && hides(&Names::new(target))
+        self.own.scope == Scope::Filtered && hides(&Names::new(target))
     }
 
     /// Could messages be hidden in any mailbox, at some hour or with some ID?
@@ -210,7 +194,7 @@ impl Bound {
             // Exceptions end, too.
             self.about(names, false, at).any(|rule| rule.is_enforced() && Rule::hides_messages_in(&rule, names))
         };
-        self.scope == Scope::Filtered && hides(&Names::new(target))
+        self.own.scope == Scope::Filtered && hides(&Names::new(target))
     }
 
     /// What judges the messages of this mailbox now, shadow rules included. `None`: no enforced rule hides any.
@@ -264,13 +248,13 @@ impl Bound {
     /// What the rules say to a request.
     #[inline]
     pub fn decide(&self, request: &Request<'_>, at: Timestamp) -> Verdict {
-        if self.rules.is_empty() { decide::allowed() } else { decide::decide(self, request, at) }
+        if self.own.rules.is_empty() { decide::allowed() } else { decide::decide(self, request, at) }
     }
 
     /// Can a rule limit something, in force or in shadow?
     #[must_use]
     pub fn limits(&self) -> bool {
-        !self.limiting.is_empty()
+        !self.own.limiting.is_empty()
     }
 
     /// The rules whose limits hold now for a request about these mailboxes, or about none.
@@ -290,7 +274,7 @@ impl Bound {
     /// How much is recorded of what is done to these mailboxes, or of what is about none: the highest level that rules ask
     /// for, now.
     pub fn audit_level(&self, targets: &[(Role, Target<'_>)], at: Timestamp) -> AuditLevel {
-        if !self.audits {
+        if !self.own.audits {
             return AuditLevel::default();
         }
         let asked = |is_about: &dyn Fn(&Standing<'_>) -> bool| {
@@ -308,7 +292,7 @@ impl Bound {
     }
 
     fn each_limiting(&self, at: Timestamp) -> impl Iterator<Item = Standing<'_>> {
-        let rules = self.limiting.iter().filter_map(|number| self.rules.get(*number));
+        let rules = self.own.limiting.iter().filter_map(|number| self.own.rules.get(*number));
         rules.filter_map(move |bound| bound.standing(self.set.rule(bound.at)?, at))
     }
 
@@ -323,7 +307,7 @@ impl Bound {
 
     /// Rules that could apply at some hour and with some ID.
     fn could_apply(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().filter_map(|bound| self.set.rule(bound.at))
+        self.own.rules.iter().filter_map(|bound| self.set.rule(bound.at))
     }
 
     /// Rules that apply now.
@@ -342,18 +326,38 @@ impl Bound {
         names: impl Iterator<Item = (&'n Names<'t>, bool)>,
         at: Timestamp,
     ) -> SmallVec<[Standing<'_>; 8]> {
-        if self.rules.len() < MANY {
+        if self.own.rules.len() < MANY {
             return self.each(at).collect();
         }
-        let shelf = Shelf { set: &self.set, rules: &self.rules };
-        let found = self.lookup.get_or_init(|| Lookup::of(shelf)).find(shelf, names);
-        let rules = found.iter().filter_map(|number| self.rules.get(*number as usize));
+        let shelf = Shelf { set: &self.set, rules: &self.own.rules };
+        let found = self.own.lookup.get_or_init(|| Lookup::of(shelf)).find(shelf, names);
+        let rules = found.iter().filter_map(|number| self.own.rules.get(*number as usize));
         rules.filter_map(|bound| bound.standing(self.set.rule(bound.at)?, at)).collect()
     }
 
     /// Rules that could apply, and how they stand now. What is over never will again.
     pub(super) fn each(&self, at: Timestamp) -> impl Iterator<Item = Standing<'_>> {
-        self.rules.iter().filter_map(move |bound| bound.standing(self.set.rule(bound.at)?, at))
+        self.own.rules.iter().filter_map(move |bound| bound.standing(self.set.rule(bound.at)?, at))
+    }
+}
+
+impl Own {
+    fn new(set: &RuleSet, rules: Vec<BoundRule>) -> Self {
+        let numbered = || rules.iter().enumerate().filter_map(|(at, bound)| Some((at, set.rule(bound.at)?)));
+        let could_apply = || numbered().map(|(_, rule)| rule);
+        let enforced = || could_apply().filter(|rule| rule.is_enforced());
+        let hides = enforced().any(|rule| rule.hiding().is_some());
+        let takes = |rule: &Rule| !rule.taken().is_empty() || !rule.deny.is_empty() || rule.limits.is_some();
+        Self {
+            scope: if hides { Scope::Filtered } else { Scope::Plain },
+            restricts: enforced().any(takes),
+            names_mailboxes: could_apply().any(Rule::names_mailboxes),
+            depends_on_use: could_apply().any(Rule::depends_on_use),
+            limiting: numbered().filter(|(_, rule)| rule.limits.is_some()).map(|(at, _)| at).collect(),
+            audits: enforced().any(|rule| rule.audit.is_some()),
+            lookup: OnceLock::new(),
+            rules: rules.into(),
+        }
     }
 }
 
@@ -398,6 +402,9 @@ pub(super) fn judge_login(set: &RuleSet, rules: &[BoundRule], at: Timestamp) -> 
         None => LoginVerdict::Allowed { shadow },
     }
 }
+
+mod held;
+pub(super) use held::Held;
 
 #[cfg(test)]
 mod tests;

@@ -40,7 +40,7 @@ impl Exception {
 }
 
 /// An exception that may hold for a session, by its number in the rule.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct BoundException {
     pub(super) number: usize,
     /// With the ID that was sent last?

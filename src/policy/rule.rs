@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::audit::AuditLevel;
-use super::bound::{Bound, judge_login};
+use super::bound::{Bound, Held, judge_login};
 use super::condition::{Condition, Facts};
 use super::exception::Exception;
 use super::groups::{GroupId, Groups};
@@ -236,6 +236,8 @@ pub struct RuleSet {
     rules: Box<[Rule]>,
     groups: Groups,
     index: Index,
+    /// What sessions have in common.
+    pub(super) held: Arc<Held>,
 }
 
 impl RuleSet {
@@ -247,7 +249,7 @@ impl RuleSet {
     }
 
     pub(super) fn new(rev: Arc<str>, rules: Box<[Rule]>, groups: Groups) -> Self {
-        Self { rev, index: Index::of(&rules), rules, groups }
+        Self { rev, index: Index::of(&rules), rules, groups, held: Arc::default() }
     }
 
     /// First 8 hex digits of SHA-256 over all rule files, and the groups file.

@@ -16,7 +16,7 @@ use super::mailboxes::{Mailboxes, Names, Patterns};
 use super::rule::Rule;
 
 /// A rule that could apply to a session, and what is left to be asked of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct BoundRule {
     pub(super) at: u32,
     gate: Gate,
@@ -24,7 +24,7 @@ pub(super) struct BoundRule {
 }
 
 /// When it is in force.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Gate {
     /// With the ID that was sent last.
     Always,

@@ -18,6 +18,27 @@ fn denied(body: &str, subject: &Subject, time: &str) -> bool {
 }
 
 #[test]
+fn sessions_hold_the_same_rules_once() {
+    let set = rules(&["mailbox = \"Finance/**\"\nhide = true", "when.client_id = \"mutt*\"\nrights = \"lr\""]);
+    let (one, other) = (set.bind(&ann()), set.bind(&Subject { user: "bob@example.org".into(), ..ann() }));
+    assert!(Arc::ptr_eq(&one.own, &other.own));
+    let mutt = set.bind(&Subject { client_id: "mutt/2.2".into(), ..ann() });
+    assert!(!Arc::ptr_eq(&one.own, &mutt.own), "another rule is in force");
+    assert!(one.is_hidden(&Target::new(&MailboxName::new("Finance/Q3")), at(FRIDAY)));
+}
+
+#[test]
+fn what_no_session_holds_is_forgotten() {
+    let bodies: Vec<String> = (0..300).map(|n| format!("when.user = \"u{n}@example.org\"\nrights = \"lr\"")).collect();
+    let set = rules(&bodies.iter().map(String::as_str).collect::<Vec<_>>());
+    for n in 0..300 {
+        let subject = Subject { user: format!("u{n}@example.org").into(), ..ann() };
+        assert_eq!(set.bind(&subject).own.rules.len(), 1, "u{n}");
+    }
+    assert!(set.held.count() < 20, "{}", set.held.count());
+}
+
+#[test]
 fn when_a_rule_applies() {
     let rows = [
         ("without conditions", "", true),
