@@ -39,6 +39,12 @@ impl MailboxName {
         &self.0
     }
 
+    /// The same, for those who keep it.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// Is it INBOX itself?
     #[must_use]
     pub fn is_inbox(&self) -> bool {

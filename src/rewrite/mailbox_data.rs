@@ -15,7 +15,7 @@ pub fn write_list(out: &mut Vec<u8>, word: &str, listed: &Listed<'_>, mode: Utf8
     out.extend_from_slice(b") ");
     write_delimiter(out, listed.delimiter);
     out.push(b' ');
-    encode::string(out, &listed.octets, mode, false);
+    encode::string(out, listed.octets, mode, false);
     if !listed.below.is_empty() {
         let below: Vec<String> = listed.below.iter().map(|option| format!("\"{option}\"")).collect();
         out.extend_from_slice(format!(" (\"CHILDINFO\" ({}))", below.join(" ")).as_bytes());
@@ -67,9 +67,9 @@ pub fn read_list(response: &[u8], rest: usize, mode: Utf8Mode) -> Option<Row> {
     Some(Row {
         name: read.name,
         text: mailbox::decode_text(&octets, mode).ok()?.into(),
-        octets: octets.into_boxed_slice(),
+        octets: octets.into(),
         subscribed: attributes.iter().any(|attribute| attribute.eq_ignore_ascii_case("\\Subscribed")),
-        attributes,
+        attributes: attributes.into(),
         delimiter,
         listed: false,
     })

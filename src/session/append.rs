@@ -271,7 +271,7 @@ impl Session {
         frame: &[u8],
         append: &AppendPrefix<'_>,
         permit: Permit,
-        octets: Option<Box<[u8]>>,
+        octets: Option<Arc<[u8]>>,
         mut held: Held,
         stream: Stream,
         now: Instant,

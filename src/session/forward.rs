@@ -4,6 +4,7 @@
 //!   Permit ─▶ patch (names, EXAMINE, PEEK, flags) ─▶ [UIDs asked for] ─▶ [intent recorded] ─▶ up, under a tag of ours
 //! ```
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::imap::verb::Verb;
@@ -24,7 +25,7 @@ impl Session {
         command: &Command<'_>,
         permit: Permit,
         mut held: Held,
-        names: &[(&MailboxArg<'_>, Option<Box<[u8]>>)],
+        names: &[(&MailboxArg<'_>, Option<Arc<[u8]>>)],
         took: Option<Duration>,
         now: Instant,
     ) {

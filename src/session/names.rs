@@ -10,6 +10,7 @@
 //! that spelling, too.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ pub(super) struct Resolved {
     pub name: MailboxName,
     pub special: Option<SpecialUse>,
     /// The upstream's spelling, where it listed the name.
-    pub octets: Option<Box<[u8]>>,
+    pub octets: Option<Arc<[u8]>>,
 }
 
 /// What is known of the upstream's names.

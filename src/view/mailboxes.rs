@@ -8,21 +8,22 @@
 //! A closed world: only names that the upstream itself listed are in the table, in the upstream's own spelling, and only
 //! those go up. Told what was listed and, by its caller, what is hidden; knows nothing of rules or bytes on the wire.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use crate::imap::mailbox::MailboxName;
 
-/// One mailbox (or level) that the upstream listed.
+/// One mailbox (or level) that the upstream listed. Many sessions hold many of them: what is alike is held once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Its canonical name.
     pub name: MailboxName,
     /// Its name as the upstream spells it, decoded, with the upstream's delimiter: what LIST patterns are matched with.
-    pub text: Box<str>,
+    pub text: Arc<str>,
     /// Its name as the upstream spells it on the wire: what goes up, and down.
-    pub octets: Box<[u8]>,
+    pub octets: Arc<[u8]>,
     /// Attributes, as spelled.
-    pub attributes: Vec<Box<str>>,
+    pub attributes: Arc<[Box<str>]>,
     /// The hierarchy delimiter, if there is one.
     pub delimiter: Option<char>,
     /// Is it subscribed to?
@@ -47,7 +48,12 @@ impl Row {
 #[derive(Debug, Clone, Default)]
 pub struct NameTable {
     rows: BTreeMap<MailboxName, Row>,
+    /// Lists of attributes that rows have: there are few.
+    attributes: Vec<Arc<[Box<str>]>>,
 }
+
+/// Most lists of attributes that are looked through.
+const MAX_LISTS: usize = 32;
 
 /// What LIST or LSUB asks for.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +82,7 @@ pub struct Listed<'a> {
     /// The delimiter.
     pub delimiter: Option<char>,
     /// The name on the wire.
-    pub octets: Vec<u8>,
+    pub octets: &'a [u8],
     /// What of the options that select is true of mailboxes below it, where that is asked for (RFC 5258 §4: CHILDINFO).
     pub below: Vec<&'static str>,
     /// Its row, if it was selected and can be opened.
@@ -104,8 +110,25 @@ const SPECIAL_USE: [&str; 9] =
 const KEPT: [&str; 3] = ["\\Noinferiors", "\\Noselect", "\\NonExistent"];
 
 impl NameTable {
+    /// A row that holds nothing twice.
+    fn shared(&mut self, mut row: Row) -> Row {
+        if *row.text == *row.name.as_str() {
+            row.text = row.name.shared();
+        }
+        if *row.octets == *row.text.as_bytes() {
+            row.octets = Arc::clone(&row.text).into();
+        }
+        match self.attributes.iter().find(|known| **known == row.attributes) {
+            Some(known) => row.attributes = Arc::clone(known),
+            None if self.attributes.len() < MAX_LISTS => self.attributes.push(Arc::clone(&row.attributes)),
+            None => {}
+        }
+        row
+    }
+
     /// Takes a line of LIST.
     pub fn list(&mut self, row: Row) {
+        let row = self.shared(row);
         let subscribed = self.rows.get(&row.name).is_some_and(|known| known.subscribed);
         self.rows.insert(row.name.clone(), Row { subscribed: subscribed || row.subscribed, listed: true, ..row });
     }
@@ -118,6 +141,7 @@ impl NameTable {
         match self.rows.get_mut(&row.name) {
             Some(known) => known.subscribed = true,
             None => {
+                let row = self.shared(row);
                 self.rows.insert(row.name.clone(), Row { subscribed: true, listed: false, ..row });
             }
         }
@@ -155,66 +179,30 @@ impl NameTable {
             .map(|(_, row)| row)
     }
 
-    fn any_below(&self, name: &MailboxName, wanted: impl Fn(&Row) -> bool) -> bool {
-        self.below(name).any(wanted)
-    }
-
-    fn has_visible_child(&self, name: &MailboxName, visible: &impl Fn(&Row) -> bool) -> bool {
-        self.any_below(name, |row| row.listed && visible(row))
-    }
-
     /// Answers LIST or LSUB with what is `visible`, and says how many hidden names would have matched.
     pub fn answer<'a>(&'a self, query: &Query<'_>, visible: impl Fn(&Row) -> bool) -> (Vec<Listed<'a>>, u64) {
+        let seen = Seen::of(&self.rows, query, visible);
         let mut lines: BTreeMap<&str, Listed<'a>> = BTreeMap::new();
         let mut hidden = 0u64;
+        // Only LSUB and the simple LIST tell of levels unasked (RFC 3501 §6.3.8; RFC 5258 §3).
+        let unasked = query.lsub || !(query.subscribed || query.special_use);
+        let levels = query.recursive || (unasked && query.patterns.iter().any(|pattern| pattern.ends_with('%')));
         for row in self.rows.values().filter(|row| query.selects(row)) {
-            if !visible(row) {
+            if !seen.is_visible(row) {
                 hidden = hidden.saturating_add(u64::from(matches_any(query.patterns, row)));
                 continue;
             }
-            if !self.stands_alone(row, &visible) {
+            if !seen.stands_alone(row) {
                 continue;
             }
             if matches_any(query.patterns, row) {
-                lines.entry(&row.text).or_insert_with(|| self.line(row, query, &visible));
+                lines.entry(&row.text).or_insert_with(|| line(row, query, &seen));
             }
-            // Only LSUB and the simple LIST tell of levels unasked (RFC 3501 §6.3.8; RFC 5258 §3).
-            if query.recursive || query.lsub || !(query.subscribed || query.special_use) {
-                self.levels_above(row, query, &visible, &mut lines);
+            if levels {
+                self.levels_above(row, query, &seen, &mut lines);
             }
         }
         (lines.into_values().collect(), hidden)
-    }
-
-    /// A level that cannot be opened is there for what is below it: where all of that is hidden, so is the level.
-    fn stands_alone(&self, row: &Row, visible: &impl Fn(&Row) -> bool) -> bool {
-        row.exists() || !row.listed || self.has_visible_child(&row.name, visible)
-    }
-
-    fn line<'a>(&'a self, row: &'a Row, query: &Query<'_>, visible: &impl Fn(&Row) -> bool) -> Listed<'a> {
-        let mut attributes: Vec<&str> = row
-            .attributes
-            .iter()
-            .map(|attribute| &**attribute)
-            .filter(|attribute| KEPT.iter().chain(&SPECIAL_USE).any(|kept| kept.eq_ignore_ascii_case(attribute)))
-            .collect();
-        if !row.listed {
-            // In LSUB `\\Noselect` would say that it is not subscribed to (RFC 3501 §6.3.9).
-            attributes = if query.lsub { Vec::new() } else { vec!["\\NonExistent"] };
-        }
-        if row.listed && !row.has("\\Noinferiors") {
-            let children = self.has_visible_child(&row.name, visible);
-            attributes.push(if children { "\\HasChildren" } else { "\\HasNoChildren" });
-        }
-        if row.subscribed && query.say_subscribed {
-            attributes.push("\\Subscribed");
-        }
-        let chosen = |row: &Row| query.selects(row) && visible(row) && self.stands_alone(row, visible);
-        let below = query.recursive && self.any_below(&row.name, chosen);
-        let below = if below { query.below() } else { Vec::new() };
-        // What stands there for what is below it only is not what was asked for (RFC 5819 §2).
-        let mailbox = Some(row).filter(|row| row.exists() && query.selects(row));
-        Listed { attributes, delimiter: row.delimiter, octets: row.octets.to_vec(), below, mailbox }
     }
 
     /// `%` at the end of a pattern names levels that do not exist themselves (RFC 3501 §6.3.8). RECURSIVEMATCH names each
@@ -223,7 +211,7 @@ impl NameTable {
         &'a self,
         row: &'a Row,
         query: &Query<'_>,
-        visible: &impl Fn(&Row) -> bool,
+        seen: &Seen<'a>,
         lines: &mut BTreeMap<&'a str, Listed<'a>>,
     ) {
         let Some(delimiter) = row.delimiter else { return };
@@ -232,7 +220,7 @@ impl NameTable {
         for end in ends.into_iter().rev() {
             let (Some(parent), Some(text)) = (name.parent(), row.text.get(..end)) else { return };
             name = parent;
-            let there = self.rows.get(&name).filter(|row| visible(row));
+            let there = self.rows.get(&name).filter(|row| seen.is_visible(row));
             if lines.contains_key(text) || there.is_some_and(|row| query.selects(row)) {
                 continue;
             }
@@ -241,7 +229,7 @@ impl NameTable {
                 continue;
             }
             if let Some(above) = there.filter(|above| query.recursive && above.listed) {
-                lines.insert(&above.text, self.line(above, query, visible));
+                lines.insert(&above.text, line(above, query, seen));
             } else if let Some(octets) = prefix_of(&row.octets, delimiter, text.matches(delimiter).count()) {
                 let attributes = match (query.extended, query.lsub) {
                     (_, true) => vec!["\\Noselect"],
@@ -249,11 +237,81 @@ impl NameTable {
                     (false, false) => vec!["\\Noselect", "\\HasChildren"],
                 };
                 let below = if query.recursive { query.below() } else { Vec::new() };
-                let (octets, delimiter) = (octets.to_vec(), row.delimiter);
-                lines.insert(text, Listed { attributes, delimiter, octets, below, mailbox: None });
+                lines.insert(text, Listed { attributes, delimiter: row.delimiter, octets, below, mailbox: None });
             }
         }
     }
+}
+
+/// What of the table can be seen, asked once for each row.
+struct Seen<'a> {
+    visible: HashSet<&'a str>,
+    /// Names above a mailbox that is listed and visible.
+    above: HashSet<&'a str>,
+    /// Names above one that the query selects, where that is asked for.
+    above_chosen: HashSet<&'a str>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(rows: &'a BTreeMap<MailboxName, Row>, query: &Query<'_>, visible: impl Fn(&Row) -> bool) -> Self {
+        let visible: HashSet<&str> = rows.values().filter(|row| visible(row)).map(|row| row.name.as_str()).collect();
+        let shown = rows.values().filter(|row| row.listed && visible.contains(row.name.as_str()));
+        let mut seen = Self { above: above(shown), visible, above_chosen: HashSet::new() };
+        if query.recursive {
+            let chosen = |row: &&Row| query.selects(row) && seen.is_visible(row) && seen.stands_alone(row);
+            let names = above(rows.values().filter(chosen));
+            seen.above_chosen = names;
+        }
+        seen
+    }
+
+    fn is_visible(&self, row: &Row) -> bool {
+        self.visible.contains(row.name.as_str())
+    }
+
+    /// A level that cannot be opened is there for what is below it: where all of that is hidden, so is the level.
+    fn stands_alone(&self, row: &Row) -> bool {
+        row.exists() || !row.listed || self.above.contains(row.name.as_str())
+    }
+}
+
+/// The names above these rows.
+fn above<'a>(rows: impl Iterator<Item = &'a Row>) -> HashSet<&'a str> {
+    let mut names = HashSet::new();
+    for row in rows {
+        let mut name = row.name.as_str();
+        while let Some((parent, _)) = name.rsplit_once('/') {
+            if !names.insert(parent) {
+                break; // and so is what is above it
+            }
+            name = parent;
+        }
+    }
+    names
+}
+
+fn line<'a>(row: &'a Row, query: &Query<'_>, seen: &Seen<'_>) -> Listed<'a> {
+    let mut attributes: Vec<&str> = row
+        .attributes
+        .iter()
+        .map(|attribute| &**attribute)
+        .filter(|attribute| KEPT.iter().chain(&SPECIAL_USE).any(|kept| kept.eq_ignore_ascii_case(attribute)))
+        .collect();
+    if !row.listed {
+        // In LSUB `\\Noselect` would say that it is not subscribed to (RFC 3501 §6.3.9).
+        attributes = if query.lsub { Vec::new() } else { vec!["\\NonExistent"] };
+    }
+    if row.listed && !row.has("\\Noinferiors") {
+        let children = seen.above.contains(row.name.as_str());
+        attributes.push(if children { "\\HasChildren" } else { "\\HasNoChildren" });
+    }
+    if row.subscribed && query.say_subscribed {
+        attributes.push("\\Subscribed");
+    }
+    let below = if seen.above_chosen.contains(row.name.as_str()) { query.below() } else { Vec::new() };
+    // What stands there for what is below it only is not what was asked for (RFC 5819 §2).
+    let mailbox = Some(row).filter(|row| row.exists() && query.selects(row));
+    Listed { attributes, delimiter: row.delimiter, octets: &row.octets, below, mailbox }
 }
 
 /// The octets up to the delimiter behind `levels` others. A delimiter is ASCII and stands for itself in both encodings.
@@ -275,6 +333,11 @@ fn matches_any(patterns: &[String], row: &Row) -> bool {
 /// last wildcard of each kind would allow, so time is bounded by the product of the lengths.
 #[must_use]
 pub fn matches(pattern: &str, text: &str, delimiter: char) -> bool {
+    match pattern {
+        "*" => return true,
+        "%" => return !text.contains(delimiter),
+        _ => {}
+    }
     let text: Vec<char> = text.chars().collect();
     // reach[i]: can the pattern so far end before text[i]?
     let mut reach = vec![false; text.len().saturating_add(1)];

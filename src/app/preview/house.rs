@@ -90,7 +90,7 @@ impl Row {
             special_use: SpecialUse::of(row.attributes.iter().map(AsRef::as_ref)),
             rights: None,
             name: row.name.clone(),
-            octets: row.octets.clone(),
+            octets: (*row.octets).into(),
         }
     }
 
