@@ -12,20 +12,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::imap::message::{Flag, Uid, UidSet};
-use crate::policy::{Facts, Hits, MessageFilter, Needs};
-use crate::view::messages::Standing;
-use crate::wire::response::{Head, Keyword, Numbered, head, number};
+use crate::imap::message::{Uid, UidSet};
+use crate::policy::{Hits, MessageFilter};
 
 use super::super::effect::{Effect, Held, Own};
 use super::super::event::{FilteredResponse, Note};
-use super::super::follow::uid_set;
 use super::super::in_flight::Entry;
-use super::super::verdicts::{Judged, Verdicts};
-use super::facts::{self, Seen};
+use super::super::verdicts::Judged;
 use super::tell::Appended;
 use super::{Hush, Session, View};
-
 /// What a command of the proxy's own asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::session) enum Look {
@@ -96,27 +91,27 @@ const MAX_ROUNDS: u8 = 4;
 #[derive(Debug, Default)]
 pub(super) struct Asking {
     /// Answers to [`Look::Arrived`]: number, UID, and whether it may be shown, where that is known.
-    rows: Vec<(u32, Uid, Option<bool>)>,
+    pub(super) rows: Vec<(u32, Uid, Option<bool>)>,
     /// Up to which number of the upstream's was asked.
-    upto: u32,
+    pub(super) upto: u32,
     /// The upstream moved numbers where it may not, or what came does not come out even.
     pub(super) uneven: bool,
     /// Further lines of the question under way, the last one first.
-    rest: Vec<Vec<u8>>,
+    pub(super) rest: Vec<Vec<u8>>,
     /// Messages whose UIDs are known, and what rules say to them is not.
     pub(super) unjudged: UidSet,
     /// Of those, the ones that nothing hides.
     pub(super) shown: UidSet,
     /// What is remembered of them, and what will be.
-    known: Judged,
-    fresh: Judged,
+    pub(super) known: Judged,
+    pub(super) fresh: Judged,
     /// Of those, the ones of which facts must be asked for: all that rules need, and what may have changed.
-    anew: UidSet,
-    again: UidSet,
+    pub(super) anew: UidSet,
+    pub(super) again: UidSet,
     /// Numbers that an answer to a search has.
     pub(super) collected: UidSet,
     /// The answers to the filter's searches.
-    found: Vec<Option<UidSet>>,
+    pub(super) found: Vec<Option<UidSet>>,
     /// How far the judging of what is unjudged has come.
     pub(super) judging: Judging,
     /// What is asked is what this says to them, where they are to be copied to.
@@ -132,7 +127,7 @@ pub(super) struct Asking {
     pub(super) returned: Option<u32>,
     pub(super) uidvalidity: Option<u32>,
     /// Messages that rules hid in this look.
-    hidden: u64,
+    pub(super) hidden: u64,
 }
 
 /// How far the judging has come.
@@ -151,83 +146,6 @@ impl View {
     /// Is there something of which the client must not hear yet?
     pub fn must_look(&self) -> bool {
         self.pending > 0 || !self.again.is_empty()
-    }
-
-    /// The items that are fetched to judge a message.
-    fn items(needs: &Needs) -> String {
-        let mut items = String::from("(UID FLAGS");
-        if needs.internal_date {
-            items.push_str(" INTERNALDATE");
-        }
-        if needs.size {
-            items.push_str(" RFC822.SIZE");
-        }
-        if !needs.fields.is_empty() {
-            items.push_str(" BODY.PEEK[HEADER.FIELDS (");
-            for (at, field) in needs.fields.iter().enumerate() {
-                if at > 0 {
-                    items.push(' ');
-                }
-                let mut name = Vec::new();
-                crate::wire::encode::astring(&mut name, field.as_bytes(), crate::wire::command::Utf8Mode::Off, false);
-                items.push_str(&String::from_utf8_lossy(&name));
-            }
-            items.push_str(")]");
-        }
-        items.push(')');
-        items
-    }
-
-    /// What judges now.
-    fn judging(&self) -> Option<&Arc<MessageFilter>> {
-        self.asking.there.as_ref().or(self.filter.as_ref())
-    }
-
-    fn needs(&self) -> Needs {
-        self.judging().map(|filter| filter.needs().clone()).unwrap_or_default()
-    }
-
-    fn asks_searches(&self) -> bool {
-        self.judging().is_some_and(|filter| !filter.searches().is_empty())
-    }
-
-    /// May it be shown, as far as these facts go? What is missing hides.
-    fn judge(&mut self, uid: Uid, seen: &Seen, now: jiff::Timestamp) -> bool {
-        let Some(filter) = self.judging() else { return true };
-        if seen.flags.is_none() && (filter.needs().flags || filter.needs_again().flags) {
-            return false;
-        }
-        let found: Vec<Option<bool>> =
-            self.asking.found.iter().map(|found| found.as_ref().map(|set| set.contains(uid))).collect();
-        let facts = Facts {
-            flags: seen.flags.as_deref().unwrap_or_default(),
-            internal_date: seen.internal_date,
-            size: seen.size,
-            header: seen.header.as_deref(),
-            found: &found,
-            ..Facts::of(uid)
-        };
-        let lasting = match self.asking.known.of(uid) {
-            Some(lasting) => lasting.clone(),
-            None => {
-                let lasting = filter.judge_lasting(&facts);
-                if self.asking.there.is_none() && filter.is_sure_of(&facts) {
-                    self.asking.fresh.insert(uid, &lasting);
-                }
-                lasting
-            }
-        };
-        let filter = self.asking.there.as_ref().or(self.filter.as_ref());
-        let Some(judgement) = filter.map(|filter| (filter, filter.judge_changing(&lasting, &facts, now))) else {
-            return true;
-        };
-        let (filter, judgement) = judgement;
-        if !judgement.by.is_empty() || !judgement.shadow.is_empty() {
-            let (by, shadow) = filter.hits(&judgement);
-            self.asking.by.join(&by);
-            self.asking.shadow.join(&shadow);
-        }
-        !judgement.hidden
     }
 }
 
@@ -282,70 +200,13 @@ impl Session {
     }
 
     /// Is nothing of the mailbox known yet, to anybody?
-    fn is_opening(&self) -> bool {
+    pub(super) fn is_opening(&self) -> bool {
         match &self.work {
             Some(Work { then: Then::Open(..), .. }) => true,
             Some(Work { then: Then::Status(_, visit), .. }) => visit.is_away(),
             Some(Work { then: Then::Read, .. }) => self.view.as_ref().is_some_and(|view| view.adopting),
             _ => false,
         }
-    }
-
-    fn ask_about_unjudged(&mut self, now: Instant) {
-        let Some(view) = &mut self.view else { return };
-        let searches = view.judging().map_or(0, |filter| filter.searches().len());
-        if view.judging().is_none() {
-            // Nothing hides here, now.
-            view.asking.shown = view.asking.unjudged.clone();
-            return self.finish_judging(now);
-        }
-        if view.asking.judging == Judging::Not {
-            view.asking.judging = Judging::Recalled;
-            let verdicts = Arc::clone(&self.shared.verdicts);
-            view.recall(&*verdicts);
-        }
-        if view.asking.judging == Judging::Recalled {
-            view.asking.found = Vec::new();
-            if searches > 0 {
-                return self.ask_search(0, now);
-            }
-            view.asking.judging = Judging::Searched;
-        }
-        let Some(view) = &mut self.view else { return };
-        let mut lines = view.fetch_lines();
-        let Some(first) = lines.pop() else {
-            return self.finish_judging(now);
-        };
-        view.asking.rest = lines;
-        self.ask(Look::Facts, &first, now);
-    }
-
-    /// Asks the filter's search of this number of all that is unjudged.
-    fn ask_search(&mut self, at: usize, now: Instant) {
-        let esearch = self.leg.capabilities.esearch;
-        let Some(view) = &mut self.view else { return };
-        let Some(search) = view.judging().and_then(|filter| filter.searches().get(at)).cloned() else {
-            view.asking.judging = Judging::Searched;
-            return self.ask_about_unjudged(now);
-        };
-        view.asking.collected = UidSet::new();
-        let program = search.pieces.concat();
-        let head = if esearch { "UID SEARCH RETURN (ALL) " } else { "UID SEARCH " };
-        let charset = if search.is_utf8 { "CHARSET UTF-8 " } else { "" };
-        let line = |set: String| [head, charset, "UID ", &set, " "].concat().into_bytes();
-        let mut lines: Vec<Vec<u8>> = view
-            .spell_in_pieces(&view.asking.searched(search.lasting), program.len().saturating_add(64))
-            .into_iter()
-            .map(|set| [line(set), program.clone()].concat())
-            .rev()
-            .collect();
-        let Some(first) = lines.pop() else {
-            // Nobody has to be asked; what is remembered holds the answer.
-            view.asking.found.push(None);
-            return self.ask_search(at.saturating_add(1), now);
-        };
-        view.asking.rest = lines;
-        self.ask(Look::Found(at), &first, now);
     }
 
     pub(super) fn ask(&mut self, look: Look, line: &[u8], now: Instant) {
@@ -394,29 +255,6 @@ impl Session {
             Look::Recent => view.recent = std::mem::take(&mut view.asking.collected),
             Look::Deleted => view.asking.deleted = std::mem::take(&mut view.asking.collected),
             Look::Visit | Look::Return | Look::Recount | Look::Leave => return self.travelled(look, ok, now),
-        }
-        self.look_on(now);
-    }
-
-    /// All that could be learnt of what was unjudged has been: what nothing hides is shown.
-    fn finish_judging(&mut self, now: Instant) {
-        let opening = self.is_opening();
-        let Some(view) = &mut self.view else { return };
-        let unjudged = std::mem::take(&mut view.asking.unjudged);
-        let shown = std::mem::take(&mut view.asking.shown);
-        view.asking.judging = Judging::Not;
-        (view.asking.known, view.asking.found) = (Judged::default(), Vec::new());
-        view.remember(&*self.shared.verdicts);
-        if view.asking.there.take().is_some() {
-            if let Some(Work { then: Then::Copy(held), .. }) = &mut self.work {
-                super::copy::leaves(held, shown);
-            }
-            return self.look_on(now);
-        }
-        view.messages.show(&shown, if opening { Standing::Visible } else { Standing::New });
-        for uid in unjudged.iter().filter(|uid| !shown.contains(*uid)) {
-            view.messages.hide(uid);
-            view.asking.hidden = view.asking.hidden.saturating_add(1);
         }
         self.look_on(now);
     }
@@ -471,238 +309,5 @@ impl Session {
             Then::Copy(held) => self.copy_known(*held, now),
             Then::Read => self.adopted(now),
         }
-    }
-
-    /// A whole FETCH response to a question of ours.
-    pub(in crate::session) fn learn_facts(&mut self, response: &[u8]) {
-        let Head::Number { number, what: Numbered::Fetch, rest } = head(response) else { return };
-        let seen = facts::read(response, rest);
-        let (Some(look), Ok(number), wall) = (self.looking(), u32::try_from(number), self.wall) else { return };
-        let Some(view) = &mut self.view else { return };
-        let Some(uid) = seen.uid else {
-            view.asking.uneven |= look == Look::Arrived;
-            return;
-        };
-        if view.filter.is_some() || look == Look::Arrived {
-            view.note_recent(uid, &seen);
-        }
-        match look {
-            Look::Arrived if number > view.messages.upstream_count() => {
-                let judged = (!view.asks_searches() && seen.flags.is_some()).then(|| view.judge(uid, &seen, wall));
-                if judged == Some(true) {
-                    view.note_age(&seen, wall);
-                }
-                view.asking.rows.push((number, uid, judged));
-            }
-            Look::Facts if view.asking.unjudged.contains(uid) => {
-                let known = view.messages.by_upstream(number).is_some_and(|message| message.uid == uid);
-                if view.news.contains(uid)
-                    && let Some(flags) = &seen.flags
-                {
-                    view.fresh_flags.push((uid, flags.clone()));
-                }
-                // A server that numbers otherwise than we do is believed in nothing.
-                if known && view.judge(uid, &seen, wall) {
-                    view.note_age(&seen, wall);
-                    view.asking.shown.insert(uid);
-                }
-            }
-            // News of a message that is known.
-            _ => view.flags_changed(number, Some(uid)),
-        }
-    }
-
-    /// A response to a question of ours is too large to be looked at: what it is about stays hidden.
-    pub(in crate::session) fn too_large_to_judge(&mut self, begun: &[u8]) {
-        let Head::Number { number, what: Numbered::Fetch, rest } = head(begun) else { return };
-        let seen = facts::read(begun, rest);
-        let arrived = self.looking() == Some(Look::Arrived);
-        if let (Some(view), true, Ok(number)) = (&mut self.view, arrived, u32::try_from(number)) {
-            match seen.uid {
-                Some(uid) if number > view.messages.upstream_count() => {
-                    view.asking.rows.push((number, uid, Some(false)));
-                }
-                _ => view.asking.uneven = true,
-            }
-        }
-    }
-
-    /// Numbers of a search of ours.
-    pub(super) fn learn_found(&mut self, keyword: Keyword, list: &[u8]) {
-        let look = self.looking();
-        let Some(view) = &mut self.view else { return };
-        let numbers = match keyword {
-            Keyword::Esearch => {
-                let mut words = list.split(|octet| matches!(octet, b' ' | b'\r' | b'\n'));
-                words.find(|word| word.eq_ignore_ascii_case(b"ALL"));
-                words.next().and_then(uid_set).unwrap_or_default()
-            }
-            _ => list
-                .split(|octet| matches!(octet, b' ' | b'\r' | b'\n'))
-                .filter_map(|word| Uid::new(u32::try_from(number(word)?).ok()?))
-                .collect(),
-        };
-        for (first, last) in numbers.runs() {
-            view.asking.collected.insert_run(first, last);
-        }
-        match look {
-            Some(Look::All) => view.take_all(),
-            Some(Look::Recount) => view.take_recount(),
-            _ => {}
-        }
-    }
-}
-
-impl Asking {
-    /// What lasts of judgements is another filter's.
-    pub(super) fn forget(&mut self) {
-        (self.known, self.fresh) = (Judged::default(), Judged::default());
-    }
-
-    /// Of which messages the upstream must be asked: those of which nothing is remembered, and where the answer does not last
-    /// the others, too.
-    fn searched(&self, lasting: bool) -> UidSet {
-        let mut set = self.anew.clone();
-        if !lasting {
-            self.again.runs().for_each(|(first, last)| set.insert_run(first, last));
-        }
-        set
-    }
-}
-
-impl View {
-    /// What was judged is remembered.
-    fn remember(&mut self, verdicts: &dyn Verdicts) {
-        let fresh = std::mem::take(&mut self.asking.fresh);
-        if let (Some(place), Some(digest), false) = (&self.place, &self.digest, fresh.is_empty()) {
-            verdicts.remember(place, digest, &fresh);
-        }
-    }
-
-    /// Sorts out what is remembered of what is unjudged.
-    fn recall(&mut self, verdicts: &dyn Verdicts) {
-        let unjudged = self.asking.unjudged.clone();
-        (self.asking.anew, self.asking.again) = (unjudged.clone(), UidSet::new());
-        let (Some(filter), Some(place), Some(digest), None) =
-            (&self.filter, &self.place, &self.digest, &self.asking.there)
-        else {
-            return;
-        };
-        let known = verdicts.recall(place, digest);
-        let sorted = known.sort(filter, &unjudged);
-        sorted.shown.runs().for_each(|(first, last)| self.asking.shown.insert_run(first, last));
-        self.asking.anew = sorted.unknown;
-        let kinds = known.kinds().filter_map(|(lasting, uids)| Some((lasting, uids.intersect(&unjudged).first()?)));
-        for (lasting, any) in kinds.filter(|_| filter.lasting()) {
-            let judgement = filter.judge_changing(lasting, &Facts::of(any), jiff::Timestamp::UNIX_EPOCH);
-            let (by, shadow) = filter.hits(&judgement);
-            self.asking.by.join(&by);
-            self.asking.shadow.join(&shadow);
-        }
-        if !filter.lasting() {
-            for (_, uids) in known.kinds() {
-                let again = uids.intersect(&unjudged);
-                again.runs().for_each(|(first, last)| self.asking.again.insert_run(first, last));
-            }
-            self.asking.anew = unjudged.without(&self.asking.again);
-            self.asking.known = known;
-        }
-    }
-
-    /// The lines that ask for facts, the last one first.
-    fn fetch_lines(&self) -> Vec<Vec<u8>> {
-        let Some(filter) = self.judging() else { return Vec::new() };
-        let mut lines = Vec::new();
-        for (set, needs) in [(&self.asking.again, filter.needs_again()), (&self.asking.anew, filter.needs())] {
-            let items = Self::items(needs);
-            let pieces = self.spell_in_pieces(set, items.len().saturating_add(32));
-            lines.extend(pieces.into_iter().map(|set| format!("UID FETCH {set} {items}").into_bytes()).rev());
-        }
-        lines
-    }
-
-    fn note_recent(&mut self, uid: Uid, seen: &Seen) {
-        if seen.flags.as_ref().is_some_and(|flags| flags.contains(&Flag::Recent)) {
-            self.recent.insert(uid);
-        }
-    }
-
-    /// The UIDs of the whole mailbox, at the moment at which there are as many as messages.
-    fn take_all(&mut self) {
-        let all = std::mem::take(&mut self.asking.collected);
-        self.asking.uneven = all.len() != u64::from(self.pending) || self.messages.upstream_count() > 0;
-        if self.asking.uneven {
-            return;
-        }
-        for (first, last) in all.runs() {
-            let len = last.get().saturating_sub(first.get()).saturating_add(1);
-            self.messages.push_run(first, len, Standing::Hidden);
-        }
-        self.pending = 0;
-        self.asking.unjudged = all;
-    }
-
-    /// What was told of messages that have come. `false`: it does not come out even.
-    fn take_arrived(&mut self, look: Look) -> bool {
-        if look == Look::All {
-            return !self.asking.uneven && self.pending == 0 || self.messages.upstream_count() > 0;
-        }
-        let mut rows = std::mem::take(&mut self.asking.rows);
-        rows.sort_unstable_by_key(|row| row.0);
-        rows.dedup();
-        let first = self.messages.upstream_count().saturating_add(1);
-        let even = !self.asking.uneven
-            && rows.len() as u64 == u64::from(self.asking.upto.saturating_sub(first).saturating_add(1))
-            && rows.iter().zip(first..).all(|(row, number)| row.0 == number)
-            && rows.is_sorted_by(|one, next| one.1 < next.1)
-            && rows.first().is_none_or(|row| self.messages.last().is_none_or(|last| last < row.1));
-        if !even {
-            return false;
-        }
-        for (_, uid, judged) in rows {
-            let standing = if judged == Some(true) { Standing::New } else { Standing::Hidden };
-            self.messages.push(uid, standing);
-            self.pending = self.pending.saturating_sub(1);
-            self.asking.hidden = self.asking.hidden.saturating_add(u64::from(judged == Some(false)));
-            if judged.is_none() {
-                self.asking.unjudged.insert(uid);
-            }
-        }
-        true
-    }
-
-    /// The UIDs of a mailbox that was opened again: what is gone, and what has come.
-    pub(super) fn take_recount(&mut self) {
-        let Some(returned) = self.asking.returned.take() else { return };
-        let all = std::mem::take(&mut self.asking.collected);
-        let known = self.messages.upstream();
-        let last = self.messages.last();
-        self.asking.uneven |= all.len() != u64::from(returned);
-        for uid in known.iter().filter(|uid| !all.contains(*uid)) {
-            self.messages.lose(uid);
-            self.again.remove(uid);
-        }
-        for (first, end) in all.runs() {
-            let first = if last >= Some(first) {
-                last.and_then(|last| Uid::new(last.get().saturating_add(1)))
-            } else {
-                Some(first)
-            };
-            let Some(first) = first.filter(|first| *first <= end) else { continue };
-            let len = end.get().saturating_sub(first.get()).saturating_add(1);
-            self.messages.push_run(first, len, Standing::Hidden);
-            self.asking.unjudged.insert_run(first, end);
-        }
-        // A UID that nobody knew cannot have been there before those that somebody does.
-        self.asking.uneven |= self.messages.upstream_count() != returned;
-    }
-
-    pub(super) fn recount_is_even(&self) -> bool {
-        !self.asking.uneven
-    }
-
-    /// Numbers moved while numbers were asked for.
-    pub fn numbers_moved(&mut self) {
-        self.asking.uneven = true;
     }
 }

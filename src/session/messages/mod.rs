@@ -17,6 +17,8 @@ mod copy;
 mod facts;
 mod fetch;
 mod idle;
+mod judge;
+mod learn;
 mod look;
 mod offer;
 mod open;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::imap::message::UidSet;
 use proptest::prelude::*;
 
 fn uid(number: u32) -> Uid {
