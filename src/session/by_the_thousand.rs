@@ -26,6 +26,7 @@ impl Session {
 
     fn pass_fetch_lines(&mut self, bytes: &[u8]) -> usize {
         // Which of several commands a response answers can be unclear: where one of them has a budget, that pays for each.
+        let tells_mod_seqs = !self.may_hide_messages();
         let paid = |effect: &Effect| matches!(effect, Effect::Fetching(reads) if reads.budget.is_some());
         if self.in_flight.iter().any(|entry| paid(&entry.effect)) {
             return 0;
@@ -39,7 +40,8 @@ impl Session {
         let detail = if reads.wants <= ReadClass::Envelope { Detail::Passed } else { Detail::Read };
         let mut passed = 0usize;
         while let Some(line) = fetch_line(bytes.get(passed..).unwrap_or_default(), detail) {
-            if !reads.add_line(&line) {
+            let text = || bytes.get(passed..passed.saturating_add(line.len)).unwrap_or_default();
+            if !tells_mod_seqs && memchr::memmem::find(text(), b"MODSEQ").is_some() || !reads.add_line(&line) {
                 break;
             }
             passed = passed.saturating_add(line.len);

@@ -508,7 +508,7 @@ impl Session {
                     self.reading.edits.clear();
                     return Flow::Drop;
                 }
-                Flow::Pass
+                self.leave_out_mod_seq(text, line_len.saturating_sub(text.len()), literal)
             }
             Numbered::Recent => Flow::Pass,
             Numbered::Other if self.filtered() => Flow::Drop,

@@ -66,6 +66,7 @@ impl<'a> Plain<'a> {
         let behind = with_uid.strip_prefix(b"UID ")?;
         let digits = behind.iter().take_while(|octet| octet.is_ascii_digit()).count();
         let items = behind.get(digits..)?.strip_prefix(b" ")?;
+        memchr::memmem::find(items, b"MODSEQ").is_none().then_some(())?;
         match items.strip_prefix(b"FLAGS (") {
             Some(flags) => {
                 let list = flags.get(..memchr::memchr(b')', flags)?)?;

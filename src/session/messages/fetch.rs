@@ -21,6 +21,7 @@ use super::super::by_the_thousand::uid_of;
 use super::super::effect::{Effect, Own};
 use super::super::event::FilteredResponse;
 use super::super::response_path::Flow;
+use super::left_out::{left_out, mod_seq_at, moved};
 use super::responses::UidCheck;
 use super::{Session, View};
 
@@ -32,6 +33,10 @@ struct First {
     uid_at: Option<Range<usize>>,
     /// Where the list of its flags stands, without parentheses.
     flags: Option<Range<usize>>,
+    /// Where its mod-sequence stands.
+    mod_seq: Option<Range<usize>>,
+    /// Does it say anything else?
+    says_more: bool,
     scan: FetchScan,
 }
 
@@ -42,25 +47,19 @@ impl First {
         scan.fragment(text, literal, |event| match event {
             FetchEvent::Uid { uid, at, len } => {
                 first.uid = uid_of(uid);
-                first.uid_at = Some(with_blank(text, at..at.saturating_add(len)));
+                first.uid_at = Some(at..at.saturating_add(len));
             }
-            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Flags && first.flags.is_none() => {
-                first.flags = list_of_flags(text, at);
-            }
-            _ => {}
+            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Flags => match mod_seq_at(text, at) {
+                Some(span) => first.mod_seq = Some(span),
+                None => {
+                    first.flags = first.flags.take().or_else(|| list_of_flags(text, at));
+                    first.says_more = true;
+                }
+            },
+            _ => first.says_more = true,
         });
         first.scan = scan;
         first
-    }
-}
-
-/// `UID 7` with the blank that parts it from its neighbour.
-fn with_blank(text: &[u8], span: Range<usize>) -> Range<usize> {
-    let before = span.start.checked_sub(1).filter(|at| text.get(*at) == Some(&b' '));
-    match before {
-        Some(before) if text.get(..before).is_some_and(|head| !head.ends_with(b"(")) => before..span.end,
-        _ if text.get(span.end) == Some(&b' ') => span.start..span.end.saturating_add(1),
-        _ => span,
     }
 }
 
@@ -111,6 +110,10 @@ impl Session {
             return (literal, Flow::Drop);
         };
         let answer = self.answered_by(message.uid);
+        if !first.says_more && !answer.is_some_and(|(serial, _)| self.reads_of(serial).is_some()) {
+            // A mod-sequence alone, as STORE has it even where it is to be silent (RFC 7162 §3.1.3).
+            return (literal, Flow::Drop);
+        }
         if answer.is_none() && self.withholds_news(message, &first) {
             self.pause_idle();
             return (literal, Flow::Drop);
@@ -168,29 +171,31 @@ impl Session {
             return (literal, Flow::Drop);
         }
         edits.push((0..rest, Cow::Owned(format!("* {client_number} FETCH"))));
-        if let Some(span) = first.uid_at.clone().filter(|_| strip) {
-            edits.push((span.start.saturating_add(rest)..span.end.saturating_add(rest), Cow::Borrowed("")));
-        }
+        let left_out = left_out(text, [first.uid_at.clone().filter(|_| strip), first.mod_seq.clone()]);
+        edits.extend(left_out.into_iter().map(|span| (moved(&span, rest), Cow::Borrowed(""))));
         self.reading.edits = edits;
-        self.reading.uid_check = literal.map(|_| UidCheck { scan: first.scan, uid: Some(message.uid), strip });
+        self.reading.uid_check = literal.map(|_| UidCheck { scan: first.scan, uid: Some(Some(message.uid)), strip });
         (literal, Flow::Pass)
     }
 
     /// A relayed response goes on behind a literal. `false`: it is about another message than it began with.
     pub(in crate::session) fn check_fragment(&mut self, line: &[u8], literal: Option<u64>, now: Instant) -> bool {
         let Some(check) = &mut self.reading.uid_check else { return true };
-        let (mut same, mut found) = (true, None);
+        let (mut same, mut found, mut mod_seq) = (true, None, None);
         let mut scan = std::mem::take(&mut check.scan);
-        scan.fragment(line, literal, |event| {
-            if let FetchEvent::Uid { uid, at, len } = event {
-                same &= uid_of(uid) == check.uid;
-                found = Some(with_blank(line, at..at.saturating_add(len)));
+        scan.fragment(line, literal, |event| match event {
+            FetchEvent::Uid { uid, at, len } => {
+                same &= check.uid.is_none_or(|expected| uid_of(uid) == expected);
+                found = Some(at..at.saturating_add(len));
             }
+            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Flags && mod_seq.is_none() => {
+                mod_seq = mod_seq_at(line, at);
+            }
+            _ => {}
         });
         check.scan = scan;
-        if let Some(span) = found.filter(|_| check.strip) {
-            self.reading.edits.push((span, Cow::Borrowed("")));
-        }
+        let left_out = left_out(line, [found.filter(|_| check.strip), mod_seq]);
+        self.reading.edits.extend(left_out.into_iter().map(|span| (span, Cow::Borrowed(""))));
         if !same {
             self.end_filtered(FilteredResponse::Fetch, now);
         }

@@ -19,6 +19,7 @@ mod fetch;
 mod idle;
 mod judge;
 mod learn;
+mod left_out;
 mod look;
 mod offer;
 mod open;

@@ -19,7 +19,8 @@ use super::{Hush, Session, View};
 #[derive(Debug, Default)]
 pub(in crate::session) struct UidCheck {
     pub(super) scan: FetchScan,
-    pub(super) uid: Option<Uid>,
+    /// Which that is, where the mailbox has a view.
+    pub(super) uid: Option<Option<Uid>>,
     /// The client did not ask for it.
     pub(super) strip: bool,
 }
