@@ -590,6 +590,7 @@ impl Session {
             (Own::Names | Own::Delimiter | Own::Uses | Own::Name(_), Keyword::List)
             | (Own::Subscriptions, Keyword::Lsub | Keyword::List)
             | (Own::Namespace, Keyword::Namespace) => Some(Flow::Collect),
+            (Own::Look(look), Keyword::Status) if look.asks_status() => Some(Flow::Collect),
             (Own::Deleted, Keyword::Search) => {
                 self.learn_deleted(line.get(rest..).unwrap_or_default());
                 Some(Flow::Drop)
@@ -623,6 +624,9 @@ impl Session {
                 Keyword::Myrights => self.narrow_myrights(&collected, rest, now),
                 Keyword::List | Keyword::Lsub if own => self.learn_name(keyword, &collected, rest, now),
                 Keyword::Namespace if own => self.learn_namespace(&collected, rest),
+                Keyword::Status if self.looking().is_some_and(|look| look.asks_status()) => {
+                    self.learn_status(&collected, rest)
+                }
                 Keyword::Status if self.filtered() => self.filter_status(&collected, rest, now),
                 Keyword::Status => self.narrow_status(&collected, rest),
                 _ => self.filter_failed(now),

@@ -63,6 +63,8 @@ pub(super) struct Capabilities {
     pub id: bool,
     /// `ESEARCH` (RFC 4731)
     pub esearch: bool,
+    /// `CONDSTORE` (RFC 7162)
+    pub condstore: bool,
 }
 
 impl Capabilities {
@@ -81,6 +83,7 @@ impl Capabilities {
                 b"NAMESPACE" => &mut capabilities.namespace,
                 b"ID" => &mut capabilities.id,
                 b"ESEARCH" => &mut capabilities.esearch,
+                b"CONDSTORE" | b"QRESYNC" => &mut capabilities.condstore,
                 b"SPECIAL-USE" => &mut capabilities.special_use,
                 b"LIST-EXTENDED" => &mut capabilities.list_extended,
                 b"X-GM-EXT-1" => &mut capabilities.gmail,

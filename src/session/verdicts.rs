@@ -123,21 +123,67 @@ pub struct Said {
     pub uid_next: u32,
     /// MESSAGES
     pub messages: u32,
+    /// RECENT, where it was asked for.
+    pub recent: Option<u32>,
     /// HIGHESTMODSEQ; without it flags may have changed.
     pub highest_mod_seq: Option<u64>,
 }
 
-/// How many messages are visible in a mailbox.
+impl Said {
+    /// Are there the same messages as when it said the other? A message that goes makes MESSAGES smaller, unless one comes, and
+    /// that makes UIDNEXT larger.
+    const fn has_messages_of(&self, then: &Self) -> bool {
+        self.uid_next == then.uid_next && self.messages == then.messages
+    }
+
+    /// Have they the same flags?
+    fn has_flags_of(&self, then: &Self) -> bool {
+        self.highest_mod_seq.is_some() && self.highest_mod_seq == then.highest_mod_seq
+    }
+}
+
+/// How many messages are visible in a mailbox, as far as they were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// All of them.
     pub messages: u32,
-    /// UNSEEN. Like DELETED, true only where [`Said::highest_mod_seq`] is there.
-    pub unseen: u32,
+    /// UNSEEN
+    pub unseen: Option<u32>,
     /// DELETED
-    pub deleted: u32,
-    /// SIZE, where it was asked for.
-    pub size: Option<u64>,
+    pub deleted: Option<u32>,
+    /// RECENT
+    pub recent: Option<u32>,
+}
+
+impl Counts {
+    /// What of it still holds, if it was counted when the upstream said `then`, and now it says `now`. `lasting`: no flag
+    /// and no clock has a say in what is visible.
+    #[must_use]
+    pub fn still_true(self, then: &Said, now: &Said, lasting: bool) -> Option<Self> {
+        let same_flags = now.has_flags_of(then);
+        if !now.has_messages_of(then) || !(lasting || same_flags) {
+            return None;
+        }
+        // `\Recent` is no flag that a mod-sequence counts (RFC 7162 §3.1.1). It is taken from messages, never given to one that
+        // was there.
+        let same_recent = now.recent.is_some() && now.recent == then.recent;
+        Some(Self {
+            messages: self.messages,
+            unseen: self.unseen.filter(|_| same_flags),
+            deleted: self.deleted.filter(|_| same_flags),
+            recent: self.recent.filter(|_| same_recent),
+        })
+    }
+
+    /// What either of them counts, of the same messages.
+    fn joined(self, other: Self) -> Self {
+        Self {
+            messages: self.messages,
+            unseen: self.unseen.or(other.unseen),
+            deleted: self.deleted.or(other.deleted),
+            recent: self.recent.or(other.recent),
+        }
+    }
 }
 
 /// What outlives sessions.
@@ -154,8 +200,8 @@ pub trait Verdicts: fmt::Debug + Send + Sync {
     /// The user is told of this one.
     fn raise_floor(&self, place: &Place, uid: Uid);
 
-    /// What was counted when the upstream said that.
-    fn counts(&self, place: &Place, digest: &[u8; 32], said: &Said) -> Option<Counts>;
+    /// What was counted last, and what the upstream said then.
+    fn counts(&self, place: &Place, digest: &[u8; 32]) -> Option<(Said, Counts)>;
 
     /// This was counted when it did.
     fn count(&self, place: &Place, digest: &[u8; 32], said: &Said, counts: Counts);
@@ -394,14 +440,17 @@ impl Verdicts for Memory {
         });
     }
 
-    fn counts(&self, place: &Place, digest: &[u8; 32], said: &Said) -> Option<Counts> {
-        self.read(place, |mailbox| {
-            mailbox.find(digest)?.counted.filter(|(then, _)| then == said).map(|(_, counts)| counts)
-        })
+    fn counts(&self, place: &Place, digest: &[u8; 32]) -> Option<(Said, Counts)> {
+        self.read(place, |mailbox| mailbox.find(digest)?.counted)
     }
 
     fn count(&self, place: &Place, digest: &[u8; 32], said: &Said, counts: Counts) {
-        self.write(place, |mailbox| mailbox.under(digest).counted.replace((*said, counts)) != Some((*said, counts)));
+        self.write(place, |mailbox| {
+            let counted = &mut mailbox.under(digest).counted;
+            let known = counted.filter(|(then, _)| then == said).map(|(_, known)| known);
+            let counts = known.map_or(counts, |known| counts.joined(known));
+            counted.replace((*said, counts)) != Some((*said, counts))
+        });
     }
 }
 

@@ -35,6 +35,9 @@ impl Session {
         while let Some(line) = fetch_line(bytes.get(at..).unwrap_or_default(), detail) {
             let text = bytes.get(at..at.saturating_add(line.len)).unwrap_or_default();
             let Some(plain) = Plain::of(text, &line, view) else { break };
+            if view.kept_recent.contains(plain.uid) {
+                break;
+            }
             let asked = reads.asked.as_ref().is_some_and(|asked| asked.contains(plain.uid));
             let Some(number) = view.number_of(line.seq, plain.uid, &mut stretch).filter(|_| asked) else { break };
             if !reads.add_line(&line) {

@@ -68,7 +68,7 @@ impl Session {
         if !self.may_hide_messages() {
             return false;
         }
-        let looks = |role| matches!(role, Role::CopyTo | Role::MoveTo | Role::Status);
+        let looks = |role| matches!(role, Role::CopyTo | Role::MoveTo);
         let guarded = command.mailboxes().filter(|(role, _)| looks(*role)).any(|(_, arg)| {
             self.resolve(arg).is_some_and(|resolved| self.exists(&resolved) && self.guards_mailbox(&resolved))
         });

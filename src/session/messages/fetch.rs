@@ -21,6 +21,7 @@ use super::super::by_the_thousand::uid_of;
 use super::super::effect::{Effect, Own};
 use super::super::event::FilteredResponse;
 use super::super::response_path::Flow;
+use super::Look;
 use super::left_out::{left_out, mod_seq_at, moved};
 use super::responses::UidCheck;
 use super::{Session, View};
@@ -84,8 +85,14 @@ impl Session {
         now: Instant,
     ) -> (Option<u64>, Flow) {
         let text = line.get(rest..).unwrap_or_default();
-        if self.looking().is_some() {
-            return (literal, Flow::Collect);
+        let adopting = self.view.as_ref().is_some_and(|view| view.adopting);
+        match self.looking() {
+            None | Some(Look::Peek | Look::Mark) => {}
+            // Numbers pass still, and so do news: what was asked comes in no FETCH.
+            Some(Look::All | Look::Recent | Look::Sync) if adopting && literal.is_none() => {
+                return (literal, self.leave_out_mod_seq(text, rest, literal));
+            }
+            Some(_) => return (literal, Flow::Collect),
         }
         if self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(Own::Sizes | Own::Uids))) {
             self.answers_own_fetch(u64::from(number), text);
@@ -106,7 +113,7 @@ impl Session {
             return (literal, Flow::Drop);
         }
         let Some(client_number) = message.number.filter(|_| message.standing == Standing::Visible) else {
-            view.flags_changed(number, None);
+            view.judge_again(message);
             return (literal, Flow::Drop);
         };
         let answer = self.answered_by(message.uid);
@@ -171,6 +178,9 @@ impl Session {
             return (literal, Flow::Drop);
         }
         edits.push((0..rest, Cow::Owned(format!("* {client_number} FETCH"))));
+        if let Some(view) = &self.view {
+            edits.extend(view.recent_edit(message.uid, text, first.flags.as_ref(), rest));
+        }
         let left_out = left_out(text, [first.uid_at.clone().filter(|_| strip), first.mod_seq.clone()]);
         edits.extend(left_out.into_iter().map(|span| (moved(&span, rest), Cow::Borrowed(""))));
         self.reading.edits = edits;
@@ -181,19 +191,23 @@ impl Session {
     /// A relayed response goes on behind a literal. `false`: it is about another message than it began with.
     pub(in crate::session) fn check_fragment(&mut self, line: &[u8], literal: Option<u64>, now: Instant) -> bool {
         let Some(check) = &mut self.reading.uid_check else { return true };
-        let (mut same, mut found, mut mod_seq) = (true, None, None);
+        let (mut same, mut found, mut mod_seq, mut flags) = (true, None, None, None);
         let mut scan = std::mem::take(&mut check.scan);
         scan.fragment(line, literal, |event| match event {
             FetchEvent::Uid { uid, at, len } => {
                 same &= check.uid.is_none_or(|expected| uid_of(uid) == expected);
                 found = Some(at..at.saturating_add(len));
             }
-            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Flags && mod_seq.is_none() => {
-                mod_seq = mod_seq_at(line, at);
-            }
+            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Flags => match mod_seq_at(line, at) {
+                Some(span) => mod_seq = Some(span),
+                None => flags = flags.take().or_else(|| list_of_flags(line, at)),
+            },
             _ => {}
         });
         check.scan = scan;
+        if let (Some(view), Some(Some(uid))) = (&self.view, check.uid) {
+            self.reading.edits.extend(view.recent_edit(uid, line, flags.as_ref(), 0));
+        }
         let left_out = left_out(line, [found.filter(|_| check.strip), mod_seq]);
         self.reading.edits.extend(left_out.into_iter().map(|span| (span, Cow::Borrowed(""))));
         if !same {
@@ -228,18 +242,27 @@ impl Session {
 }
 
 impl View {
-    /// Flags of a message changed of which the client does not hear now.
-    pub fn flags_changed(&mut self, number: u32, uid: Option<Uid>) {
-        let Some(message) = self.messages.by_upstream(number) else { return };
-        if uid.is_none_or(|uid| uid == message.uid)
-            && matches!(message.standing, Standing::Visible | Standing::New)
-            && self.filter.as_ref().is_some_and(|filter| filter.needs().flags)
-        {
+    /// Flags of a message changed of which the client does not hear: does that hide it? Says whether rules go by flags.
+    pub fn judge_again(&mut self, message: Message) -> bool {
+        let by_flags = self.filter.as_ref().is_some_and(|filter| filter.needs().flags);
+        if by_flags && matches!(message.standing, Standing::Visible | Standing::New) {
             self.again.insert(message.uid);
         }
-        if uid.is_some() && message.standing == Standing::Visible {
-            self.news.insert(message.uid);
-            self.again.insert(message.uid);
+        by_flags
+    }
+
+    /// Flags of a message changed while the proxy asked for something: the client hears of it at the next moment at which it
+    /// may, where rules go by flags once it has been judged again.
+    pub fn news_of(&mut self, number: u32, flags: Option<Vec<Flag>>) {
+        let Some(message) = self.messages.by_upstream(number) else { return };
+        let (by_flags, visible) = (self.judge_again(message), message.standing == Standing::Visible);
+        match flags {
+            Some(_) if by_flags && visible => drop(self.news.insert(message.uid)),
+            Some(flags) if visible => {
+                self.fresh_flags.retain(|(uid, _)| *uid != message.uid);
+                self.fresh_flags.push((message.uid, flags));
+            }
+            Some(_) | None => {}
         }
     }
 }

@@ -60,6 +60,7 @@ impl View {
     pub(super) fn judge(&mut self, uid: Uid, seen: &Seen, now: jiff::Timestamp) -> bool {
         let Some(filter) = self.judging() else { return true };
         if seen.flags.is_none() && (filter.needs().flags || filter.needs_again().flags) {
+            self.asking.unsure = true;
             return false;
         }
         let found: Vec<Option<bool>> =
@@ -76,8 +77,9 @@ impl View {
             Some(lasting) => lasting.clone(),
             None => {
                 let lasting = filter.judge_lasting(&facts);
-                if self.asking.there.is_none() && filter.is_sure_of(&facts) {
-                    self.asking.fresh.insert(uid, &lasting);
+                match filter.is_sure_of(&facts) {
+                    true if self.asking.there.is_none() => self.asking.fresh.insert(uid, &lasting),
+                    is_sure => self.asking.unsure |= !is_sure,
                 }
                 lasting
             }
@@ -168,6 +170,7 @@ impl Session {
             view.asking.judging = Judging::Searched;
         }
         let Some(view) = &mut self.view else { return };
+        view.asking.asked = view.asking.again.len().saturating_add(view.asking.anew.len());
         let mut lines = view.fetch_lines();
         let Some(first) = lines.pop() else {
             return self.finish_judging(now);
@@ -211,6 +214,8 @@ impl Session {
         let unjudged = std::mem::take(&mut view.asking.unjudged);
         let shown = std::mem::take(&mut view.asking.shown);
         view.asking.judging = Judging::Not;
+        let (asked, heard) = (std::mem::take(&mut view.asking.asked), std::mem::take(&mut view.asking.heard));
+        view.asking.unsure |= asked != heard;
         (view.asking.known, view.asking.found) = (Judged::default(), Vec::new());
         view.remember(&*self.shared.verdicts);
         if view.asking.there.take().is_some() {

@@ -17,8 +17,8 @@ impl Session {
         let (Some(look), Ok(number), wall) = (self.looking(), u32::try_from(number), self.wall) else { return };
         let Some(view) = &mut self.view else { return };
         let Some(uid) = seen.uid else {
-            view.asking.uneven |= look == Look::Arrived;
-            return;
+            view.asking.uneven |= look == Look::Arrived && number > view.messages.upstream_count();
+            return view.news_of(number, seen.flags);
         };
         if view.filter.is_some() || look == Look::Arrived {
             view.note_recent(uid, &seen);
@@ -32,6 +32,7 @@ impl Session {
                 view.asking.rows.push((number, uid, judged));
             }
             Look::Facts if view.asking.unjudged.contains(uid) => {
+                view.asking.heard = view.asking.heard.saturating_add(1);
                 let known = view.messages.by_upstream(number).is_some_and(|message| message.uid == uid);
                 if view.news.contains(uid)
                     && let Some(flags) = &seen.flags
@@ -45,7 +46,10 @@ impl Session {
                 }
             }
             // News of a message that is known.
-            _ => view.flags_changed(number, Some(uid)),
+            _ if view.messages.by_upstream(number).is_some_and(|message| message.uid == uid) => {
+                view.news_of(number, seen.flags);
+            }
+            _ => {}
         }
     }
 
@@ -53,6 +57,9 @@ impl Session {
     pub(in crate::session) fn too_large_to_judge(&mut self, begun: &[u8]) {
         let Head::Number { number, what: Numbered::Fetch, rest } = head(begun) else { return };
         let seen = facts::read(begun, rest);
+        if let Some(view) = &mut self.view {
+            view.asking.unsure = true;
+        }
         let arrived = self.looking() == Some(Look::Arrived);
         if let (Some(view), true, Ok(number)) = (&mut self.view, arrived, u32::try_from(number)) {
             match seen.uid {

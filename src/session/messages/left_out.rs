@@ -19,8 +19,18 @@ use super::responses::UidCheck;
 pub(super) fn mod_seq_at(text: &[u8], at: usize) -> Option<Range<usize>> {
     let item = text.get(at..)?;
     item.get(..6).filter(|name| name.eq_ignore_ascii_case(b"MODSEQ"))?;
-    let close = memchr::memchr(b')', item)?.saturating_add(1);
-    Some(at..at.saturating_add(close))
+    let open = 6_usize.saturating_add(item.get(6..)?.iter().take_while(|octet| **octet == b' ').count());
+    let is_number = |octet: &&u8| octet.is_ascii_digit() || **octet == b' ';
+    let value = item.get(open..)?;
+    let end = match value.strip_prefix(b"(") {
+        Some(list) => {
+            let end = list.iter().take_while(is_number).count();
+            list.get(end).filter(|octet| **octet == b')')?;
+            end.saturating_add(2)
+        }
+        None => value.iter().take_while(|octet| octet.is_ascii_digit()).count(),
+    };
+    Some(at..at.saturating_add(open).saturating_add(end))
 }
 
 /// These items, each with the blank that parts it from its neighbour.
@@ -91,12 +101,16 @@ mod tests {
             ("(UID 7 FLAGS (x) MODSEQ (3))", "(FLAGS (x))"),
             ("(MODSEQ (3) FLAGS (x) UID 7)", "(FLAGS (x))"),
             ("( UID 7 FLAGS ())", "( FLAGS ())"),
+            ("(MODSEQ 3 UID 7 FLAGS (x))", "(FLAGS (x))"),
+            ("(MODSEQ (x) UID 7)", "(MODSEQ (x))"),
         ];
         for (text, want) in rows {
             let uid = text.find("UID 7").map(|at| at..at + 5);
             let mod_seq = text.find("MODSEQ").and_then(|at| mod_seq_at(text.as_bytes(), at));
             let mut patch = crate::wire::patch::Patch::new(text.as_bytes());
-            left_out(text.as_bytes(), [uid, mod_seq]).into_iter().for_each(|span| patch.replace(span, ""));
+            for span in left_out(text.as_bytes(), [uid, mod_seq]) {
+                patch.replace(span, "");
+            }
             assert_eq!(String::from_utf8_lossy(&patch.to_vec()), want, "{text}");
         }
     }

@@ -40,12 +40,18 @@ pub(in crate::session) enum Look {
     Recent,
     /// Which are flagged `\\Deleted`.
     Deleted,
+    /// What the upstream says of another mailbox: is it what it said when that was counted?
+    Peek,
+    /// How far mod-sequences have come in the client's mailbox, which is about to be left.
+    Mark,
     /// Opens another mailbox for a while.
     Visit,
     /// Opens the client's own again.
     Return,
     /// Which UIDs there are in it.
     Recount,
+    /// Which flags have changed there meanwhile.
+    Changed,
     /// Closes the other one, where nothing was open before.
     Leave,
 }
@@ -126,6 +132,13 @@ pub(super) struct Asking {
     /// What a mailbox that was opened again has, until it is known which messages those are.
     pub(super) returned: Option<u32>,
     pub(super) uidvalidity: Option<u32>,
+    /// HIGHESTMODSEQ of such a mailbox.
+    pub(super) mod_seq: Option<u64>,
+    /// Of how many messages facts were asked for, and came.
+    pub(super) asked: u64,
+    pub(super) heard: u64,
+    /// Something hides because of an answer that was missing: it is not what rules say for good.
+    pub(super) unsure: bool,
     /// Messages that rules hid in this look.
     pub(super) hidden: u64,
 }
@@ -203,7 +216,7 @@ impl Session {
     pub(super) fn is_opening(&self) -> bool {
         match &self.work {
             Some(Work { then: Then::Open(..), .. }) => true,
-            Some(Work { then: Then::Status(_, visit), .. }) => visit.is_away(),
+            Some(Work { then: Then::Status(_, visit), .. }) => visit.is_about_the_unknown(),
             Some(Work { then: Then::Read, .. }) => self.view.as_ref().is_some_and(|view| view.adopting),
             _ => false,
         }
@@ -225,6 +238,9 @@ impl Session {
 
     /// A question is answered.
     pub(in crate::session) fn looked(&mut self, look: Look, ok: bool, now: Instant) {
+        if let Look::Peek | Look::Mark = look {
+            return self.peeked(look, ok, now);
+        }
         let counts = self.counts();
         let Some(view) = &mut self.view else { return };
         if ok && let Some(line) = view.asking.rest.pop() {
@@ -254,6 +270,8 @@ impl Session {
             Look::Unseen => view.asking.unseen = std::mem::take(&mut view.asking.collected),
             Look::Recent => view.recent = std::mem::take(&mut view.asking.collected),
             Look::Deleted => view.asking.deleted = std::mem::take(&mut view.asking.collected),
+            // Without an answer the client hears of it when it asks itself.
+            Look::Changed | Look::Peek | Look::Mark => {}
             Look::Visit | Look::Return | Look::Recount | Look::Leave => return self.travelled(look, ok, now),
         }
         self.look_on(now);
@@ -275,8 +293,9 @@ impl Session {
         }
     }
 
+    /// Is it the answer to STATUS that needs to be known?
     fn counts(&self) -> bool {
-        matches!(self.work, Some(Work { then: Then::Status(..), .. }))
+        matches!(&self.work, Some(Work { then: Then::Status(_, visit), .. }) if visit.counts())
     }
 
     /// What waited for the answers goes on.

@@ -23,6 +23,8 @@ mod left_out;
 mod look;
 mod offer;
 mod open;
+mod peek;
+mod recent;
 mod remove;
 mod renew;
 mod responses;
@@ -69,6 +71,8 @@ pub(super) struct View {
     fresh_flags: Vec<(Uid, Vec<Flag>)>,
     /// Those that have come since anybody looked.
     recent: UidSet,
+    /// Of those, the ones of which the upstream no longer says so: it was left and opened again ([`recent`]).
+    kept_recent: UidSet,
     /// `$` (RFC 5182).
     saved: UidSet,
     /// System flags, and the keywords that the client has been told of.

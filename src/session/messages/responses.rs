@@ -144,6 +144,12 @@ impl Session {
         {
             view.asking.uidvalidity = response::number(code.args).and_then(|number| u32::try_from(number).ok());
         }
+        if code.is("HIGHESTMODSEQ")
+            && self.looking() == Some(Look::Return)
+            && let Some(view) = &mut self.view
+        {
+            view.asking.mod_seq = response::number(code.args);
+        }
         if code.is("UIDVALIDITY") && self.view.is_some() && self.work.is_none() && uidvalidity() != open.map(u64::from)
         {
             // All UIDs are others: what is known of them means nothing any more.

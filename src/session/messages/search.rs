@@ -134,17 +134,22 @@ impl View {
     }
 
     fn translate_key(&self, key: &Key<'_>, begin: usize, patch: &mut Patch<'_>) -> bool {
+        let span = key.span.start.saturating_sub(begin)..key.span.end.saturating_sub(begin);
         let (set, by_uid) = match &key.kind {
             KeyKind::Set(set) => (set, false),
             KeyKind::Uid(set) => (set, true),
-            _ => return true,
+            kind => {
+                if let Some(text) = self.recent_key(kind) {
+                    patch.replace(span, text);
+                }
+                return true;
+            }
         };
         let Ok(meant) = self.meant(&set.set, by_uid) else { return false };
         let text = match self.reaching(&set.set, by_uid, &meant) {
             text if text.is_empty() => "NOT ALL".to_owned(),
             text => format!("UID {text}"),
         };
-        let span = key.span.start.saturating_sub(begin)..key.span.end.saturating_sub(begin);
         patch.replace(span, text);
         true
     }

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //!   the open one      from its view
-//!   another one       EXAMINE it, look at it as SELECT does, count, and go back
+//!   another one       as it was counted before, if nothing has changed there ([`super::peek`]); else by a visit:
+//!                     EXAMINE it, look at it as SELECT does, count, and go back
 //!
-//!   a1 STATUS x (MESSAGES) ─▶ EXAMINE x ─▶ … ─▶ [SELECT INBOX ─▶ UID SEARCH ALL]     what changed there meanwhile is told
+//!   a1 STATUS x (MESSAGES) ─▶ STATUS x ─▶ [STATUS INBOX] ─▶ EXAMINE x ─▶ … ─▶ [SELECT INBOX ─▶ UID SEARCH ALL ─▶ FETCH … CHANGEDSINCE]
 //! ```
 //!
 //! There is one connection to the upstream, and it can have one mailbox open. Where the client's own is one whose numbers
-//! pass, its UIDs are asked for before it is left, so that afterwards it is known what has changed: from then on it has a view.
+//! pass, its UIDs are asked for before it is left: from then on it has a view. What changed there meanwhile is told: arrivals and
+//! what has gone are known by UID, flags by their mod-sequences. (Of an upstream without CONDSTORE a change of flags at the very
+//! moment of a visit is seen when the client next asks.) A visit reads with EXAMINE, so it takes no `\Recent` there.
 
 use std::time::Instant;
 
@@ -21,25 +24,45 @@ use super::super::event::{CloseReason, Event, EventKind, FilterAction, FilteredR
 use super::super::in_flight::Entry;
 use super::super::names::Resolved;
 use super::super::refusal::Bye;
-use super::look::{Look, Then};
+use super::super::verdicts::Said;
+use super::look::{Look, Then, Work};
 use super::{Session, View};
 
 /// A STATUS under way.
 #[derive(Debug)]
 pub(in crate::session) struct Visit {
-    target: Resolved,
-    items: Vec<StatusKind>,
+    pub(super) target: Resolved,
+    pub(super) items: Vec<StatusKind>,
     stage: Stage,
     /// What the client has open.
     home: Option<Box<View>>,
+    /// HIGHESTMODSEQ of that.
+    pub(super) mark: Option<u64>,
+    /// UIDVALIDITY, and what else the upstream says of the mailbox.
+    pub(super) said: Option<(u32, Said)>,
     /// What it is answered, once that is known; nothing where it cannot be.
-    answer: Option<Vec<u8>>,
+    pub(super) answer: Option<Vec<u8>>,
+}
+
+/// What is counted.
+#[derive(Debug)]
+pub(super) struct Figures {
+    pub messages: u64,
+    pub uid_next: u32,
+    pub uidvalidity: Option<u32>,
+    pub unseen: Option<u64>,
+    pub deleted: Option<u64>,
+    pub recent: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// The mailbox is the open one.
     Here,
+    /// The upstream is asked what it says of the other one.
+    Asking,
+    /// The first one is about to get a view.
+    Adopting,
     /// The other one is open.
     Away,
     /// The first one is being opened again.
@@ -47,9 +70,14 @@ enum Stage {
 }
 
 impl Visit {
-    /// Is the mailbox that is looked at one of which the client knows nothing?
-    pub fn is_away(&self) -> bool {
-        self.stage == Stage::Away
+    /// Is what is looked at a mailbox of which the client or we know nothing yet?
+    pub fn is_about_the_unknown(&self) -> bool {
+        matches!(self.stage, Stage::Away | Stage::Adopting)
+    }
+
+    /// Is it looked at to be counted?
+    pub fn counts(&self) -> bool {
+        matches!(self.stage, Stage::Here | Stage::Away)
     }
 }
 
@@ -64,18 +92,44 @@ impl Session {
         let entry = Box::new(Self::entry_of(held, 0, now));
         let open = self.state.selected();
         let here = open.is_some_and(|open| open.target.name == target.name) && self.view.is_some();
-        let visit = Visit { target, items, stage: Stage::Here, home: None, answer: None };
+        let mut visit = Visit { target, items, stage: Stage::Here, home: None, mark: None, said: None, answer: None };
         if here {
             if let Some(view) = &mut self.view {
                 view.asking.wants = visit.wants();
             }
             return self.begin_work(Then::Status(entry, Box::new(visit)), now);
         }
-        self.leave_for(*entry, visit, now);
+        visit.stage = Stage::Asking;
+        if !self.may_know(&visit.items) {
+            return self.leave_for(*entry, visit, now);
+        }
+        let line = self.peek_line(&visit);
+        self.visiting(Look::Peek, &line, *entry, visit, now);
+    }
+
+    fn visiting(&mut self, look: Look, line: &[u8], entry: Entry, visit: Visit, now: Instant) {
+        self.work = Some(Work { then: Then::Status(Box::new(entry), Box::new(visit)), rounds: 0 });
+        self.ask(look, line, now);
+    }
+
+    /// The client's own mailbox is about to be left: what must be known to find it again as it was?
+    pub(super) fn leave_for(&mut self, entry: Entry, mut visit: Visit, now: Instant) {
+        let open = self.state.selected().map(|open| open.exists);
+        match (&self.view, open, self.mark_line()) {
+            (None, Some(exists), _) => {
+                visit.stage = Stage::Adopting;
+                let mut view = View { pending: exists, adopting: true, ..View::default() };
+                view.asking.wants = vec![Look::Recent];
+                self.view = Some(Box::new(view));
+                self.begin_work(Then::Status(Box::new(entry), Box::new(visit)), now);
+            }
+            (Some(_), Some(_), Some(line)) => self.visiting(Look::Mark, &line, entry, visit, now),
+            _ => self.depart(entry, visit, now),
+        }
     }
 
     /// Opens the other mailbox.
-    fn leave_for(&mut self, entry: Entry, mut visit: Visit, now: Instant) {
+    pub(super) fn depart(&mut self, entry: Entry, mut visit: Visit, now: Instant) {
         visit.stage = Stage::Away;
         visit.home = self.view.take();
         let filter = self.bound.message_filter(&self.target(&visit.target), self.wall);
@@ -84,11 +138,10 @@ impl Session {
         view.asking.wants = visit.wants();
         self.view = Some(Box::new(view));
         let line = self.opening_of("EXAMINE", &visit.target);
-        self.work = Some(super::Work { then: Then::Status(Box::new(entry), Box::new(visit)), rounds: 0 });
-        self.ask(Look::Visit, &line, now);
+        self.visiting(Look::Visit, &line, entry, visit, now);
     }
 
-    fn opening_of(&self, verb: &str, target: &Resolved) -> Vec<u8> {
+    pub(super) fn opening_of(&self, verb: &str, target: &Resolved) -> Vec<u8> {
         let mut line = format!("{verb} ").into_bytes();
         let octets = target.octets.as_deref().unwrap_or(target.name.as_str().as_bytes());
         crate::wire::encode::string(&mut line, octets, self.utf8_mode(), false);
@@ -98,9 +151,17 @@ impl Session {
     /// All that was asked is known: of the mailbox, or of the one that the client has come back to.
     pub(super) fn status_known(&mut self, entry: Entry, mut visit: Visit, now: Instant) {
         match visit.stage {
-            Stage::Here => {
-                visit.answer = self.counted(&entry, &visit);
+            Stage::Here | Stage::Asking => {
+                let figures = self.figures(&visit);
+                visit.answer = figures.and_then(|figures| self.status_line(&entry, &visit, &figures));
                 self.answer_status(entry, visit, now);
+            }
+            Stage::Adopting => {
+                if let Some(view) = &mut self.view {
+                    view.adopting = false;
+                    view.note_top();
+                }
+                self.leave_for(entry, visit, now);
             }
             Stage::Away => {
                 if let Some(view) = &mut self.view {
@@ -108,14 +169,17 @@ impl Session {
                     view.note_top();
                     view.keep_floor(&*self.shared.verdicts);
                 }
-                visit.answer = self.counted(&entry, &visit);
+                if let Some(figures) = self.figures(&visit) {
+                    self.remember_figures(&visit, &figures);
+                    visit.answer = self.status_line(&entry, &visit, &figures);
+                }
                 self.go_back(entry, visit, now);
             }
             Stage::Returning => self.answer_status(entry, visit, now),
         }
     }
 
-    fn answer_status(&mut self, entry: Entry, visit: Visit, now: Instant) {
+    pub(super) fn answer_status(&mut self, entry: Entry, visit: Visit, now: Instant) {
         match visit.answer {
             Some(line) => {
                 self.out.client().extend_from_slice(&line);
@@ -135,7 +199,8 @@ impl Session {
         visit.stage = Stage::Returning;
         self.view = visit.home.take();
         if let Some(view) = &mut self.view {
-            (view.asking.uneven, view.asking.returned) = (false, None);
+            (view.asking.uneven, view.asking.returned, view.asking.mod_seq) = (false, None, None);
+            view.keep_recent();
         }
         let open = self.state.selected().map(|open| (open.target.clone(), open.read_only));
         let (look, line) = match (&self.view, open) {
@@ -149,19 +214,22 @@ impl Session {
                 (Look::Leave, self.unselecting())
             }
         };
-        self.work = Some(super::Work { then: Then::Status(Box::new(entry), Box::new(visit)), rounds: 0 });
-        self.ask(look, &line, now);
+        self.visiting(look, &line, entry, visit, now);
     }
 
     /// A mailbox was opened or closed on the way.
     pub(super) fn travelled(&mut self, look: Look, ok: bool, now: Instant) {
         let open = self.state.selected().and_then(|open| open.mailbox.uidv);
+        let mark = match &self.work {
+            Some(Work { then: Then::Status(_, visit), .. }) => visit.mark,
+            _ => None,
+        };
         let Some(view) = &mut self.view else { return };
         match look {
             Look::Visit if ok => {
                 let uidvalidity = view.asking.uidvalidity;
                 let target = match &self.work {
-                    Some(super::Work { then: Then::Status(_, visit), .. }) => visit.target.clone(),
+                    Some(Work { then: Then::Status(_, visit), .. }) => visit.target.clone(),
                     _ => return,
                 };
                 let place = uidvalidity.map(|uidvalidity| self.place_of(&target, uidvalidity));
@@ -174,8 +242,12 @@ impl Session {
             Look::Leave => {
                 // Without UNSELECT it is a NO that closes it.
                 self.view = None;
-                let Some(super::Work { then: Then::Status(entry, visit), .. }) = self.work.take() else { return };
+                let Some(Work { then: Then::Status(entry, visit), .. }) = self.work.take() else { return };
                 return self.answer_status(*entry, *visit, now);
+            }
+            Look::Return if ok && view.asking.uidvalidity == open && view.was_left_alone(mark) => {
+                view.asking.returned = None;
+                return self.look_on(now);
             }
             Look::Return if ok && (view.asking.uidvalidity == open || open.is_none()) => {
                 view.asking.collected = UidSet::new();
@@ -187,8 +259,13 @@ impl Session {
             }
             Look::Recount if ok => {
                 view.take_recount();
-                if view.recount_is_even() {
-                    return self.look_on(now);
+                match (view.recount_is_even(), mark.filter(|mark| view.asking.mod_seq != Some(*mark))) {
+                    (true, Some(mark)) => {
+                        let line = format!("UID FETCH 1:* (FLAGS) (CHANGEDSINCE {mark})");
+                        return self.ask(Look::Changed, line.as_bytes(), now);
+                    }
+                    (true, None) => return self.look_on(now),
+                    (false, _) => {}
                 }
             }
             _ => {}
@@ -199,27 +276,36 @@ impl Session {
 
     /// The other mailbox cannot be looked at.
     pub(super) fn fail_status(&mut self, now: Instant) {
-        let Some(super::Work { then: Then::Status(entry, visit), .. }) = self.work.take() else { return };
+        let Some(Work { then: Then::Status(entry, visit), .. }) = self.work.take() else { return };
         match visit.stage {
             Stage::Away => self.go_back(*entry, *visit, now),
-            Stage::Here => self.answer_status(*entry, *visit, now),
-            Stage::Returning => self.end(CloseReason::FilterFailure, Some(Bye::Unavailable), now),
+            Stage::Here | Stage::Asking => self.answer_status(*entry, *visit, now),
+            Stage::Adopting | Stage::Returning => self.end(CloseReason::FilterFailure, Some(Bye::Unavailable), now),
         }
     }
 
-    /// `* STATUS x (MESSAGES 3)` of the view that is looked at.
-    fn counted(&self, entry: &Entry, visit: &Visit) -> Option<Vec<u8>> {
+    /// What there is in the view that is looked at.
+    fn figures(&self, visit: &Visit) -> Option<Figures> {
         let view = self.view.as_ref()?;
+        let here = visit.stage == Stage::Here;
+        let shown = if here { view.messages.shown() } else { view.messages.visible() };
+        let asks = |item| visit.items.contains(&item);
+        Some(Figures {
+            messages: shown.len(),
+            uid_next: view.uid_next(),
+            uidvalidity: match here {
+                true => self.state.selected().and_then(|open| open.mailbox.uidv),
+                false => view.asking.uidvalidity,
+            },
+            unseen: asks(StatusKind::Unseen).then(|| View::count(&view.asking.unseen, &shown)),
+            deleted: asks(StatusKind::Deleted).then(|| View::count(&view.asking.deleted, &shown)),
+            recent: asks(StatusKind::Recent).then(|| View::count(&view.recent, &shown)),
+        })
+    }
+
+    /// `* STATUS x (MESSAGES 3)`. `None`: something that was asked for is not known.
+    pub(super) fn status_line(&self, entry: &Entry, visit: &Visit, figures: &Figures) -> Option<Vec<u8>> {
         let Effect::Status { mailbox, .. } = &entry.effect else { return None };
-        let shown = match visit.stage {
-            Stage::Here => view.messages.shown(),
-            _ => view.messages.visible(),
-        };
-        let count = |set: &UidSet| set.intersect(&shown).len();
-        let uidvalidity = match visit.stage {
-            Stage::Here => self.state.selected().and_then(|open| open.mailbox.uidv),
-            _ => view.asking.uidvalidity,
-        };
         let mut out = b"* STATUS ".to_vec();
         let octets = visit.target.octets.as_deref().unwrap_or(mailbox.name.as_bytes());
         crate::wire::encode::astring(&mut out, octets, self.utf8_mode(), false);
@@ -227,12 +313,12 @@ impl Session {
         let mut first = true;
         for item in &visit.items {
             let number = match item {
-                StatusKind::Messages => shown.len(),
-                StatusKind::Recent => count(&view.recent),
-                StatusKind::UidNext => u64::from(view.uid_next()),
-                StatusKind::UidValidity => u64::from(uidvalidity?),
-                StatusKind::Unseen => count(&view.asking.unseen),
-                StatusKind::Deleted => count(&view.asking.deleted),
+                StatusKind::Messages => figures.messages,
+                StatusKind::Recent => figures.recent?,
+                StatusKind::UidNext => u64::from(figures.uid_next),
+                StatusKind::UidValidity => u64::from(figures.uidvalidity?),
+                StatusKind::Unseen => figures.unseen?,
+                StatusKind::Deleted => figures.deleted?,
                 StatusKind::Size
                 | StatusKind::HighestModSeq
                 | StatusKind::AppendLimit

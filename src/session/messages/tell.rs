@@ -9,7 +9,7 @@
 use std::io::Write as _;
 use std::time::Instant;
 
-use crate::imap::message::{Uid, UidSet};
+use crate::imap::message::{Flag, Uid, UidSet};
 use crate::view::messages::Standing;
 use crate::wire::command::Command;
 use crate::wire::frame::{CommandFramer, Framed};
@@ -119,7 +119,8 @@ impl View {
         for (uid, flags) in std::mem::take(&mut self.fresh_flags) {
             let message = self.messages.by_uid(uid).filter(|message| message.standing == Standing::Visible);
             let Some(number) = message.and_then(|message| message.number) else { continue };
-            let list = flags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let kept = Some(Flag::Recent).filter(|flag| self.kept_recent.contains(uid) && !flags.contains(flag));
+            let list = flags.iter().chain(&kept).map(ToString::to_string).collect::<Vec<_>>().join(" ");
             self.tell_keywords(list.as_bytes(), out);
             line(out, number, &format!("FETCH (UID {uid} FLAGS ({list}))"));
         }

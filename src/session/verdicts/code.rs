@@ -10,7 +10,7 @@ use crate::imap::message::{Uid, UidSet};
 use crate::policy::Lasting;
 
 /// What was written in another way is not read.
-const EDITION: u64 = 1;
+const EDITION: u64 = 2;
 
 #[derive(Default)]
 pub(super) struct Writer(Vec<u8>);
@@ -68,10 +68,11 @@ impl Mailbox {
             out.octets(&known.judged);
             out.number(u64::from(known.counted.is_some()));
             if let Some((said, counts)) = &known.counted {
-                let numbers = [said.uid_next, said.messages, counts.messages, counts.unseen, counts.deleted];
+                let numbers = [said.uid_next, said.messages, counts.messages];
                 numbers.into_iter().for_each(|number| out.number(u64::from(number)));
                 out.maybe(said.highest_mod_seq);
-                out.maybe(counts.size);
+                let numbers = [said.recent, counts.unseen, counts.deleted, counts.recent];
+                numbers.into_iter().for_each(|number| out.maybe(number.map(u64::from)));
             }
         }
         out.0
@@ -152,6 +153,10 @@ impl<'r> Reader<'r> {
         }
     }
 
+    fn maybe_small(&mut self) -> Option<Option<u32>> {
+        self.maybe()?.map(u32::try_from).transpose().ok()
+    }
+
     fn remembered(&mut self) -> Option<Remembered> {
         let digest = self.taken(32)?.try_into().ok()?;
         let judged = self.octets()?;
@@ -162,10 +167,10 @@ impl<'r> Reader<'r> {
     }
 
     fn counted(&mut self) -> Option<(Said, Counts)> {
-        let (uid_next, said_messages) = (self.small()?, self.small()?);
-        let (messages, unseen, deleted) = (self.small()?, self.small()?, self.small()?);
-        let (highest_mod_seq, size) = (self.maybe()?, self.maybe()?);
-        let said = Said { uid_next, messages: said_messages, highest_mod_seq };
-        Some((said, Counts { messages, unseen, deleted, size }))
+        let (uid_next, said_messages, messages) = (self.small()?, self.small()?, self.small()?);
+        let highest_mod_seq = self.maybe()?;
+        let said = Said { uid_next, messages: said_messages, recent: self.maybe_small()?, highest_mod_seq };
+        let (unseen, deleted, recent) = (self.maybe_small()?, self.maybe_small()?, self.maybe_small()?);
+        Some((said, Counts { messages, unseen, deleted, recent }))
     }
 }

@@ -99,20 +99,52 @@ fn a_floor_only_rises() {
 #[test]
 fn counts_hold_while_the_upstream_says_the_same() {
     let memory = Memory::default();
-    let said = Said { uid_next: 9, messages: 8, highest_mod_seq: Some(77) };
-    let counts = Counts { messages: 6, unseen: 2, deleted: 0, size: Some(4711) };
-    memory.count(&place("INBOX", 1), &DIGEST, &said, counts);
-    assert_eq!(memory.counts(&place("INBOX", 1), &DIGEST, &said), Some(counts));
+    let said = Said { uid_next: 9, messages: 8, recent: Some(3), highest_mod_seq: Some(77) };
+    let counts = Counts { messages: 6, unseen: Some(2), deleted: Some(0), recent: Some(1) };
+    memory.count(&place("INBOX", 1), &DIGEST, &said, Counts { deleted: None, ..counts });
+    memory.count(&place("INBOX", 1), &DIGEST, &said, Counts { unseen: None, ..counts });
+    assert_eq!(memory.counts(&place("INBOX", 1), &DIGEST), Some((said, counts)), "of the same messages");
+    assert_eq!(memory.counts(&place("INBOX", 1), &[8; 32]), None);
+    memory.count(
+        &place("INBOX", 1),
+        &DIGEST,
+        &Said { messages: 7, ..said },
+        Counts { messages: 5, ..Counts::default() },
+    );
+    let known = memory.counts(&place("INBOX", 1), &DIGEST).map(|(_, counts)| counts);
+    assert_eq!(known, Some(Counts { messages: 5, ..Counts::default() }), "of others");
+}
+
+#[test]
+fn counts_hold_as_far_as_what_the_upstream_says_proves_it() {
+    let then = Said { uid_next: 9, messages: 8, recent: Some(3), highest_mod_seq: Some(77) };
+    let counts = Counts { messages: 6, unseen: Some(2), deleted: Some(0), recent: Some(1) };
+    let by_messages = Counts { unseen: None, deleted: None, ..counts };
     let rows = [
-        Said { uid_next: 10, ..said },
-        Said { messages: 7, ..said },
-        Said { highest_mod_seq: Some(78), ..said },
-        Said { highest_mod_seq: None, ..said },
+        ("nothing changed", then, Some(counts), Some(counts)),
+        ("one has come", Said { uid_next: 10, ..then }, None, None),
+        ("one has gone", Said { messages: 7, ..then }, None, None),
+        ("flags changed", Said { highest_mod_seq: Some(78), ..then }, Some(by_messages), None),
+        ("nobody knows of flags", Said { highest_mod_seq: None, ..then }, Some(by_messages), None),
+        (
+            "somebody has seen them",
+            Said { recent: Some(2), ..then },
+            Some(Counts { recent: None, ..counts }),
+            Some(Counts { recent: None, ..counts }),
+        ),
+        (
+            "nobody asked",
+            Said { recent: None, ..then },
+            Some(Counts { recent: None, ..counts }),
+            Some(Counts { recent: None, ..counts }),
+        ),
     ];
-    for other in rows {
-        assert_eq!(memory.counts(&place("INBOX", 1), &DIGEST, &other), None, "{other:?}");
+    for (name, now, lasting, changing) in rows {
+        assert_eq!(counts.still_true(&then, &now, true), lasting, "{name}");
+        assert_eq!(counts.still_true(&then, &now, false), changing, "{name}, where flags have a say");
     }
-    assert_eq!(memory.counts(&place("INBOX", 1), &[8; 32], &said), None);
+    let without = Said { highest_mod_seq: None, ..then };
+    assert_eq!(counts.still_true(&without, &without, false), None, "without mod-sequences nothing proves it");
 }
 
 #[test]
@@ -163,7 +195,7 @@ fn what_is_damaged_is_left_out() {
     memory.count(
         &place("INBOX", 1),
         &DIGEST,
-        &Said { uid_next: 9, messages: 8, highest_mod_seq: None },
+        &Said { uid_next: 9, messages: 8, recent: Some(1), highest_mod_seq: None },
         Counts::default(),
     );
     let (key, entry) = memory.changes().remove(0);

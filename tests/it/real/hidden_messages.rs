@@ -19,7 +19,7 @@ mailbox = ["INBOX", "Archive", "Sent", "Trash"]
 hide_messages = ['HEADER X-Classification secret']
 "#;
 
-const SECRET: &str = "From: Boss <boss@example.org>\r\nTo: eve@example.org\r\nSubject: merger\r\nMessage-ID: <x@example.org>\r\n\
+pub const SECRET: &str = "From: Boss <boss@example.org>\r\nTo: eve@example.org\r\nSubject: merger\r\nMessage-ID: <x@example.org>\r\n\
                       Date: Tue, 14 Nov 2023 23:00:20 +0000\r\nX-Classification: =?utf-8?q?s=65cret?=\r\n\r\nof companies\r\n";
 
 /// Folders, as they stand on disk, in which `eve` has secrets behind what both have.
@@ -27,7 +27,7 @@ const WITH_SECRETS: &[(&str, usize, usize)] = &[("", 6, 3), (".Archive", 3, 2), 
 
 /// Does it as `eva`, then as `eve`: both come out equal, and all secrets of `eve` are as they were.
 #[track_caller]
-fn same_if_never<T: PartialEq + Debug>(scenario: impl Fn(&Dovecot, &Front) -> T) {
+pub fn same_if_never<T: PartialEq + Debug>(scenario: impl Fn(&Dovecot, &Front) -> T) {
     let dovecot = Dovecot::start(&["eve", "eva"]);
     for user in ["eve", "eva"] {
         for (folder, visible, secrets) in WITH_SECRETS {
@@ -149,7 +149,7 @@ fn an_idle_client_hears_of_what_is_visible_only() {
 }
 
 /// All that is said until this is, but for who is the first to see a message.
-fn until(client: &mut Client, what: &str) -> Vec<String> {
+pub fn until(client: &mut Client, what: &str) -> Vec<String> {
     let mut heard = Vec::new();
     loop {
         let response = client.response().expect("a response");

@@ -28,6 +28,7 @@ mod decisions;
 mod every_type;
 mod hidden;
 mod hidden_messages;
+mod hidden_status;
 mod killed;
 mod large;
 mod levels;
