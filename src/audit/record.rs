@@ -272,6 +272,10 @@ fn data(event: &Event, intent: Option<u64>, start: usize, progress: &mut Progres
             data.maybe_number("hidden", *hidden);
             short_uids(&mut data, "hidden_uids", hidden_uids.as_ref());
         }
+        K::MailboxHidden { uids } => {
+            short_uids(&mut data, "uids", Some(uids));
+            data.number("n", uids.len());
+        }
         K::MailboxChange { op, to } => {
             data.word("op", op.as_str());
             data.maybe_number("intent", intent);

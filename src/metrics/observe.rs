@@ -30,6 +30,7 @@ impl Observer for Metrics {
             | EventKind::MailboxList { .. }
             | EventKind::MailboxStatus { .. }
             | EventKind::MailboxOpen { .. }
+            | EventKind::MailboxHidden { .. }
             | EventKind::MailboxChange { .. }
             | EventKind::MailboxAcl { .. }
             | EventKind::MessageRead { .. }

@@ -86,6 +86,7 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
             let exists = data.exists.map_or(String::new(), |n| format!(", {} messages", Number(n)));
             format!("{how}{exists}{hidden}")
         }
+        "mailbox.hidden" => format!("{} hidden: {}", number(data.n), uids(data.uids)),
         "mailbox.change" => {
             let to = data.to.as_ref().map_or(String::new(), |to| format!(" to {}", to.as_str()));
             format!("{}{to}", text(&data.op))

@@ -76,7 +76,7 @@ impl Session {
         {
             return false;
         }
-        if self.adopts_mailbox(&command, now) {
+        if self.renews_before_command(now) || self.adopts_mailbox(&command, now) {
             return false;
         }
         self.commands = self.commands.saturating_add(1);

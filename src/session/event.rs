@@ -353,6 +353,11 @@ pub enum EventKind {
         /// Their UIDs; written up to 4 KiB.
         hidden_uids: Option<UidSet>,
     },
+    /// `mailbox.hidden`: taken out of an open view, or never let into it.
+    MailboxHidden {
+        /// Which messages; written up to 4 KiB.
+        uids: UidSet,
+    },
     /// `mailbox.change`
     MailboxChange {
         /// What was done.
@@ -614,6 +619,7 @@ impl EventKind {
             Self::MailboxList { .. } => ("mailbox.list", "MB110I"),
             Self::MailboxStatus { .. } => ("mailbox.status", if refused { "MB111W" } else { "MB111I" }),
             Self::MailboxOpen { .. } => ("mailbox.open", if refused { "MB100W" } else { "MB100I" }),
+            Self::MailboxHidden { .. } => ("mailbox.hidden", "MB112I"),
             Self::MailboxChange { .. } => ("mailbox.change", if refused { "MB120W" } else { "MB120I" }),
             Self::MailboxAcl { .. } => ("mailbox.acl", if refused { "MB130W" } else { "MB130I" }),
             Self::MessageRead { .. } => ("message.read", if refused { "MS100W" } else { "MS100I" }),

@@ -84,7 +84,8 @@ impl Session {
 
     /// All that was to be asked for is answered: the upstream idles again.
     pub(super) fn resume_idle(&mut self, now: Instant) {
-        if self.closing || self.turning.is_some() || self.work.is_some() || !self.in_flight.is_empty() {
+        let waits = self.turning.is_some() || self.needs_view || self.work.is_some();
+        if self.closing || waits || !self.in_flight.is_empty() {
             return;
         }
         if self.idle_paused.is_some() && self.looks_while_idle(now) {

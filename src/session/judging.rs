@@ -41,7 +41,8 @@ impl Session {
             return false;
         }
         let denied = self.bound.login(self.shared.clock.at(now)).is_denied();
-        let stays = !denied && !self.selected_is_hidden(now) && !self.selected_needs_view();
+        let stays = !denied && !self.selected_is_hidden(now);
+        self.needs_view = stays && self.selected_needs_view();
         if !stays {
             self.end(CloseReason::Policy, Some(Bye::Policy), now);
         }
@@ -60,7 +61,7 @@ impl Session {
         true
     }
 
-    /// Is a mailbox open in which messages may be hidden now, and could not before? What was told of it cannot be taken back.
+    /// Is a mailbox open in which messages may be hidden now, and could not before? Then it gets a view, and what is hidden leaves.
     fn selected_needs_view(&self) -> bool {
         self.view.is_none()
             && self.work.is_none()
@@ -76,10 +77,10 @@ impl Session {
 
     /// A reload: the rules, limits and upstreams that hold from the next command on.
     pub fn handle_shared(&mut self, shared: Arc<Shared>, now: Instant) {
-        let begins_to_hide = !self.state.is_before_login()
-            && !self.filtered()
-            && shared.rules.bind(&self.subject).scope() == crate::policy::Scope::Filtered;
-        if begins_to_hide {
+        let bound = shared.rules.bind(&self.subject);
+        let hides = !self.filtered() && bound.scope() == crate::policy::Scope::Filtered;
+        let hides_messages = self.view.is_none() && bound.may_hide_messages();
+        if !self.state.is_before_login() && (hides || hides_messages) {
             // What is under way was judged by looser rules, and is answered as they let it.
             self.turning = Some(shared);
             self.pause_idle();
@@ -92,27 +93,33 @@ impl Session {
 
     /// Nothing is under way any more: from here on rules hide.
     pub(super) fn turn_if_quiet(&mut self, now: Instant) {
-        let quiet = self.in_flight.is_empty()
+        if self.turning.is_none() || !self.is_quiet() || self.closing {
+            return;
+        }
+        let Some(shared) = self.turning.take() else { return };
+        let was_filtered = self.filtered();
+        if self.switched_on && !was_filtered {
+            // What was switched on cannot be taken back: the client begins anew.
+            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
+        }
+        self.turned = !was_filtered;
+        self.take_rules(shared, now);
+        if !self.closing && !was_filtered {
+            self.begin_names(now);
+        }
+    }
+
+    /// Is nothing under way, on either side?
+    pub(super) fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty()
+            && self.work.is_none()
             && self.held.is_none()
             && self.login.is_none()
             && self.gate.is_none()
             && self.appending.is_none()
             && self.doomed.is_none()
             && self.reading.between_responses()
-            && matches!(self.mode, super::ClientMode::Command | super::ClientMode::Idle);
-        if !quiet || self.closing {
-            return;
-        }
-        let Some(shared) = self.turning.take() else { return };
-        if self.switched_on {
-            // What was switched on cannot be taken back: the client begins anew.
-            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
-        }
-        self.turned = true;
-        self.take_rules(shared, now);
-        if !self.closing {
-            self.begin_names(now);
-        }
+            && matches!(self.mode, super::ClientMode::Command | super::ClientMode::Idle)
     }
 
     fn take_rules(&mut self, shared: Arc<Shared>, now: Instant) {

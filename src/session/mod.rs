@@ -237,6 +237,8 @@ pub struct Session {
     work: Option<messages::Work>,
     /// Rules or hours may have changed what is hidden in it.
     filter_is_stale: bool,
+    /// A mailbox is open in which messages may be hidden now, and could not when it was opened.
+    needs_view: bool,
 
     out: Outbox,
     ctx: Arc<EventContext>,
@@ -349,6 +351,7 @@ impl Session {
             view: None,
             work: None,
             filter_is_stale: false,
+            needs_view: false,
             out: Outbox::default(),
             ctx: Arc::new(EventContext::proxy()),
             phase: None,

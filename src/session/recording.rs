@@ -36,7 +36,7 @@ impl Session {
         });
     }
 
-    fn event(&self, kind: EventKind) -> Event {
+    pub(super) fn event(&self, kind: EventKind) -> Event {
         Event::new(Arc::clone(&self.ctx), kind)
     }
 
@@ -44,7 +44,7 @@ impl Session {
         self.out.push(Output::Note(note));
     }
 
-    fn outcome(&self, judged: &Judged) -> PolicyOutcome {
+    pub(super) fn outcome(&self, judged: &Judged) -> PolicyOutcome {
         PolicyOutcome {
             rev: Arc::clone(&self.rev),
             verdict: judged.verdict.unwrap_or(VerdictKind::Allowed),

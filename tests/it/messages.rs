@@ -22,6 +22,8 @@ const MAIL: [(u32, &str, &str); 4] = [
 struct Ann {
     driver: Driver,
     idle: Option<String>,
+    /// What the upstream was asked.
+    asked: Vec<String>,
 }
 
 fn hiding(program: &str) -> Arc<RuleSet> {
@@ -30,7 +32,8 @@ fn hiding(program: &str) -> Arc<RuleSet> {
 
 impl Ann {
     fn under(rules: Arc<RuleSet>) -> Self {
-        let mut ann = Self { driver: Driver::new(Setting { rules, ..Setting::default() }), idle: None };
+        let mut ann =
+            Self { driver: Driver::new(Setting { rules, ..Setting::default() }), idle: None, asked: Vec::new() };
         ann.driver.client.clear();
         ann.driver.log_in("ann@example.org", OFFERED);
         ann.answer();
@@ -55,6 +58,7 @@ impl Ann {
         while !self.driver.upstream.is_empty() {
             let asked = String::from_utf8(std::mem::take(&mut self.driver.upstream)).expect("text");
             for line in asked.lines() {
+                self.asked.push(line.to_owned());
                 let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
                 let said = match command {
                     "IDLE" => {
@@ -96,7 +100,12 @@ fn what_is_newly_hidden_leaves_and_what_is_newly_visible_waits_for_select() {
     assert_eq!(ann.say("a SELECT INBOX"), ["* 3 EXISTS", "a OK [READ-WRITE] SELECT completed"]);
     ann.driver.reload(hiding("OR SUBJECT merger SUBJECT salary"));
     assert_eq!(ann.hear(), [""; 0], "nothing is told between commands");
-    assert_eq!(ann.say("b FETCH 2 (UID)"), ["b OK FETCH completed"], "nor with FETCH, and it is not there any more");
+    ann.driver.upstream.clear();
+    ann.driver.client_says(b"b FETCH 2:3 (BODY.PEEK[TEXT])\r\n");
+    let asked = String::from_utf8_lossy(&ann.driver.upstream).into_owned();
+    assert!(asked.contains("UID FETCH 12:20 (UID FLAGS"), "they are judged before the command is looked at: {asked}");
+    assert_eq!(ann.hear(), ["b OK FETCH completed"], "nothing is told with FETCH");
+    assert!(ann.asked.iter().any(|line| line.ends_with("UID FETCH 20 (BODY.PEEK[TEXT])")), "{:?}", ann.asked);
     assert_eq!(ann.say("c NOOP"), ["* 2 EXPUNGE", "c OK NOOP completed"]);
     ann.driver.reload(hiding("SUBJECT nothing"));
     assert_eq!(ann.say("d NOOP"), ["d OK NOOP completed"]);
@@ -128,13 +137,58 @@ fn messages_that_grow_old_leave() {
 }
 
 #[test]
-fn a_mailbox_that_was_open_without_a_view_is_shown_no_further() {
+fn a_mailbox_that_was_open_without_a_view_gets_one() {
     let mut ann = Ann::under(Arc::new(RuleSet::empty()));
     ann.driver.client_says(b"a SELECT INBOX\r\n");
     assert_eq!(ann.hear(), ["* 4 EXISTS", "a OK done"]);
-    ann.driver.reload(hiding("SUBJECT merger"));
-    assert_eq!(ann.hear(), ["* BYE closing connection"]);
-    assert!(ann.driver.closed);
+    ann.driver.reload(hiding("OR SUBJECT merger SUBJECT salary"));
+    assert_eq!(ann.hear(), [""; 0], "nothing is told between commands");
+    ann.asked.clear();
+    assert_eq!(ann.say("b UID FETCH 1:* (BODY.PEEK[TEXT])"), ["* 3 EXPUNGE", "* 1 EXPUNGE"]);
+    assert!(ann.asked.iter().any(|line| line.ends_with("UID FETCH 12,20 (BODY.PEEK[TEXT])")), "{:?}", ann.asked);
+    assert_eq!(ann.say("c FETCH 3 (FLAGS)"), ["c BAD syntax error"]);
+}
+
+#[test]
+fn so_it_does_while_the_client_idles() {
+    let mut ann = Ann::under(Arc::new(RuleSet::empty()));
+    ann.driver.client_says(b"a SELECT INBOX\r\n");
+    ann.hear();
+    assert_eq!(ann.say("b IDLE"), ["+ idling"]);
+    ann.driver.reload(hiding("SUBJECT salary"));
+    assert_eq!(ann.hear(), ["* 3 EXPUNGE"]);
+    assert!(ann.idle.is_some(), "the upstream idles again");
+    assert_eq!(ann.say("DONE"), ["b OK IDLE completed"]);
+}
+
+#[test]
+fn a_session_from_which_mailboxes_were_hidden_before_likewise() {
+    let filtered = rules("[[rule]]\nid = \"f\"\nmailbox = \"Finance\"\nhide = true\n", None);
+    let mut ann = Ann::under(filtered);
+    assert_eq!(ann.say("a SELECT INBOX"), ["* 4 EXISTS", "a OK SELECT completed"]);
+    ann.driver.reload(hiding("SUBJECT dinner"));
+    ann.driver.reload(hiding("SUBJECT lunch"));
+    assert_eq!(ann.say("b NOOP"), ["* 2 EXPUNGE", "b OK NOOP completed"], "only the last rules count");
+}
+
+/// Who says a number knows nothing of what goes at that moment: what it would mean then is somebody else's message.
+#[test]
+fn a_number_never_comes_to_mean_another_message() {
+    for (command, bye) in [("b FETCH 2 (FLAGS)", true), ("b UID FETCH 12 (FLAGS)", false)] {
+        let mut ann = Ann::under(Arc::new(RuleSet::empty()));
+        ann.driver.client_says(b"a SELECT INBOX\r\n");
+        ann.hear();
+        ann.driver.reload(hiding("SUBJECT salary"));
+        ann.hear();
+        ann.driver.client_says(format!("{command}\r\n").as_bytes());
+        ann.driver.upstream_says(b"* 1 EXPUNGE\r\n");
+        let heard = String::from_utf8_lossy(&ann.driver.client).into_owned();
+        assert_eq!(
+            heard,
+            if bye { "* BYE [UNAVAILABLE] closing connection\r\n" } else { "* 1 EXPUNGE\r\n" },
+            "{command}"
+        );
+    }
 }
 
 #[test]

@@ -440,6 +440,7 @@ impl Contents {
                 hidden: self.maybe(Self::u32),
                 hidden_uids: self.maybe(Self::uids),
             },
+            K::MailboxHidden { uids: self.uids() },
             K::MailboxChange { op: self.pick(MailboxChange::ALL), to: self.maybe(Self::arc) },
             K::MailboxAcl { who: self.maybe(Self::boxed), rights: self.maybe(Self::boxed) },
         ]
@@ -491,7 +492,7 @@ impl Contents {
 }
 
 /// Kinds that there are.
-const KINDS: u8 = 36;
+const KINDS: u8 = 37;
 
 /// A number for each kind. Without `_`: a new kind has to be made above.
 fn number(kind: &EventKind) -> u8 {
@@ -533,5 +534,6 @@ fn number(kind: &EventKind) -> u8 {
         K::AuditPurge { .. } => 33,
         K::SessionKill { .. } => 34,
         K::LockChange { .. } => 35,
+        K::MailboxHidden { .. } => 36,
     }
 }

@@ -59,13 +59,54 @@ impl Session {
         }
     }
 
+    /// What is said next was written under other rules, perhaps: what they hide now is gone before it is looked at. Says whether
+    /// that has to be found out.
+    pub(in crate::session) fn renews_before_command(&mut self, now: Instant) -> bool {
+        if std::mem::take(&mut self.needs_view) {
+            self.adopt_open(Then::Read, now);
+            return self.work.is_some();
+        }
+        self.renew_filter();
+        let must = self.view.as_ref().is_some_and(|view| !view.again.is_empty());
+        if must {
+            self.begin_work(Then::Read, now);
+        }
+        self.work.is_some()
+    }
+
+    /// The same while the client idles.
+    pub(in crate::session) fn adopt_while_idle(&mut self, now: Instant) {
+        if self.needs_view && self.idle_paused.is_some() && self.is_quiet() && !self.closing {
+            self.needs_view = false;
+            self.adopt_open(Then::Idle, now);
+        }
+    }
+
+    /// The open mailbox gets a view: all that the client knows is visible, until it is judged.
+    pub(super) fn adopt_open(&mut self, then: Then, now: Instant) {
+        let Some(open) = self.state.selected() else { return };
+        let (exists, place) = (open.exists, open.mailbox.uidv.map(|uidv| self.place_of(&open.target, uidv)));
+        let mut view = View { pending: exists, adopting: true, ..View::default() };
+        view.remember_in(place, &*self.shared.verdicts);
+        view.asking.wants = vec![super::look::Look::Recent];
+        self.view = Some(Box::new(view));
+        self.begin_work(then, now);
+    }
+
+    /// All is known that the client was told before there was a view.
+    pub(super) fn finish_adopting(&mut self) {
+        if let Some(view) = self.view.as_mut().filter(|view| view.adopting) {
+            view.adopting = false;
+            view.note_top();
+            self.filter_is_stale = true;
+            self.renew_filter();
+        }
+    }
+
     /// The open mailbox is one whose numbers pass, and the command is about another one in which messages may be hidden: then
     /// its UIDs must be known first, and the command is read again when they are.
     pub(in crate::session) fn adopts_mailbox(&mut self, command: &Command<'_>, now: Instant) -> bool {
-        let Some(exists) = self.state.selected().map(|open| open.exists).filter(|_| self.view.is_none()) else {
-            return false;
-        };
-        if !self.may_hide_messages() {
+        if self.state.selected().is_none() || self.view.is_some() || !self.may_hide_messages() {
             return false;
         }
         let looks = |role| matches!(role, Role::CopyTo | Role::MoveTo);
@@ -73,19 +114,9 @@ impl Session {
             self.resolve(arg).is_some_and(|resolved| self.exists(&resolved) && self.guards_mailbox(&resolved))
         });
         if guarded {
-            self.view = Some(Box::new(View { pending: exists, adopting: true, ..View::default() }));
-            self.begin_work(Then::Read, now);
+            self.adopt_open(Then::Read, now);
         }
-        // Of an empty mailbox nothing has to be asked.
         guarded && self.work.is_some()
-    }
-
-    pub(super) fn adopted(&mut self, now: Instant) {
-        if let Some(view) = &mut self.view {
-            view.adopting = false;
-            view.note_top();
-        }
-        self.answer_waiting(now);
     }
 
     /// What is in the open mailbox cannot be found out.

@@ -227,7 +227,7 @@ impl Session {
         view.messages.show(&shown, if opening { Standing::Visible } else { Standing::New });
         for uid in unjudged.iter().filter(|uid| !shown.contains(*uid)) {
             view.messages.hide(uid);
-            view.asking.hidden = view.asking.hidden.saturating_add(1);
+            view.asking.hidden.insert(uid);
         }
         self.look_on(now);
     }

@@ -140,7 +140,9 @@ impl View {
             let standing = if judged == Some(true) { Standing::New } else { Standing::Hidden };
             self.messages.push(uid, standing);
             self.pending = self.pending.saturating_sub(1);
-            self.asking.hidden = self.asking.hidden.saturating_add(u64::from(judged == Some(false)));
+            if judged == Some(false) {
+                self.asking.hidden.insert(uid);
+            }
             if judged.is_none() {
                 self.asking.unjudged.insert(uid);
             }

@@ -140,7 +140,7 @@ pub(super) struct Asking {
     /// Something hides because of an answer that was missing: it is not what rules say for good.
     pub(super) unsure: bool,
     /// Messages that rules hid in this look.
-    pub(super) hidden: u64,
+    pub(super) hidden: UidSet,
 }
 
 /// How far the judging has come.
@@ -217,8 +217,7 @@ impl Session {
         match &self.work {
             Some(Work { then: Then::Open(..), .. }) => true,
             Some(Work { then: Then::Status(_, visit), .. }) => visit.is_about_the_unknown(),
-            Some(Work { then: Then::Read, .. }) => self.view.as_ref().is_some_and(|view| view.adopting),
-            _ => false,
+            _ => self.view.as_ref().is_some_and(|view| view.adopting),
         }
     }
 
@@ -298,15 +297,21 @@ impl Session {
         matches!(&self.work, Some(Work { then: Then::Status(_, visit), .. }) if visit.counts())
     }
 
+    /// Is there a command of the client's that will be looked at when all is known?
+    pub(super) fn reads_anew(&self) -> bool {
+        matches!(self.work, Some(Work { then: Then::Read, .. }))
+    }
+
     /// What waited for the answers goes on.
     fn go_on(&mut self, now: Instant) {
         let verdicts = Arc::clone(&self.shared.verdicts);
-        let hidden = self.view.as_mut().map_or(0, |view| {
+        let hidden = self.view.as_mut().map_or_else(UidSet::new, |view| {
             view.remember(&*verdicts);
             std::mem::take(&mut view.asking.hidden)
         });
-        if hidden > 0 {
-            self.note(Note::Hidden { messages: hidden, mailboxes: 0 });
+        if !hidden.is_empty() {
+            self.note(Note::Hidden { messages: hidden.len(), mailboxes: 0 });
+            self.record_hidden(hidden);
         }
         if self.renews_at().is_some() {
             self.await_change(now);
@@ -321,12 +326,19 @@ impl Session {
                 self.answer_waiting(now);
             }
             Then::Idle => {
+                self.finish_adopting();
+                if self.view.as_ref().is_some_and(|view| view.must_look()) {
+                    return self.begin_work(Then::Idle, now);
+                }
                 self.tell(Hush::No);
                 self.answer_waiting(now);
             }
             Then::Status(entry, visit) => self.status_known(*entry, *visit, now),
             Then::Copy(held) => self.copy_known(*held, now),
-            Then::Read => self.adopted(now),
+            Then::Read => {
+                self.finish_adopting();
+                self.answer_waiting(now);
+            }
         }
     }
 }

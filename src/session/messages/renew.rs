@@ -1,9 +1,18 @@
 //! The rules of an open mailbox change under it: by a reload, an hour, another day, or because messages grow old.
 //!
 //! What is newly hidden leaves when the RFC next allows it; what is newly visible comes with the next SELECT (contract.md §5):
-//! UIDs below the largest that the client knows cannot appear in the middle.
+//! UIDs below the largest that the client knows cannot appear in the middle. What a client says next was perhaps written under
+//! other rules: it is looked at when these have been asked, so nothing that they hide is read meanwhile.
+//!
+//! A mailbox that was open before its messages could be hidden gets a view first ([`super::copy`]).
 
+use crate::imap::message::UidSet;
+use crate::policy::Hits;
+
+use super::super::effect::Judged;
+use super::super::event::{EventKind, VerdictKind};
 use super::facts::Seen;
+use super::look::Then;
 use super::{Session, View};
 
 impl Session {
@@ -40,6 +49,32 @@ impl Session {
             if self.view.as_ref().is_some_and(|view| view.must_look()) {
                 self.pause_idle();
             }
+        }
+    }
+}
+
+impl Session {
+    /// Messages of the open mailbox are hidden that the client would have heard of, or has: new mail, a change of rules, hours or
+    /// flags.
+    pub(super) fn record_hidden(&mut self, hidden: UidSet) {
+        let is_open = match self.work.as_ref().map(|work| &work.then) {
+            None | Some(Then::Say { .. } | Then::Idle | Then::Read | Then::Copy(_)) => true,
+            Some(Then::Status(_, visit)) => visit.is_at_home(),
+            // It is said with SELECT.
+            Some(Then::Open(..)) => false,
+        };
+        let Some(open) = self.state.selected().filter(|_| is_open) else { return };
+        let mailbox = std::sync::Arc::clone(&open.mailbox);
+        let asking = self.view.as_ref().map(|view| (view.asking.by.clone(), view.asking.shadow.clone()));
+        let (by, shadow) = asking.unwrap_or_default();
+        self.note_hits(&by, &shadow);
+        let judged = Judged { verdict: Some(VerdictKind::Narrowed), by, shadow };
+        let mut event = self.event(EventKind::MailboxHidden { uids: hidden });
+        event.mailbox = Some(mailbox);
+        event.policy = Some(self.outcome(&judged));
+        self.out.record(event);
+        if let Some(view) = self.view.as_mut().filter(|view| view.asking.there.is_none()) {
+            (view.asking.by, view.asking.shadow) = (Hits::NONE, Hits::NONE);
         }
     }
 }

@@ -109,7 +109,9 @@ impl Session {
                 let word = if what == Numbered::Exists { "EXISTS" } else { "EXPUNGE" };
                 let known =
                     if what == Numbered::Exists { view.exists(number).is_some() } else { view.expunged(number) };
-                match known {
+                // What the client says by numbers was written before it could know of this.
+                let tells = what == Numbered::Exists || !self.reads_anew() || !self.next_counts_on_numbers();
+                match known && tells {
                     true => super::tell::line(self.out.client(), number, word),
                     false => self.numbers_fault(now),
                 }

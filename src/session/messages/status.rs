@@ -75,6 +75,11 @@ impl Visit {
         matches!(self.stage, Stage::Away | Stage::Adopting)
     }
 
+    /// Is what is looked at the client's own?
+    pub fn is_at_home(&self) -> bool {
+        matches!(self.stage, Stage::Here | Stage::Returning)
+    }
+
     /// Is it looked at to be counted?
     pub fn counts(&self) -> bool {
         matches!(self.stage, Stage::Here | Stage::Away)
@@ -114,16 +119,13 @@ impl Session {
 
     /// The client's own mailbox is about to be left: what must be known to find it again as it was?
     pub(super) fn leave_for(&mut self, entry: Entry, mut visit: Visit, now: Instant) {
-        let open = self.state.selected().map(|open| open.exists);
-        match (&self.view, open, self.mark_line()) {
-            (None, Some(exists), _) => {
+        let is_open = self.state.selected().is_some();
+        match (&self.view, self.mark_line()) {
+            (None, _) if is_open => {
                 visit.stage = Stage::Adopting;
-                let mut view = View { pending: exists, adopting: true, ..View::default() };
-                view.asking.wants = vec![Look::Recent];
-                self.view = Some(Box::new(view));
-                self.begin_work(Then::Status(Box::new(entry), Box::new(visit)), now);
+                self.adopt_open(Then::Status(Box::new(entry), Box::new(visit)), now);
             }
-            (Some(_), Some(_), Some(line)) => self.visiting(Look::Mark, &line, entry, visit, now),
+            (Some(_), Some(line)) => self.visiting(Look::Mark, &line, entry, visit, now),
             _ => self.depart(entry, visit, now),
         }
     }
@@ -157,10 +159,7 @@ impl Session {
                 self.answer_status(entry, visit, now);
             }
             Stage::Adopting => {
-                if let Some(view) = &mut self.view {
-                    view.adopting = false;
-                    view.note_top();
-                }
+                self.finish_adopting();
                 self.leave_for(entry, visit, now);
             }
             Stage::Away => {

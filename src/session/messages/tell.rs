@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Is there a command already that was written before the client could know of an EXPUNGE (RFC 9051 §5.5)?
-    fn next_counts_on_numbers(&self) -> bool {
+    pub(super) fn next_counts_on_numbers(&self) -> bool {
         if self.inbox.is_empty() {
             return false;
         }

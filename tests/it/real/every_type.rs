@@ -12,7 +12,7 @@ use super::proxy::Settings;
 const SCHEMA: &str = include_str!("../../../schema/audit-v1.schema.json");
 
 /// Types that no server and client provoke at will, and the test that does: file and name.
-const ELSEWHERE: [(&str, &str, &str); 5] = [
+const ELSEWHERE: [(&str, &str, &str); 6] = [
     ("session.kill", include_str!("sessions.rs"), "a_kill_ends_a_session_in_idle_at_once_and_is_recorded"),
     ("lock.change", include_str!("locks.rs"), "an_address_is_kept_out_and_a_lock_ends_by_itself"),
     ("audit.gap", include_str!("../../../src/audit/tests/failing.rs"), "what_is_lost_is_counted_and_named_first"),
@@ -21,6 +21,7 @@ const ELSEWHERE: [(&str, &str, &str); 5] = [
         include_str!("../../../src/audit/tests/purging.rs"),
         "what_is_older_goes_oldest_first_and_the_log_says_so",
     ),
+    ("mailbox.hidden", include_str!("hidden_status.rs"), "what_leaves_an_open_mailbox_is_recorded"),
     ("filter.failure", include_str!("hidden_messages.rs"), "filter.failure"),
 ];
 

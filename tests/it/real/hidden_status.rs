@@ -1,7 +1,10 @@
 //! STATUS of mailboxes with hidden messages: true whatever happens there, and the open mailbox knows nothing of it.
 
 use super::client::Client;
+use super::dovecot::Dovecot;
 use super::hidden_messages::{SECRET, same_if_never, until};
+use super::place::Signal;
+use super::proxy::Settings;
 
 const ITEMS: &str = "(MESSAGES RECENT UNSEEN DELETED UIDNEXT UIDVALIDITY)";
 
@@ -98,4 +101,39 @@ fn a_visit_leaves_the_open_mailbox_as_it_was() {
         heard.retain(|line| !line.contains("ESEARCH") && !line.contains("UIDVALIDITY"));
         heard
     });
+}
+
+/// `mailbox.hidden`: a reload takes messages out of a mailbox that is open, first without a view, and new mail is not let in.
+#[test]
+fn what_leaves_an_open_mailbox_is_recorded() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let rule = |program: &str| format!("[[rule]]\nid = \"hides\"\nhide_messages = ['{program}']\n");
+    let mut proxy = Settings::before(&dovecot).rules("").start();
+    let mut ann = proxy.login("ann");
+    let exists = ann.run("SELECT INBOX").ok().lines().into_iter().find(|line| line.ends_with("EXISTS"));
+    assert_eq!(exists.as_deref(), Some("* 6 EXISTS"));
+    // A session hears of new rules soon, and no later than that.
+    let mut reload = |program: &str, command: &str, heard: &[&str]| {
+        proxy.place().write("rules/rules-1.toml", &rule(program));
+        proxy.process().signal(Signal::HUP);
+        super::place::until("the new rules hold", || (told(&ann.run(command).ok().lines()) == heard).then_some(()));
+    };
+    reload("UID 2", "NOOP", &["* 2 EXPUNGE"]);
+    reload("OR UID 2:3 SUBJECT secret", "FETCH 2 (UID)", &[]);
+    append(&mut dovecot.login("ann"), "INBOX", "Subject: secret\r\n\r\nx\r\n");
+    assert_eq!(told(&ann.run("NOOP").ok().lines()), ["* 2 EXPUNGE"]);
+    assert_eq!(told(&ann.run("FETCH 1:* (UID)").ok().lines()).len(), 4);
+    ann.logout();
+    let records = proxy.stop();
+    let hidden: Vec<_> = records.iter().filter(|record| record["type"] == "mailbox.hidden").collect();
+    let uids: Vec<_> = hidden.iter().filter_map(|record| record["data"]["uids"].as_str()).collect();
+    assert_eq!(uids, ["2", "3", "7"]);
+    for record in hidden {
+        assert_eq!(record["policy"]["by"], serde_json::json!(["hides"]), "{record}");
+        assert_eq!((&record["mailbox"]["name"], &record["data"]["n"]), (&"INBOX".into(), &1.into()), "{record}");
+    }
+}
+
+fn told(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(String::as_str).filter(|line| !line.starts_with("* FLAGS")).collect()
 }
