@@ -82,6 +82,9 @@ impl Session {
             *uidv = words.next().and_then(number).and_then(|number| u32::try_from(number).ok());
             *uid = words.next().and_then(number).and_then(|number| u32::try_from(number).ok()).and_then(Uid::new);
         }
+        if ok {
+            self.note_copies(&entry.effect);
+        }
         let changes_names =
             ok && matches!(verb, Verb::Create | Verb::Delete | Verb::Rename | Verb::Subscribe | Verb::Unsubscribe);
         if changes_names {

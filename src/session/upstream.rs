@@ -63,6 +63,8 @@ pub(super) struct Capabilities {
     pub id: bool,
     /// `ESEARCH` (RFC 4731)
     pub esearch: bool,
+    /// `SEARCHRES` (RFC 5182)
+    pub searchres: bool,
     /// `CONDSTORE` (RFC 7162)
     pub condstore: bool,
 }
@@ -83,6 +85,7 @@ impl Capabilities {
                 b"NAMESPACE" => &mut capabilities.namespace,
                 b"ID" => &mut capabilities.id,
                 b"ESEARCH" => &mut capabilities.esearch,
+                b"SEARCHRES" => &mut capabilities.searchres,
                 b"CONDSTORE" | b"QRESYNC" => &mut capabilities.condstore,
                 b"SPECIAL-USE" => &mut capabilities.special_use,
                 b"LIST-EXTENDED" => &mut capabilities.list_extended,

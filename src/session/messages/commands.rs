@@ -22,6 +22,8 @@ use super::{Hush, Parts, Session};
 /// Stands for the set in a command until it is known how it is cut: no command line holds it.
 const PLACE: &str = "\0";
 
+const TOO_MANY: &str = "[LIMIT] too many messages at once";
+
 /// A command that goes up, and which messages it names wherever [`PLACE`] stands, if it names any. `None`: it is answered.
 pub(in crate::session) type Translated = Option<(Held, Option<UidSet>)>;
 
@@ -134,19 +136,26 @@ impl Session {
         let at = memchr::memchr(0, &line)?;
         let (before, behind) = (line.get(..at)?, line.get(at.saturating_add(PLACE.len())..)?);
         let view = self.view.as_ref()?;
-        let whole = matches!(held.effect, Effect::Copying { .. });
+        if matches!(held.effect, Effect::Copying { .. }) {
+            let Some(mut lines) = self.copy_lines(before, meant, behind) else {
+                self.refuse_held(held, &Answer::Refused { text: TOO_MANY });
+                return None;
+            };
+            lines.reverse();
+            (held.line, held.parts.rest) = (lines.pop().unwrap_or_default(), lines);
+            return Some(held);
+        }
         let capped = match &mut held.effect {
             Effect::Fetching(reads) => reads.cap.is_some(),
             _ => false,
         };
-        let mut sets = if whole || capped {
+        let mut sets = if capped {
             vec![view.spell(meant)]
         } else {
             view.spell_in_pieces(meant, before.len().saturating_add(behind.len()).saturating_add(32))
         };
         if sets.iter().any(|set| set.len() > LONG_LINE) {
-            let text = "[LIMIT] too many messages at once";
-            self.refuse_held(held, &Answer::Refused { text });
+            self.refuse_held(held, &Answer::Refused { text: TOO_MANY });
             return None;
         }
         if let (Effect::Fetching(reads), Some(set)) = (&mut held.effect, sets.first())

@@ -14,6 +14,9 @@ use super::super::refusal::{Answer, Bye};
 use super::look::Then;
 use super::{Session, View};
 
+/// Messages whose UIDs fit into a line of 60,000 octets, however they are spelled.
+const MOST_AT_ONCE: u64 = 5_000;
+
 /// The messages that are to be copied are these.
 pub(super) fn leaves(held: &mut Held, shown: UidSet) {
     if let Effect::Copying { uids, .. } = &mut held.effect {
@@ -25,6 +28,9 @@ impl Session {
     /// Must it be asked first what rules say to these messages, where they are going? Then that is under way.
     pub(super) fn asks_destination(&mut self, held: Held, meant: &UidSet, now: Instant) -> Option<Held> {
         let Effect::Copying { guarded: Some(target), .. } = &held.effect else { return Some(held) };
+        if held.parts.destination_known {
+            return Some(held);
+        }
         let there = self.bound.message_filter(&self.target(target), self.wall);
         let Some(view) = &mut self.view else { return Some(held) };
         let Some(there) = there.filter(|there| Some(there.digest()) != view.digest) else { return Some(held) };
@@ -48,14 +54,41 @@ impl Session {
             return self.refuse_held(held, &Answer::NotPermitted { reference });
         }
         let meant = match &mut held.effect {
-            Effect::Copying { guarded, uids, .. } => {
-                *guarded = None;
-                uids.clone().unwrap_or_default()
-            }
+            Effect::Copying { uids, .. } => uids.clone().unwrap_or_default(),
             _ => UidSet::new(),
         };
+        held.parts.destination_known = true;
         if let Some(parted) = self.part_line(held, &meant, now) {
             self.prepare(parted, now);
+        }
+    }
+
+    /// The lines of a COPY or MOVE, which is all or nothing. So many that they may not fit into one are saved at the upstream
+    /// first. What is done goes by how many there are, not by how much room their ranges take: what is hidden between them makes
+    /// that more. `None`: it is refused.
+    pub(super) fn copy_lines(&self, before: &[u8], meant: &UidSet, behind: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let view = self.view.as_ref()?;
+        if meant.len() <= MOST_AT_ONCE {
+            return Some(vec![[before, view.spell(meant).as_bytes(), behind].concat()]);
+        }
+        if !self.leg.capabilities.searchres {
+            return None;
+        }
+        let piece = |(at, set): (usize, String)| {
+            let saved = if at == 0 { "" } else { "OR $ " };
+            format!("UID SEARCH RETURN (SAVE) {saved}UID {set}\r\n").into_bytes()
+        };
+        let mut lines: Vec<Vec<u8>> = view.spell_in_pieces(meant, 64).into_iter().enumerate().map(piece).collect();
+        lines.push([before, b"$", behind].concat());
+        Some(lines)
+    }
+
+    /// The client was told which UIDs its messages have where they went: UIDNEXT of that mailbox is larger, from now on.
+    pub(in crate::session) fn note_copies(&self, effect: &Effect) {
+        if let Effect::Copying { guarded: Some(target), code: Some(code), .. } = effect
+            && let Some(last) = code.copies.last()
+        {
+            self.shared.verdicts.raise_floor(&self.place_of(target, code.uidvalidity), last);
         }
     }
 

@@ -94,6 +94,8 @@ pub(super) struct Parts {
     pub rest: Vec<Vec<u8>>,
     /// May EXPUNGE be told with its answer?
     pub hush: Hush,
+    /// Is it known what rules say to its messages where they are to be copied to?
+    pub destination_known: bool,
     /// Do its messages go by number, so that their UIDs were not asked for?
     pub by_number: bool,
 }

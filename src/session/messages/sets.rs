@@ -15,7 +15,7 @@ use super::View;
 /// Octets of a line that every server takes (RFC 7162 §4, RFC 2683 §3.2.1.5).
 pub(super) const LINE: usize = 8_000;
 
-/// Octets of a line that most servers take: for a command that is all or nothing.
+/// Octets of a line that most servers take: for a FETCH of which sizes are asked first.
 pub(super) const LONG_LINE: usize = 60_000;
 
 /// Names a number that is not there.

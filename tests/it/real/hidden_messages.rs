@@ -167,7 +167,7 @@ pub fn until(client: &mut Client, what: &str) -> Vec<String> {
 /// Every other of four thousand: sets that are cut into several lines, and results that are put together again.
 #[test]
 fn a_mailbox_of_which_every_other_message_is_hidden() {
-    const MESSAGES: usize = 4_000;
+    const MESSAGES: usize = 10_200;
     let dovecot = Dovecot::start(&["eve"]);
     let folder = dovecot.maildir("eve").join(".Archive");
     for entry in fs::read_dir(folder.join("cur")).expect("a folder") {
