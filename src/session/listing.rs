@@ -39,34 +39,50 @@ pub(super) struct Statuses {
     waiting: VecDeque<(MailboxName, Vec<u8>)>,
 }
 
+/// The same of mailboxes in which messages may be hidden: they are counted here, one after the other.
+#[derive(Default)]
+struct Guarded {
+    mailboxes: VecDeque<Resolved>,
+    items: Vec<StatusKind>,
+}
+
 impl Session {
     /// LIST, LSUB, XLIST and NAMESPACE of a filtered session are answered from the view. Says whether it was one.
     pub(super) fn answer_from_view(&mut self, command: &Command<'_>, held: &mut Held, now: Instant) -> bool {
-        let mut out = Vec::new();
+        let (mut out, mut guarded) = (Vec::new(), Guarded::default());
         match &command.args {
             Args::List(list) if !is_understood(list) => {
                 self.bad_command(command.frame(), &Answer::Syntax, FaultReason::CommandSyntax, now);
                 return true;
             }
-            Args::List(list) => self.list_from_view(command.verb, list, held, &mut out, now),
+            Args::List(list) => guarded = self.list_from_view(command.verb, list, held, &mut out, now),
             Args::None if command.verb == Verb::Namespace => self.write_namespaces(&mut out),
             _ => return false,
         }
         Answer::Completed(command.verb).write(&held.tag, &mut out);
         self.record_local_done(held, now);
-        self.answer_in_turn(out);
+        self.begin_listed_status(out, guarded.mailboxes, guarded.items, now);
         true
     }
 
-    /// Writes the lines, and sends for what else is asked of the mailboxes in them: then they stand before the answer.
-    fn list_from_view(&mut self, verb: Verb, list: &List<'_>, held: &mut Held, out: &mut Vec<u8>, now: Instant) {
+    /// Writes the lines, and sends for what else is asked of the mailboxes in them: then they stand before the answer. What the
+    /// upstream cannot be asked, since messages may be hidden there, comes back.
+    fn list_from_view(
+        &mut self,
+        verb: Verb,
+        list: &List<'_>,
+        held: &mut Held,
+        out: &mut Vec<u8>,
+        now: Instant,
+    ) -> Guarded {
         let word = match verb {
             Verb::Lsub => "LSUB",
             Verb::Xlist => "XLIST",
             _ => "LIST",
         };
         if list.asks_for_delimiter() && verb != Verb::Lsub {
-            return self.write_root(word, out);
+            self.write_root(word, out);
+            return Guarded::default();
         }
         let joined =
             |pattern: &crate::wire::command::MailboxArg<'_>| self.joined(list.reference.octets(), pattern.octets());
@@ -100,10 +116,12 @@ impl Session {
             self.note(Note::Hidden { messages: 0, mailboxes: withheld });
         }
         let mailboxes: Vec<Resolved> = mailboxes.into_iter().filter(|mailbox| self.may_ask_status(mailbox)).collect();
-        if let Some(items) = items.filter(|_| !mailboxes.is_empty()) {
-            self.out.client().extend_from_slice(&std::mem::take(out));
-            self.send_statuses(mailboxes, items, now);
-        }
+        let Some(items) = items.filter(|_| !mailboxes.is_empty()) else { return Guarded::default() };
+        let (guarded, plain): (Vec<_>, Vec<_>) =
+            mailboxes.into_iter().partition(|mailbox| self.guards_mailbox(mailbox));
+        self.out.client().extend_from_slice(&std::mem::take(out));
+        self.send_statuses(plain, items, now);
+        Guarded { mailboxes: guarded.into(), items: items.iter().map(|item| item.kind).collect() }
     }
 
     /// Reference and pattern as one (RFC 3501 §6.3.8); octets that are no name match nothing.

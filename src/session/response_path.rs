@@ -624,9 +624,7 @@ impl Session {
                 Keyword::Myrights => self.narrow_myrights(&collected, rest, now),
                 Keyword::List | Keyword::Lsub if own => self.learn_name(keyword, &collected, rest, now),
                 Keyword::Namespace if own => self.learn_namespace(&collected, rest),
-                Keyword::Status if self.looking().is_some_and(|look| look.asks_status()) => {
-                    self.learn_status(&collected, rest)
-                }
+                Keyword::Status if self.learn_status(&collected, rest) || self.filtered() && !self.asks_status() => {}
                 Keyword::Status if self.filtered() => self.filter_status(&collected, rest, now),
                 Keyword::Status => self.narrow_status(&collected, rest),
                 _ => self.filter_failed(now),

@@ -3,7 +3,7 @@
 //! Mod-sequences move when hidden messages change, threads join through them, sizes and windows count them.
 
 use crate::imap::verb::Verb;
-use crate::wire::command::folder::StatusKind;
+use crate::wire::command::folder::{StatusItem, StatusKind};
 use crate::wire::command::{Args, Command, FetchKind};
 use crate::wire::list::ReturnKind;
 use crate::wire::response::Code;
@@ -14,7 +14,7 @@ use super::super::in_flight::Entry;
 use super::Session;
 
 /// Capabilities that such a session does not have.
-const WITHHELD: [&str; 10] = [
+const WITHHELD: [&str; 9] = [
     "CONDSTORE",
     "QRESYNC",
     "PARTIAL",
@@ -23,7 +23,6 @@ const WITHHELD: [&str; 10] = [
     "THREAD=REFERENCES",
     "THREAD=REFS",
     "REPLACE",
-    "LIST-STATUS",
     "UIDBATCHES",
 ];
 
@@ -80,11 +79,11 @@ fn is_offered(command: &Command<'_>) -> bool {
                 && !fetch.items.iter().any(|item| matches!(item.kind, FetchKind::ModSeq | FetchKind::Vendor(_)))
         }
         Args::Store(store) => store.unchanged_since.is_none(),
-        Args::Status(status) => !status
-            .items
-            .iter()
-            .any(|item| matches!(item.kind, StatusKind::Size | StatusKind::HighestModSeq | StatusKind::DeletedStorage)),
-        Args::List(list) => !list.returns.iter().flatten().any(|option| matches!(option.kind, ReturnKind::Status(_))),
+        Args::Status(status) => items_are_offered(&status.items),
+        Args::List(list) => list.returns.iter().flatten().all(|option| match &option.kind {
+            ReturnKind::Status(items) => items_are_offered(items),
+            _ => true,
+        }),
         Args::Search(search) => returns_are_offered(search.returns.as_ref()),
         Args::Sort(sort) => returns_are_offered(sort.returns.as_ref()),
         _ => true,
@@ -94,6 +93,11 @@ fn is_offered(command: &Command<'_>) -> bool {
         by_keys &= !key.any(|key| matches!(key.kind, KeyKind::ModSeq(_) | KeyKind::Fuzzy(_) | KeyKind::Vendor(..)));
     }
     by_arguments && by_keys
+}
+
+fn items_are_offered(items: &[StatusItem]) -> bool {
+    let withheld = |kind| matches!(kind, StatusKind::Size | StatusKind::HighestModSeq | StatusKind::DeletedStorage);
+    !items.iter().any(|item| withheld(item.kind))
 }
 
 fn returns_are_offered(returns: Option<&Returns>) -> bool {
@@ -124,7 +128,8 @@ mod tests {
             ("STATUS x (HIGHESTMODSEQ)", false),
             ("STATUS x (SIZE)", false),
             ("LIST \"\" * RETURN (CHILDREN)", true),
-            ("LIST \"\" * RETURN (STATUS (MESSAGES))", false),
+            ("LIST \"\" * RETURN (STATUS (MESSAGES))", true),
+            ("LIST \"\" * RETURN (STATUS (MESSAGES SIZE))", false),
             ("SEARCH RETURN (SAVE MIN) NOT SEEN", true),
             ("SEARCH RETURN (PARTIAL 1:10) ALL", false),
             ("SEARCH NOT (SEEN MODSEQ 7)", false),

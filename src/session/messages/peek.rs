@@ -110,18 +110,19 @@ impl Session {
         Some([self.opening_of("STATUS", &open.target).as_slice(), b" (HIGHESTMODSEQ)"].concat())
     }
 
-    /// What the upstream says of the mailbox that was asked about.
-    pub(in crate::session) fn learn_status(&mut self, response: &[u8], rest: usize) {
-        let (look, Some(told)) = (self.looking(), Told::read(response, rest)) else { return };
+    /// What the upstream says of the mailbox that was asked about. `false`: it is another one.
+    pub(in crate::session) fn learn_status(&mut self, response: &[u8], rest: usize) -> bool {
+        let (look, Some(told)) = (self.looking(), Told::read(response, rest)) else { return false };
         let delimiter = self.delimiter();
         let name = crate::wire::mailbox::decode_lenient(&told.mailbox, self.utf8_mode(), delimiter).name;
         let open = self.state.selected().map(|open| open.target.name.clone());
-        let Some(Work { then: Then::Status(_, visit), .. }) = &mut self.work else { return };
+        let Some(Work { then: Then::Status(_, visit), .. }) = &mut self.work else { return false };
         match look {
             Some(Look::Peek) if name == visit.target.name => visit.said = told.said(),
             Some(Look::Mark) if Some(name) == open => visit.mark = told.mod_seq.filter(|mod_seq| *mod_seq > 0),
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// A STATUS of ours is answered.
@@ -131,7 +132,7 @@ impl Session {
             return self.depart(*entry, *visit, now);
         }
         visit.said = visit.said.take().filter(|_| ok);
-        visit.answer = self.known_figures(&visit).and_then(|figures| self.status_line(&entry, &visit, &figures));
+        visit.answer = self.known_figures(&visit).and_then(|figures| self.status_line(&visit, &figures));
         match visit.answer {
             Some(_) => self.answer_status(*entry, *visit, now),
             None => self.leave_for(*entry, *visit, now),

@@ -13,6 +13,7 @@
 //! what has gone are known by UID, flags by their mod-sequences. (Of an upstream without CONDSTORE a change of flags at the very
 //! moment of a visit is seen when the client next asks.) A visit reads with EXAMINE, so it takes no `\Recent` there.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::imap::message::UidSet;
@@ -42,6 +43,8 @@ pub(in crate::session) struct Visit {
     pub(super) said: Option<(u32, Said)>,
     /// What it is answered, once that is known; nothing where it cannot be.
     pub(super) answer: Option<Vec<u8>>,
+    /// It comes with a LIST (RFC 5819), and these wait behind it.
+    listed: Option<VecDeque<Resolved>>,
 }
 
 /// What is counted.
@@ -94,22 +97,46 @@ impl Session {
         items: Vec<StatusKind>,
         now: Instant,
     ) {
-        let entry = Box::new(Self::entry_of(held, 0, now));
+        self.begin_visit(Self::entry_of(held, 0, now), target, items, None, now);
+    }
+
+    /// STATUS of all these comes before the line that answers a LIST.
+    pub(in crate::session) fn begin_listed_status(
+        &mut self,
+        line: Vec<u8>,
+        mut targets: VecDeque<Resolved>,
+        items: Vec<StatusKind>,
+        now: Instant,
+    ) {
+        match targets.pop_front() {
+            Some(first) => self.begin_visit(Entry::local(line, now), first, items, Some(targets), now),
+            None => self.answer_in_turn(line),
+        }
+    }
+
+    fn begin_visit(
+        &mut self,
+        entry: Entry,
+        target: Resolved,
+        items: Vec<StatusKind>,
+        listed: Option<VecDeque<Resolved>>,
+        now: Instant,
+    ) {
         let open = self.state.selected();
         let here = open.is_some_and(|open| open.target.name == target.name) && self.view.is_some();
-        let mut visit = Visit { target, items, stage: Stage::Here, home: None, mark: None, said: None, answer: None };
+        let stage = if here { Stage::Here } else { Stage::Asking };
+        let visit = Visit { target, items, stage, home: None, mark: None, said: None, answer: None, listed };
         if here {
             if let Some(view) = &mut self.view {
                 view.asking.wants = visit.wants();
             }
-            return self.begin_work(Then::Status(entry, Box::new(visit)), now);
+            return self.begin_work(Then::Status(Box::new(entry), Box::new(visit)), now);
         }
-        visit.stage = Stage::Asking;
         if !self.may_know(&visit.items) {
-            return self.leave_for(*entry, visit, now);
+            return self.leave_for(entry, visit, now);
         }
         let line = self.peek_line(&visit);
-        self.visiting(Look::Peek, &line, *entry, visit, now);
+        self.visiting(Look::Peek, &line, entry, visit, now);
     }
 
     fn visiting(&mut self, look: Look, line: &[u8], entry: Entry, visit: Visit, now: Instant) {
@@ -155,7 +182,7 @@ impl Session {
         match visit.stage {
             Stage::Here | Stage::Asking => {
                 let figures = self.figures(&visit);
-                visit.answer = figures.and_then(|figures| self.status_line(&entry, &visit, &figures));
+                visit.answer = figures.and_then(|figures| self.status_line(&visit, &figures));
                 self.answer_status(entry, visit, now);
             }
             Stage::Adopting => {
@@ -170,7 +197,7 @@ impl Session {
                 }
                 if let Some(figures) = self.figures(&visit) {
                     self.remember_figures(&visit, &figures);
-                    visit.answer = self.status_line(&entry, &visit, &figures);
+                    visit.answer = self.status_line(&visit, &figures);
                 }
                 self.go_back(entry, visit, now);
             }
@@ -179,16 +206,26 @@ impl Session {
     }
 
     pub(super) fn answer_status(&mut self, entry: Entry, visit: Visit, now: Instant) {
+        let known = visit.answer.is_some();
         match visit.answer {
-            Some(line) => {
-                self.out.client().extend_from_slice(&line);
-                self.conclude(entry, Some(Status::Ok), b"OK x\r\n", now);
-            }
+            Some(line) => self.out.client().extend_from_slice(&line),
             None => {
                 let kind =
                     EventKind::FilterFailure { response: FilteredResponse::Status, action: FilterAction::Withheld };
                 self.out.record(Event::new(std::sync::Arc::clone(&self.ctx), kind));
-                self.conclude(entry, Some(Status::No), b"NO [UNAVAILABLE] x\r\n", now);
+            }
+        }
+        match (visit.listed, entry.effect) {
+            (Some(rest), Effect::Local(line)) => {
+                // A mailbox of which nothing can be said is left out (RFC 5819 §2).
+                self.begin_listed_status(line, rest, visit.items, now);
+                self.answer_waiting(now);
+            }
+            (_, effect) => {
+                let entry = Entry { effect, ..entry };
+                let (status, rest): (_, &[u8]) =
+                    if known { (Status::Ok, b"OK x\r\n") } else { (Status::No, b"NO [UNAVAILABLE] x\r\n") };
+                self.conclude(entry, Some(status), rest, now);
             }
         }
     }
@@ -303,10 +340,9 @@ impl Session {
     }
 
     /// `* STATUS x (MESSAGES 3)`. `None`: something that was asked for is not known.
-    pub(super) fn status_line(&self, entry: &Entry, visit: &Visit, figures: &Figures) -> Option<Vec<u8>> {
-        let Effect::Status { mailbox, .. } = &entry.effect else { return None };
+    pub(super) fn status_line(&self, visit: &Visit, figures: &Figures) -> Option<Vec<u8>> {
         let mut out = b"* STATUS ".to_vec();
-        let octets = visit.target.octets.as_deref().unwrap_or(mailbox.name.as_bytes());
+        let octets = visit.target.octets.as_deref().unwrap_or(visit.target.name.as_str().as_bytes());
         crate::wire::encode::astring(&mut out, octets, self.utf8_mode(), false);
         out.extend_from_slice(b" (");
         let mut first = true;

@@ -49,6 +49,8 @@ fn status_is_true_after_every_change() {
         for mailbox in ["Archive", "Sent", "Trash"] {
             heard.extend(asked_twice(&mut client, mailbox));
         }
+        heard.extend(client.run("LIST \"\" * RETURN (STATUS (MESSAGES UNSEEN UIDNEXT))").ok().lines());
+        assert_eq!(heard.iter().filter(|line| line.starts_with("* STATUS INBOX")).count(), 1, "{heard:?}");
         // What is open is as it was.
         heard.extend(client.run("FETCH 1:* (UID FLAGS)").ok().lines());
         client.run("CLOSE").ok();
