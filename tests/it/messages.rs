@@ -171,6 +171,44 @@ fn a_session_from_which_mailboxes_were_hidden_before_likewise() {
     assert_eq!(ann.say("b NOOP"), ["* 2 EXPUNGE", "b OK NOOP completed"], "only the last rules count");
 }
 
+/// It is 10:00: rules begin and end at 10:05, by their hours or their own life.
+#[test]
+fn hours_and_lives_of_rules_reach_an_open_mailbox() {
+    let rows = [
+        ("hours begin", "when = { time = { hours = \"10:05-18:00\" } }", true),
+        ("hours end", "unless = { time = { hours = \"10:05-18:00\" } }", false),
+        ("a life begins", "from = 2027-01-13T10:05:00Z", true),
+        ("a life ends", "until = 2027-01-13T10:05:00Z", false),
+    ];
+    for (name, when, begins) in rows {
+        let rule = format!("[[rule]]\nid = \"a\"\nhide_messages = ['SUBJECT salary']\n{when}\n");
+        let (before, after) = if begins { (4, 3) } else { (3, 4) };
+        for idles in [true, false] {
+            let mut ann = Ann::under(rules(&rule, None));
+            assert_eq!(ann.say("a SELECT INBOX")[0], format!("* {before} EXISTS"), "{name}");
+            if idles {
+                ann.say("b IDLE");
+            }
+            ann.driver.wait(Duration::from_secs(301));
+            let gone: &[&str] = if begins { &["* 3 EXPUNGE"] } else { &[] };
+            let mut heard = ann.hear();
+            if !idles {
+                assert_eq!(heard, [""; 0], "{name}: nothing is told between commands");
+                ann.asked.clear();
+                heard = ann.say("c UID FETCH 15 (BODY.PEEK[TEXT])");
+                let asked = ann.asked.iter().any(|line| line.contains("UID FETCH 15 (BODY.PEEK[TEXT])"));
+                assert!(!asked, "{name}: {:?}", ann.asked);
+                assert_eq!(ann.say("d NOOP"), ["d OK NOOP completed"], "{name}");
+            }
+            assert_eq!(heard, gone, "{name}, idle: {idles}");
+            if idles {
+                ann.say("DONE");
+            }
+            assert_eq!(ann.say("e SELECT INBOX")[0], format!("* {after} EXISTS"), "{name}");
+        }
+    }
+}
+
 /// Who says a number knows nothing of what goes at that moment: what it would mean then is somebody else's message.
 #[test]
 fn a_number_never_comes_to_mean_another_message() {
