@@ -37,7 +37,7 @@ impl Session {
     pub(super) fn pump(&mut self, now: Instant) {
         self.wall = self.shared.clock.at(now);
         self.turn_if_quiet(now);
-        self.adopt_while_idle(now);
+        self.adopt_if_due(now);
         while !self.closing && self.step(now) {}
         if self.inbox.is_empty() && self.inbox.capacity() > 4096 {
             self.inbox = Vec::new();

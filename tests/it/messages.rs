@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::driver::{Driver, Setting, rules};
 
-const OFFERED: &str = "IMAP4rev1 UIDPLUS UNSELECT ESEARCH IDLE";
+const OFFERED: &str = "IMAP4rev1 UIDPLUS UNSELECT ESEARCH IDLE CONDSTORE";
 
 /// What the upstream has: UID, subject, when it came. It is 10:00 when a test begins.
 const MAIL: [(u32, &str, &str); 4] = [
@@ -77,8 +77,11 @@ impl Ann {
 /// What a server with that mail says.
 fn data(tag: &str, command: &str) -> String {
     if command.starts_with("LIST") {
-        "* LIST () \"/\" INBOX\r\n".to_owned()
-    } else if command.starts_with("SELECT") {
+        "* LIST () \"/\" INBOX\r\n* LIST () \"/\" Archive\r\n".to_owned()
+    } else if command.starts_with("STATUS") {
+        let name = command.split('"').nth(1).unwrap_or_default();
+        format!("* STATUS {name} (MESSAGES 4 UIDNEXT 21 UIDVALIDITY 7 HIGHESTMODSEQ 5)\r\n")
+    } else if command.starts_with("SELECT") || command.starts_with("EXAMINE") {
         format!("* {} EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n", MAIL.len())
     } else if command.ends_with("RETURN (ALL) ALL") {
         let uids = MAIL.map(|(uid, ..)| uid.to_string()).join(",");
@@ -258,6 +261,10 @@ fn lies() -> impl Strategy<Value = String> {
         Just("* OK [UIDVALIDITY 7] ok\r\n".to_owned()),
         Just("* OK [COPYUID 7 3,1001 8:9] ok\r\n".to_owned()),
         Just("* VANISHED 1001\r\n".to_owned()),
+        (0_u32..9)
+            .prop_map(|n| format!("* STATUS Archive (MESSAGES {n} UIDNEXT 1001 UIDVALIDITY 7 HIGHESTMODSEQ {n})\r\n")),
+        (0_u32..9).prop_map(|n| format!("* OK [HIGHESTMODSEQ {n}] so many\r\n")),
+        (0_u32..9).prop_map(|n| format!("* {n} FETCH (UID {n} MODSEQ (1001))\r\n")),
         Just("* FLAGS (\\Seen Secret1001)\r\n".to_owned()),
         Just("+ go\r\n".to_owned()),
     ]
@@ -276,6 +283,8 @@ const SAID: &[&str] = &[
     "MOVE 1 INBOX",
     "EXPUNGE",
     "STATUS INBOX (MESSAGES UIDNEXT UNSEEN)",
+    "STATUS Archive (MESSAGES UIDNEXT UNSEEN)",
+    "LIST \"\" * RETURN (STATUS (MESSAGES DELETED))",
     "IDLE",
     "DONE",
     "CLOSE",
@@ -367,6 +376,9 @@ fn slips() -> impl Strategy<Value = String> {
         Just("* ESEARCH (TAG \"t1\") UID ALL 11:20\r\n".to_owned()),
         Just("* OK [COPYUID 7 11,15 11,15] ok\r\n".to_owned()),
         Just("* STATUS INBOX (MESSAGES 11 UIDNEXT 15)\r\n".to_owned()),
+        Just("* STATUS Archive (MESSAGES 4 UIDNEXT 15 UIDVALIDITY 7 HIGHESTMODSEQ 6)\r\n".to_owned()),
+        Just("* OK [HIGHESTMODSEQ 15] so many\r\n".to_owned()),
+        Just("* 2 FETCH (MODSEQ (15) FLAGS (x))\r\n".to_owned()),
         Just("* FLAGS (hush)\r\n".to_owned()),
     ]
 }

@@ -95,10 +95,6 @@ impl Session {
     /// What is said next was written under other rules, perhaps: what they hide now is gone before it is looked at. Says whether
     /// that has to be found out.
     pub(in crate::session) fn renews_before_command(&mut self, now: Instant) -> bool {
-        if std::mem::take(&mut self.needs_view) {
-            self.adopt_open(Then::Read, now);
-            return self.work.is_some();
-        }
         self.renew_filter();
         let must = self.view.as_ref().is_some_and(|view| !view.again.is_empty());
         if must {
@@ -107,11 +103,12 @@ impl Session {
         self.work.is_some()
     }
 
-    /// The same while the client idles.
-    pub(in crate::session) fn adopt_while_idle(&mut self, now: Instant) {
-        if self.needs_view && self.idle_paused.is_some() && self.is_quiet() && !self.closing {
+    /// The same as soon as the client says anything, or at once where it idles.
+    pub(in crate::session) fn adopt_if_due(&mut self, now: Instant) {
+        let idles = self.idle_paused.is_some();
+        if self.needs_view && (idles || !self.inbox.is_empty()) && self.is_quiet() && !self.closing {
             self.needs_view = false;
-            self.adopt_open(Then::Idle, now);
+            self.adopt_open(if idles { Then::Idle } else { Then::Read }, now);
         }
     }
 
