@@ -132,8 +132,9 @@ fn every_rule_in_the_documents_loads() {
 fn every_link_in_the_documents_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut wrong = Vec::new();
-    for document in ["README.md", "docs/architecture.md", "docs/rules.md", "docs/audit.md", "docs/admin.md"]
-        .map(|name| root.join(name))
+    for document in
+        ["README.md", "docs/architecture.md", "docs/rules.md", "docs/mirrors.md", "docs/audit.md", "docs/admin.md"]
+            .map(|name| root.join(name))
     {
         let text = fs::read_to_string(&document).unwrap_or_else(|e| panic!("{}: {e}", document.display()));
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

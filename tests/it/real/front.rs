@@ -48,6 +48,22 @@ impl Front {
         curl
     }
 
+    /// One part of `flow.js`, imapflow's script; `dovecot` is where somebody else changes mail.
+    pub fn imapflow(&self, part: &str, dovecot: &Dovecot) -> Command {
+        const HOME: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/imapflow/node_modules");
+        assert!(std::path::Path::new(HOME).exists(), "imapflow is not installed in {HOME}: ./tests/run installs it");
+        let mut node = tool("node");
+        node.arg(format!("{}/tests/it/real/flow.js", env!("CARGO_MANIFEST_DIR"))).arg(part);
+        node.env("NODE_PATH", HOME)
+            .env("IMAPS_PORT", self.imaps.port().to_string())
+            .env("UPSTREAM_PORT", dovecot.imaps().port().to_string())
+            .env("UPSTREAM_CA", dovecot.ca())
+            .env("CA", &self.ca)
+            .env("USER", self.user)
+            .env("PASSWORD", self.password());
+        node
+    }
+
     /// One of the Python scripts beside this file.
     pub fn python(&self, script: &str) -> Command {
         const PYTHON: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/mail-programs/bin/python3");

@@ -8,10 +8,11 @@ use super::client::{Client, text};
 use super::dovecot::Dovecot;
 use super::front::Front;
 use super::mail_programs;
-use super::mbsync;
+use super::mirrors;
+use super::place::{Place, succeed};
 use super::proxy::Settings;
 
-const RULES: &str = r#"
+pub const RULES: &str = r#"
 [[rule]]
 id = "no-secrets"
 when = { user = ["eve", "eva"] }
@@ -29,11 +30,7 @@ const WITH_SECRETS: &[(&str, usize, usize)] = &[("", 6, 3), (".Archive", 3, 2), 
 #[track_caller]
 pub fn same_if_never<T: PartialEq + Debug>(scenario: impl Fn(&Dovecot, &Front) -> T) {
     let dovecot = Dovecot::start(&["eve", "eva"]);
-    for user in ["eve", "eva"] {
-        for (folder, visible, secrets) in WITH_SECRETS {
-            add_secrets(&dovecot, user, folder, *visible, *secrets);
-        }
-    }
+    ["eve", "eva"].iter().for_each(|user| with_secrets(&dovecot, user));
     let before = secrets(&dovecot);
     assert_eq!(before.len(), 8, "{before:?}");
     let mut proxy = Settings::before(&dovecot).rules(RULES).start();
@@ -49,6 +46,13 @@ pub fn same_if_never<T: PartialEq + Debug>(scenario: impl Fn(&Dovecot, &Front) -
     assert!(faults.is_empty(), "{faults:#?}");
     let hides = records.iter().any(|record| record["user"] == "eve" && record["data"]["hidden"].as_u64() >= Some(1));
     assert!(hides, "nothing was hidden");
+}
+
+/// Adds the secrets to all folders that have some.
+pub fn with_secrets(dovecot: &Dovecot, user: &str) {
+    for (folder, visible, secrets) in WITH_SECRETS {
+        add_secrets(dovecot, user, folder, *visible, *secrets);
+    }
 }
 
 /// Both users' mailbox goes on behind the secrets; only `eve` has them.
@@ -78,9 +82,10 @@ fn add_secrets(dovecot: &Dovecot, user: &str, folder: &str, visible: usize, coun
 }
 
 /// Every secret on disk: where, and with which flags.
-fn secrets(dovecot: &Dovecot) -> Vec<String> {
+pub fn secrets(dovecot: &Dovecot) -> Vec<String> {
     let mut found = Vec::new();
-    let mut folders = vec![dovecot.maildir("eve"), dovecot.maildir("eva")];
+    let mut folders: Vec<_> = ["eve", "eva"].iter().map(|user| dovecot.maildir(user)).collect();
+    folders.retain(|folder| folder.exists());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
@@ -99,7 +104,40 @@ fn secrets(dovecot: &Dovecot) -> Vec<String> {
 
 #[test]
 fn mbsync_keeps_a_mirror_of_what_is_visible() {
-    same_if_never(|_, front| mbsync::mirror(front));
+    same_if_never(|dovecot, front| mirrors::MBSYNC.keep(front, |round| mirrors::others(dovecot, front.user, round)));
+}
+
+#[test]
+fn offlineimap_keeps_a_mirror_of_what_is_visible() {
+    same_if_never(|dovecot, front| {
+        mirrors::OFFLINEIMAP.keep(front, |round| mirrors::others(dovecot, front.user, round))
+    });
+}
+
+#[test]
+fn neomutt_reads_and_changes_what_is_visible() {
+    same_if_never(|dovecot, front| {
+        // The second time it has remembered headers, and others have been there meanwhile.
+        let place = Place::new();
+        let once = mail_programs::neomutt(front, &place, "all", "<first-entry><flag-message><sync-mailbox>");
+        mirrors::others(dovecot, front.user, 1);
+        let keys = "<last-entry><delete-message><sync-mailbox><change-folder><kill-line>+Archive<enter>";
+        let again = mail_programs::neomutt(front, &place, "again", keys);
+        mirrors::others(dovecot, front.user, 2);
+        (once, again, mail_programs::neomutt(front, &place, "at-last", ""))
+    });
+}
+
+#[test]
+fn imapflow_walks_changes_and_listens_as_if_nothing_were_hidden() {
+    same_if_never(|dovecot, front| {
+        let run = |part| {
+            let hides = if front.user == "eve" { "yes" } else { "no" };
+            succeed(front.imapflow(part, dovecot).env("SECRET", SECRET).env("HIDES", hides))
+        };
+        let heard = run("listen");
+        (heard, run("walk"), run("change"))
+    });
 }
 
 #[test]

@@ -30,25 +30,10 @@ fn curl_lists_reads_searches_and_uploads() {
 fn neomutt_saves_flags_and_deletes() {
     same_both_ways(|_, front| {
         let place = Place::new();
-        let saved = place.path("saved.mbox");
-        let settings = format!(
-            "set folder = imaps://{user}@localhost:{port}/\nset spoolfile = +INBOX\nset imap_pass = \"{password}\"\n\
-             set ssl_ca_certificates_file = {ca}\nset certificate_file =\nset ssl_force_tls = yes\nset ssl_use_system_certs = no\n\
-             set header_cache =\nset message_cachedir =\nset mbox_type = mbox\nset confirmappend = no\nset delete = yes\n\
-             set quit = yes\nset wait_key = no\nset save_empty = no\nset sleep_time = 0\nset timeout = 1\nset mail_check = 0\n\
-             set move = no\nset sort = mailbox-order\nset smime_is_default = no\nset crypt_use_gpgme = no\n\
-             push '<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>{saved}<enter><untag-pattern>~A<enter>\
-             <first-entry><flag-message><last-entry><delete-message><sync-mailbox><change-folder><kill-line>+Archive<enter><quit>'\n",
-            user = front.user,
-            port = front.imaps.port(),
-            password = front.password(),
-            ca = front.ca.display(),
-            saved = saved.display(),
-        );
-        let file = place.write("muttrc", settings);
-        run_in_terminal(&format!("neomutt -n -F {}", file.display()), &place);
-        let saved = std::fs::read_to_string(&saved).expect("what neomutt saved");
-        let messages = saved.lines().filter(|line| line.starts_with("From ")).count();
+        let keys = "<first-entry><flag-message><last-entry><delete-message><sync-mailbox>\
+                    <change-folder><kill-line>+Archive<enter>";
+        let saved = neomutt(front, &place, "saved", keys);
+        let messages = saved.lines().filter(|line| line.starts_with("Message-ID: ")).count();
         assert_eq!(messages, mail::IN_INBOX, "{saved}");
         let mut client = front.login();
         client.run("SELECT INBOX").ok();
@@ -56,9 +41,32 @@ fn neomutt_saves_flags_and_deletes() {
         client.logout();
         assert_eq!(flags.len(), mail::IN_INBOX - 1, "the last one is gone: {flags:?}");
         assert!(flags[0].contains("\\Flagged"), "{flags:?}");
-        let saved = saved.lines().filter(|line| !line.starts_with("From ")).collect::<Vec<_>>().join("\n");
         (saved, flags)
     });
+}
+
+/// neomutt saves all of INBOX, then these keys are struck; what it saved. In one place it remembers headers.
+pub fn neomutt(front: &Front, place: &Place, name: &str, keys: &str) -> String {
+    let [saved, headers] = [format!("{name}.mbox"), "headers".to_owned()].map(|name| place.path(&name));
+    std::fs::create_dir_all(&headers).expect("a folder");
+    let settings = format!(
+        "set folder = imaps://{user}@localhost:{port}/\nset spoolfile = +INBOX\nset imap_pass = \"{password}\"\n\
+         set ssl_ca_certificates_file = {ca}\nset certificate_file =\nset ssl_force_tls = yes\nset ssl_use_system_certs = no\n\
+         set header_cache = {headers}/\nset message_cachedir =\nset mbox_type = mbox\nset confirmappend = no\nset delete = yes\n\
+         set quit = yes\nset wait_key = no\nset save_empty = no\nset sleep_time = 0\nset timeout = 1\nset mail_check = 0\n\
+         set move = no\nset sort = mailbox-order\nset smime_is_default = no\nset crypt_use_gpgme = no\n\
+         push '<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>{saved}<enter><untag-pattern>~A<enter>{keys}<quit>'\n",
+        user = front.user,
+        port = front.imaps.port(),
+        password = front.password(),
+        ca = front.ca.display(),
+        saved = saved.display(),
+        headers = headers.display(),
+    );
+    let file = place.write("muttrc", settings);
+    run_in_terminal(&format!("neomutt -n -F {}", file.display()), place);
+    let saved = std::fs::read_to_string(&saved).expect("what neomutt saved");
+    saved.lines().filter(|line| !line.starts_with("From ")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -60,43 +60,13 @@ fn mbsync_carries_changes_both_ways() {
     });
 }
 
-/// A mirror of an account, kept while mail is changed on both sides; what it held in between and at last.
-pub fn mirror(front: &Front) -> Vec<Tree> {
-    let place = Place::new();
-    let config = configure(&place, front);
-    let mut trees = Vec::new();
-    let mut look = || {
-        sync(&config);
-        let once = tree(&place.path("local"));
-        sync(&config);
-        assert_eq!(tree(&place.path("local")), once, "a second run");
-        trees.push(once);
-    };
-    look();
-    let unread = first(&place.path("local/INBOX/new"));
-    let name = unread.file_name().and_then(|name| name.to_str()).expect("a name");
-    let read = name.trim_end_matches(":2,").to_owned() + ":2,S";
-    fs::rename(&unread, place.path("local/INBOX/cur").join(read)).expect("a flag");
-    place.write("local/Archive/new/1700009999.M1.here", super::mail::message("pushed", 1).replace("\r\n", "\n"));
-    let mut there = front.login();
-    there.run("SELECT INBOX").ok();
-    there.run("STORE 6 +FLAGS (\\Flagged)").ok();
-    there.run("STORE 3 +FLAGS (\\Deleted)").ok();
-    there.run("EXPUNGE").ok();
-    there.run_parts(&[b"APPEND INBOX {7+}", b"\r\nthere"]).ok();
-    look();
-    there.run("MOVE 1 Trash").ok();
-    there.run("STORE 2 -FLAGS (\\Seen)").ok();
-    there.run("SELECT Trash").ok();
-    there.run("STORE 1:* +FLAGS (\\Deleted)").ok();
-    there.run("CLOSE").ok();
-    there.logout();
-    look();
-    trees
-}
-
 /// Writes a configuration that keeps `local` equal to the account.
 fn configure(place: &Place, front: &Front) -> PathBuf {
+    configure_with(place, front, "Expunge Both\nSync All")
+}
+
+/// The same, with what is said of how changes travel.
+pub fn configure_with(place: &Place, front: &Front, how: &str) -> PathBuf {
     fs::create_dir_all(place.path("local")).expect("a folder");
     let local = place.path("local");
     let local = local.display();
@@ -105,7 +75,7 @@ fn configure(place: &Place, front: &Front) -> PathBuf {
          CertificateFile {}\n\n\
          IMAPStore far\nAccount account\n\n\
          MaildirStore near\nPath {local}/\nInbox {local}/INBOX\nSubFolders Verbatim\n\n\
-         Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\nSync All\nSyncState *\n",
+         Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Both\n{how}\nSyncState *\n",
         front.imaps.port(),
         front.user,
         front.password(),
@@ -114,12 +84,13 @@ fn configure(place: &Place, front: &Front) -> PathBuf {
     place.write("mbsyncrc", text)
 }
 
-fn sync(config: &Path) {
+/// Once.
+pub fn sync(config: &Path) {
     succeed(tool("mbsync").arg("--config").arg(config).arg("--all"));
 }
 
 /// All that is in a Maildir tree.
-fn tree(root: &Path) -> Tree {
+pub fn tree(root: &Path) -> Tree {
     let mut tree = Tree::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -144,19 +115,23 @@ fn messages(folder: &Path) -> Vec<(String, String)> {
     entries.map(|path| (flags(&path), body(&path))).collect()
 }
 
-fn flags(path: &Path) -> String {
+/// Those that its name tells.
+pub fn flags(path: &Path) -> String {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.split_once(":2,").map(|(_, flags)| flags.to_owned()).unwrap_or_default()
 }
 
-/// The text of a message, without the mark that mbsync puts into what it uploads.
+/// The text of a message, without the mark that a program puts into what it uploads.
 fn body(path: &Path) -> String {
     let text = String::from_utf8_lossy(&fs::read(path).expect("a message")).into_owned();
-    text.lines().filter(|line| !line.starts_with("X-TUID:")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.starts_with("X-TUID:") && !line.starts_with("X-OfflineIMAP:"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The same one, whoever's mail it is.
-fn first(folder: &Path) -> PathBuf {
+pub fn first(folder: &Path) -> PathBuf {
     let paths = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     paths.min_by_key(|path| body(path)).expect("a message")
 }

@@ -1,7 +1,7 @@
 //! Real clients before the proxy, a real Dovecot behind it.
 //!
 //! ```text
-//!   mbsync  curl  neomutt  IMAPClient  openssl  client.rs
+//!   mbsync  offlineimap  neomutt  curl  IMAPClient  imapflow  openssl  client.rs
 //!                        │ TLS
 //!                 imapwarden run        proxy.rs: configuration, rules, audit log, /metrics
 //!                        │ TLS
@@ -38,7 +38,9 @@ mod locks;
 mod logins;
 mod mail_programs;
 mod mbsync;
+mod mirrors;
 mod observed;
+mod offlineimap;
 mod on_courier;
 mod preview;
 mod records;
