@@ -443,7 +443,7 @@ impl Trial {
             ruled.push("Archive");
         }
         let visible: Vec<&str> = all.iter().chain(ruled.iter().filter(|name| all.contains(name))).copied().collect();
-        let plan = Plan { meanwhile: false, others: false, two: true, naming: true };
+        let plan = Plan { meanwhile: false, others: false, two: true, naming: true, busy: false };
         session(seed, &Pool::of(&visible, &ruled, ABSENT), plan)
     }
 

@@ -16,6 +16,8 @@ pub struct Plan {
     pub others: bool,
     /// May there be two connections to one account?
     pub two: bool,
+    /// Are others about often, also while a client idles?
+    pub busy: bool,
     /// May mailboxes be given names? Those that are hidden are reserved, and told from others so.
     pub naming: bool,
 }
@@ -24,8 +26,8 @@ pub struct Plan {
 pub fn session(seed: u64, pool: &Pool, plan: Plan) -> Vec<Step> {
     let mut r = Random::new(seed);
     let pool = &pool.focused(&mut r);
-    let naming = plan.naming;
-    let mut generator = Generator { r, pool, tags: 0, steps: Vec::new(), selected: [false; 2], naming };
+    let (naming, busy) = (plan.naming, plan.busy);
+    let mut generator = Generator { r, pool, tags: 0, steps: Vec::new(), selected: [false; 2], naming, busy };
     generator.run(plan);
     generator.steps
 }
@@ -38,11 +40,12 @@ struct Generator<'p> {
     /// Is a mailbox most likely open?
     selected: [bool; 2],
     naming: bool,
+    busy: bool,
 }
 
 impl Generator<'_> {
     fn run(&mut self, plan: Plan) {
-        let connections = if plan.two && self.r.chance(20) { 2 } else { 1 };
+        let connections = if plan.two && self.r.chance(if plan.busy { 40 } else { 20 }) { 2 } else { 1 };
         for who in 0..connections {
             if self.r.chance(15) {
                 self.step(who);
@@ -55,13 +58,14 @@ impl Generator<'_> {
             self.steps.push(Step::Login { who, form, right: true });
         }
         for _ in 0..4 + self.r.below(14) {
-            if plan.meanwhile && self.r.chance(6) {
-                let what = [Meanwhile::Delivered, Meanwhile::Created, Meanwhile::Removed, Meanwhile::Subscribed];
-                self.steps.push(Step::Meanwhile(what[self.r.below(4)]));
+            let often = if plan.busy { 2 } else { 1 };
+            if plan.meanwhile && self.r.chance(6 * often) {
+                let what = self.hidden_change();
+                self.steps.push(Step::Meanwhile(what));
             }
-            if plan.others && self.r.chance(8) {
-                let what = [Meanwhile::Arrived, Meanwhile::Flagged, Meanwhile::Vanished];
-                self.steps.push(Step::Meanwhile(what[self.r.below(3)]));
+            if plan.others && self.r.chance(8 * often) {
+                let what = self.visible_change();
+                self.steps.push(Step::Meanwhile(what));
             }
             let who = self.r.below(connections);
             self.step(who);
@@ -69,6 +73,14 @@ impl Generator<'_> {
         if self.r.chance(40) {
             self.verbs(0, &[Verb::Logout]);
         }
+    }
+
+    fn hidden_change(&mut self) -> Meanwhile {
+        [Meanwhile::Delivered, Meanwhile::Created, Meanwhile::Removed, Meanwhile::Subscribed][self.r.below(4)]
+    }
+
+    fn visible_change(&mut self) -> Meanwhile {
+        [Meanwhile::Arrived, Meanwhile::Flagged, Meanwhile::Vanished][self.r.below(3)]
     }
 
     fn login_form(&mut self) -> LoginForm {
@@ -132,7 +144,7 @@ impl Generator<'_> {
                 _ => {}
             }
         }
-        self.steps.push(Step::Say { who, said: Said { parts: line.parts, tags, begins } });
+        self.steps.push(Step::Say { who, said: Said { parts: line.parts, tags, begins, ..Said::default() } });
     }
 
     fn idle(&mut self, who: usize) {
@@ -142,8 +154,13 @@ impl Generator<'_> {
         } else {
             format!("{} NOOP\r\n", self.tag())
         };
+        let meanwhile = match self.busy.then(|| self.r.below(4)) {
+            Some(0 | 1) => Some(self.hidden_change()),
+            Some(2) => Some(self.visible_change()),
+            _ => None,
+        };
         let parts = vec![format!("{tag} IDLE\r\n").into_bytes(), end.into_bytes()];
-        self.steps.push(Step::Say { who, said: Said { parts, tags: vec![tag], ..Said::default() } });
+        self.steps.push(Step::Say { who, said: Said { parts, tags: vec![tag], meanwhile, ..Said::default() } });
     }
 
     /// What is no command, and a NOOP behind it.

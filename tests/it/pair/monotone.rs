@@ -54,7 +54,7 @@ fn rules() -> String {
 fn steps(seed: u64) -> Vec<Step> {
     let visible: Vec<&str> = MAILBOXES.iter().map(|(name, _)| *name).collect();
     let pool = Pool::of(&visible, &["Archive", "Archive/2024", "Team", "INBOX"], ABSENT);
-    let plan = Plan { meanwhile: false, others: false, two: false, naming: true };
+    let plan = Plan { meanwhile: false, others: false, two: false, naming: true, busy: false };
     let single = |step: &Step| matches!(step, Step::Say { said, .. } if said.tags.len() == 1 && said.begins.len() == 1);
     let commands = (0..).map(|more| session(seed + more * 1_000_000, &pool, plan));
     let command = commands.flatten().find(single).expect("a session has a command");

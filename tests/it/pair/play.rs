@@ -2,7 +2,7 @@
 
 use base64::Engine;
 
-use super::script::{LoginForm, Said, Step};
+use super::script::{LoginForm, Meanwhile, Said, Step};
 use crate::real::dovecot::password;
 
 /// How a session reaches the proxy, whatever that is.
@@ -45,7 +45,7 @@ pub fn play(
     steps: &[Step],
     user: &str,
     open: &mut dyn FnMut() -> Box<dyn Road>,
-    meanwhile: &mut dyn FnMut(super::script::Meanwhile),
+    meanwhile: &mut dyn FnMut(Meanwhile),
 ) -> Transcript {
     let mut connections: [Option<Connection>; 2] = [None, None];
     let mut transcript = Transcript { heard: Vec::new(), silent: false };
@@ -60,8 +60,8 @@ pub fn play(
         };
         let connection = connections[who].get_or_insert_with(|| Connection::new(open()));
         match step {
-            Step::Login { form, right, .. } => connection.run(&login(*form, user, *right)),
-            Step::Say { said, .. } => connection.run(said),
+            Step::Login { form, right, .. } => connection.run(&login(*form, user, *right), meanwhile),
+            Step::Say { said, .. } => connection.run(said, meanwhile),
             Step::Meanwhile(_) => {}
         }
         if !connection.over {
@@ -117,11 +117,14 @@ impl Connection {
         connection
     }
 
-    fn run(&mut self, said: &Said) {
+    fn run(&mut self, said: &Said, meanwhile: &mut dyn FnMut(Meanwhile)) {
         let mut tags = said.tags.clone();
         for (at, part) in said.parts.iter().enumerate() {
             if self.over {
                 return;
+            }
+            if let (1, Some(what)) = (at, said.meanwhile) {
+                meanwhile(what);
             }
             self.road.say(part);
             if at + 1 == said.parts.len() {

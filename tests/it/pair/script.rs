@@ -21,6 +21,8 @@ pub struct Said {
     pub tags: Vec<String>,
     /// Where in the only part each command begins, where there are several.
     pub begins: Vec<usize>,
+    /// What others do before the second part.
+    pub meanwhile: Option<Meanwhile>,
 }
 
 impl Said {
@@ -35,7 +37,7 @@ impl Said {
         let alone = |((begin, end), tag): ((&usize, usize), &String)| Self {
             parts: vec![all[*begin..end].to_vec()],
             tags: vec![tag.clone()],
-            begins: Vec::new(),
+            ..Self::default()
         };
         commands.map(alone).collect()
     }
@@ -132,6 +134,9 @@ impl fmt::Display for Step {
                 for (at, part) in said.parts.iter().enumerate() {
                     if at > 0 {
                         writeln!(f)?;
+                    }
+                    if let (1, Some(what)) = (at, said.meanwhile) {
+                        writeln!(f, "--  meanwhile: {what:?}")?;
                     }
                     write!(f, "C{who}: {}", shown(part))?;
                 }

@@ -17,6 +17,8 @@ use crate::real::dovecot::Names;
 
 /// The grounds on which twins live.
 struct Grounds {
+    /// In turn.
+    worlds: Vec<&'static World>,
     slash: Ground,
     dot: Ground,
 }
@@ -32,11 +34,20 @@ struct Played {
 
 impl Grounds {
     fn new(ground: fn(Names, &str) -> Ground) -> Self {
-        let rules: String = WORLDS.iter().map(World::rules).collect();
-        let grounds = Self { slash: ground(Names::Slash, &rules), dot: ground(Names::InboxDot, &rules) };
+        Self::of(WORLDS.iter().collect(), ground)
+    }
+
+    /// Those in which messages are hidden.
+    fn with_hidden_messages(ground: fn(Names, &str) -> Ground) -> Self {
+        Self::of(WORLDS.iter().filter(|world| !world.secrets.is_empty()).collect(), ground)
+    }
+
+    fn of(worlds: Vec<&'static World>, ground: fn(Names, &str) -> Ground) -> Self {
+        let rules: String = worlds.iter().map(|world| world.rules()).collect();
+        let grounds = Self { worlds, slash: ground(Names::Slash, &rules), dot: ground(Names::InboxDot, &rules) };
         // What an upstream offers is known from the first login on.
         let login = [Step::Login { who: 0, form: LoginForm::Atom, right: true }];
-        for world in WORLDS {
+        for world in &grounds.worlds {
             grounds.play(world, Twin::A, &login);
         }
         grounds
@@ -62,9 +73,14 @@ impl Grounds {
         Played { transcript: told(&transcript), up, touched, silent: transcript.silent }
     }
 
+    /// Where the session of this seed plays.
+    fn world(&self, seed: u64) -> &'static World {
+        self.worlds[usize::try_from(seed).expect("a small seed") % self.worlds.len()]
+    }
+
     /// Why the twins are told apart, if they are, and what else must not be.
     fn wrong(&self, seed: u64, steps: &[Step]) -> Option<String> {
-        let world = world(seed);
+        let world = self.world(seed);
         let [a, b] = [Twin::A, Twin::B].map(|twin| self.play(world, twin, steps));
         let both = || format!("world {}\n{}", world.tag, side_by_side(steps, &a.transcript, &b.transcript));
         let touched: Vec<_> = a.touched.iter().chain(&b.touched).collect();
@@ -83,8 +99,8 @@ impl Grounds {
     /// Does it matter whether a client waits for its answers?
     fn told_from_one_by_one(&self, seed: u64, steps: &[Step]) -> Option<String> {
         let alone: Vec<Step> = steps.iter().flat_map(Step::one_by_one).collect();
-        let at_once = self.play(world(seed), Twin::B, steps);
-        let in_turn = self.play(world(seed), Twin::B, &alone);
+        let at_once = self.play(self.world(seed), Twin::B, steps);
+        let in_turn = self.play(self.world(seed), Twin::B, &alone);
         let (a, b) = (at_once.transcript.concat(), in_turn.transcript.concat());
         let both = || {
             let (a, b) = (side_by_side(steps, &at_once.transcript, &at_once.transcript), in_turn.transcript.concat());
@@ -103,21 +119,17 @@ impl Grounds {
         differs.then(|| format!("seed {seed}: hidden (B) is told from what never was (A)\n{}\nup\n{}", both(), b.up))
     }
 
-    fn hunt(&self, count: u64, two: bool) {
+    fn hunt(&self, count: u64, two: bool, busy: bool) {
         let plan = |seed| {
-            let others = !world(seed).secrets.is_empty();
-            session(seed, &Pool::twins(world(seed)), Plan { meanwhile: true, others, two, naming: true })
+            let others = !self.world(seed).secrets.is_empty();
+            session(seed, &Pool::twins(self.world(seed)), Plan { meanwhile: true, others, two, busy, naming: true })
         };
         let Some(seed) = one_seed() else { return hunt(count, plan, |seed, steps| self.wrong(seed, steps)) };
         let steps = plan(seed);
-        let [a, b] = [Twin::A, Twin::B].map(|twin| self.play(world(seed), twin, &steps));
+        let [a, b] = [Twin::A, Twin::B].map(|twin| self.play(self.world(seed), twin, &steps));
         eprintln!("{}\nup\n{}", side_by_side(&steps, &a.transcript, &b.transcript), b.up);
         assert_eq!(self.wrong(seed, &steps), None);
     }
-}
-
-fn world(seed: u64) -> &'static World {
-    &WORLDS[usize::try_from(seed).expect("a small seed") % WORLDS.len()]
 }
 
 fn world_called(tag: &str) -> &'static World {
@@ -133,19 +145,25 @@ fn changed(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTreeMap<PathBuf, Vec<u8
 
 #[test]
 fn twins_that_differ_only_in_what_is_hidden_hear_the_same_from_a_session() {
-    Grounds::new(Ground::direct).hunt(2_000, true);
+    Grounds::new(Ground::direct).hunt(2_000, true, false);
+}
+
+/// With a second client, and others who change the mailbox at any moment, also while the client idles.
+#[test]
+fn twins_that_differ_only_in_hidden_messages_hear_the_same_whatever_others_do() {
+    Grounds::with_hidden_messages(Ground::direct).hunt(2_000, true, true);
 }
 
 #[test]
 fn twins_that_differ_only_in_what_is_hidden_hear_the_same_from_the_program() {
     // Absent names are asked for anew only so often in a while: with two connections time would matter.
-    Grounds::new(Ground::program).hunt(500, false);
+    Grounds::new(Ground::program).hunt(500, false, false);
 }
 
 #[test]
 fn what_is_hidden_is_answered_as_what_never_was() {
     let grounds = Grounds::new(Ground::direct);
-    let plan = Plan { meanwhile: false, others: false, two: false, naming: false };
+    let plan = Plan { meanwhile: false, others: false, two: false, naming: false, busy: false };
     let pool = Pool::twins(world_called("p6"));
     // Steps cannot be left out one by one: each stands for two.
     each(500, |seed| {
@@ -158,7 +176,7 @@ fn what_is_hidden_is_answered_as_what_never_was() {
 #[test]
 fn commands_at_once_are_answered_as_one_by_one() {
     let grounds = Grounds::new(Ground::direct);
-    let plan = Plan { meanwhile: false, others: false, two: false, naming: true };
-    let plan = |seed| pauses(session(seed, &Pool::twins(world(seed)), plan));
+    let plan = Plan { meanwhile: false, others: false, two: false, naming: true, busy: false };
+    let plan = |seed| pauses(session(seed, &Pool::twins(grounds.world(seed)), plan));
     hunt(1_000, plan, |seed, steps| grounds.told_from_one_by_one(seed, steps));
 }

@@ -346,6 +346,56 @@ hide_messages = ['BODY "hush"']
         covered: &[],
         absent: ABSENT,
     },
+    // An allow-list, names with a prefix, and mailboxes that are hidden, too.
+    World {
+        tag: "m4",
+        rules: r#"
+[[rule]]
+id = "@-allowed"
+when = { user = ["?@-*"] }
+hide_messages = "ALL"
+except_messages = ['FROM "@example.org"', 'SUBJECT appended']
+
+[[rule]]
+id = "@-hide"
+when = { user = ["?@-*"] }
+mailbox = ["Finance/**", "Team/Cell"]
+hide = true
+"#,
+        names: Names::InboxDot,
+        common: MIXED_COMMON,
+        hidden: &[("Finance", 1), ("Finance/Q3", 2), ("Team/Cell", 1)],
+        secrets: MIXED,
+        subscribed: &["Archive", "Sent"],
+        subscribed_hidden: &["Finance", "Team/Cell"],
+        covered: &["Finance/**", "Team/Cell"],
+        absent: ABSENT,
+    },
+    // The upstream judges.
+    World {
+        tag: "m5",
+        rules: r#"
+[[rule]]
+id = "@-large"
+when = { user = ["?@-*"] }
+hide_messages = ['LARGER 900']
+judge = "upstream"
+
+[[rule]]
+id = "@-archive"
+when = { user = ["?@-*"] }
+mailbox = ["Archive/**"]
+rights = "organise"
+"#,
+        names: Names::Slash,
+        common: MIXED_COMMON,
+        hidden: &[],
+        secrets: MIXED,
+        subscribed: &["Archive", "Sent"],
+        subscribed_hidden: &[],
+        covered: &[],
+        absent: ABSENT,
+    },
     World {
         tag: "p4",
         rules: FINANCE,
