@@ -12,6 +12,7 @@
 mod descriptors;
 mod desk;
 mod facts;
+mod holders;
 mod locks;
 mod logging;
 mod prepared;

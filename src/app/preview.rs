@@ -6,11 +6,14 @@
 //!     special uses, rights          └─▶ near: patterns that match nothing, and what was meant
 //! ```
 //!
-//! The mailboxes are judged as sessions judge them; nothing is changed upstream, and no message is looked at.
+//! Mailboxes and messages are judged as sessions judge them, and nothing is changed upstream. Of messages that is looked at which
+//! rules that hide some go by: mostly fields of the header.
 
 mod account;
 mod house;
+mod mail;
 mod near;
+mod readers;
 
 use std::sync::Arc;
 
@@ -28,6 +31,8 @@ use crate::net::{Connector, Visit, VisitError};
 use crate::policy::{Bound, Given, Hits, PatternKey, SpecialUse, Target};
 
 pub use account::{to_json, to_text};
+pub use mail::Mail;
+pub use readers::Readers;
 
 /// What is left.
 #[derive(Debug)]
@@ -48,7 +53,7 @@ pub struct Preview {
     pub remarks: Vec<Problem>,
 }
 
-/// One mailbox. How many of its messages are hidden, and by which rule, will stand here, too.
+/// One mailbox.
 #[derive(Debug)]
 pub struct Folder {
     /// Its name, "/" between levels.
@@ -67,6 +72,8 @@ pub struct Folder {
     pub by: Hits,
     /// Who would, were it enforced.
     pub shadow: Hits,
+    /// What rules that hide messages do to those in it. `None`: no such rule is about it, or it cannot be opened.
+    pub mail: Option<Mail>,
 }
 
 /// Whose mailboxes are looked at, and how.
@@ -106,14 +113,13 @@ impl Preview {
         let metrics = Metrics::new(Settings { version: env!("CARGO_PKG_VERSION"), revision: "unknown" });
         let counters = metrics.upstream(&upstream.name);
         let connector = Connector::new(upstream, trust, config.limits.upstream_timeout, None, counters);
-        let house = visit(&connector, visitor).await.map_err(|error| {
+        let bound = ground.rules.bind(&subject);
+        let told = ground.ask(given, None, None, at);
+        let judge = Judge { bound: &bound, denied: told.explanation.login.is_denied(), at };
+        let (house, folders) = judge.visit(&connector, visitor).await.map_err(|error| {
             let servers = format!("upstream.{number}.servers");
             vec![config.places.error(&servers, error.to_string()).help(help_of(&error))]
         })?;
-        let bound = ground.rules.bind(&subject);
-        let told = ground.ask(given, None, None, at);
-        let denied = told.explanation.login.is_denied();
-        let folders = house.rows.iter().map(|row| Folder::of(&house, row, &bound, denied, at)).collect();
         let patterns = bound.patterns(at);
         let unmatched = patterns.iter().filter(|pattern| !house.matches(pattern));
         let unmatched = unmatched.map(|pattern| near::problem(pattern, &house, &subject.user)).collect();
@@ -123,12 +129,31 @@ impl Preview {
     }
 }
 
-async fn visit(connector: &Connector, visitor: Visitor<'_>) -> Result<House, VisitError> {
-    let mut visit = Visit::begin(connector).await?;
-    visit.login(visitor.user, visitor.actor, visitor.password).await?;
-    let house = House::look(&mut visit).await?;
-    visit.end().await;
-    Ok(house)
+/// What is asked of each mailbox.
+struct Judge<'a> {
+    bound: &'a Bound,
+    /// Is the login denied?
+    denied: bool,
+    at: Timestamp,
+}
+
+impl Judge<'_> {
+    async fn visit(&self, connector: &Connector, visitor: Visitor<'_>) -> Result<(House, Vec<Folder>), VisitError> {
+        let mut visit = Visit::begin(connector).await?;
+        visit.login(visitor.user, visitor.actor, visitor.password).await?;
+        let house = House::look(&mut visit).await?;
+        let mut folders = Vec::with_capacity(house.rows.len());
+        for row in &house.rows {
+            let mut folder = Folder::of(&house, row, self);
+            let filter = self.bound.shadow_message_filter(&house.target(row), self.at);
+            if let Some(filter) = filter.filter(|_| folder.visible && folder.exists) {
+                folder.mail = Mail::look(&mut visit, row, &filter, self.at).await?;
+            }
+            folders.push(folder);
+        }
+        visit.end().await;
+        Ok((house, folders))
+    }
 }
 
 fn help_of(error: &VisitError) -> &'static str {
@@ -140,7 +165,8 @@ fn help_of(error: &VisitError) -> &'static str {
 }
 
 impl Folder {
-    fn of(house: &House, row: &house::Row, bound: &Bound, denied: bool, at: Timestamp) -> Self {
+    fn of(house: &House, row: &house::Row, judge: &Judge<'_>) -> Self {
+        let Judge { bound, denied, at } = *judge;
         let target: Target<'_> = house.target(row);
         let hiding = bound.hiding(&target, at);
         let visible = !denied && !hiding.is_hidden();
@@ -157,6 +183,7 @@ impl Folder {
             rights: if visible { kept.rights & server } else { Rights::NONE },
             by: if visible { kept.by } else { hiding.by },
             shadow,
+            mail: None,
         }
     }
 }

@@ -5,7 +5,7 @@
 //!   user, address, time ────────────┼─▶ Told: what the rules do, and why ─▶ account: in words, in JSON
 //!   command ─▶ Question ────────────┘
 //!   *.test.toml ─▶ suite ─▶ run: each test asks the ground ─▶ Report: passed, failed, rules reached
-//!   audit log ─▶ replay: each command asks the ground ─▶ Difference: what would come out otherwise
+//!   audit log ─▶ replay: each command asks the ground ─▶ Difference: what would come out otherwise, and who holds what goes
 //! ```
 //!
 //! Sessions ask policy the same in the same way: commands are parsed by `wire`, what they ask for comes from
@@ -16,6 +16,7 @@ mod difference;
 mod ground;
 mod past;
 mod question;
+mod reads;
 mod replay;
 mod run;
 mod suite;

@@ -10,13 +10,13 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::who::Who;
-use crate::app::preview::{Preview, Visitor, to_json, to_text};
+use crate::app::preview::{Preview, Readers, Visitor, to_json, to_text};
 use crate::app::trial::Ground;
 use crate::diagnostic::{Problem, Severity, Sources, render};
 
-/// Log in upstream as a user, and show what the rules leave there: every mailbox with its rights, what is hidden struck out;
-/// and each pattern of the rules that matches nothing, with the name that was probably meant. The status is 1 where there
-/// is one. Nothing is changed, and no message is looked at.
+/// Log in upstream as a user, and show what the rules leave there: every mailbox with its rights, what is hidden struck out, how
+/// many messages each rule hides; and each pattern of the rules that matches nothing, with the name that was probably
+/// meant. The status is 1 where there is one. Nothing is changed. Of messages only that is looked at which rules go by.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The configuration.
@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     password_file: Option<PathBuf>,
     #[command(flatten)]
     who: Who,
+    /// The directory of an audit log: which clients and credentials have read what the rules hide.
+    #[arg(long, value_name = "DIR")]
+    audit: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -62,7 +65,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let looked =
         looked.and_then(|runtime| runtime.block_on(Preview::of(&ground, &config, &given, visitor, arguments.who.at())));
     match looked {
-        Ok(preview) => tell(&preview, ground.rules.rev(), &sources, arguments.json),
+        Ok(preview) => {
+            let readers = arguments.audit.as_deref().map(|audit| Readers::of(&preview, audit));
+            tell(&preview, readers.as_ref(), ground.rules.rev(), &sources, arguments.json)
+        }
         Err(problems) => {
             super::test::say(&problems, &sources);
             ExitCode::FAILURE
@@ -70,18 +76,34 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn tell(preview: &Preview, rev: &str, sources: &Sources, json: bool) -> ExitCode {
+fn tell(preview: &Preview, readers: Option<&Readers>, rev: &str, sources: &Sources, json: bool) -> ExitCode {
     let mut out = io::stdout().lock();
     let color = super::color(&out);
     let text = match json {
-        true => format!("{}\n", to_json(preview, rev, sources)),
+        true => {
+            let mut object = to_json(preview, rev, sources);
+            if let Some(Readers { holders, coverage }) = readers {
+                (object["held"], object["covers"]) = (holders.to_json(), coverage.json().clone());
+            }
+            format!("{object}\n")
+        }
         false => {
             let problems = [preview.remarks.as_slice(), &preview.unmatched].concat();
-            to_text(preview, rev, color) + &render(&problems, sources, color)
+            to_text(preview, rev, color) + &readers.map(told).unwrap_or_default() + &render(&problems, sources, color)
         }
     };
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    ExitCode::from(u8::from(written.is_err() || !preview.unmatched.is_empty()))
+    let altered = readers.is_some_and(|readers| readers.coverage.exit_code() == 1 || readers.coverage.is_unreadable());
+    ExitCode::from(u8::from(written.is_err() || altered || !preview.unmatched.is_empty()))
+}
+
+/// Who has read what is hidden.
+fn told(readers: &Readers) -> String {
+    let Readers { holders, coverage } = readers;
+    match holders.is_empty() {
+        true => format!("\nread already: nothing\n{coverage}"),
+        false => format!("\nread already\n{holders}{coverage}"),
+    }
 }
 
 /// From the file, or from whoever sits at the terminal.

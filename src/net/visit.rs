@@ -101,6 +101,17 @@ impl Visit {
         self.exchange(command, &[]).await
     }
 
+    /// The same of a command with literals, in pieces each of which but the last ends where a literal is announced.
+    ///
+    /// # Errors
+    /// Where it does not end in OK, or the connection breaks.
+    pub async fn run_in_pieces(&mut self, pieces: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, VisitError> {
+        let lines: Vec<Vec<u8>> =
+            pieces.iter().map(|piece| piece.strip_suffix(b"\r\n").unwrap_or(piece).to_vec()).collect();
+        let (first, rest) = lines.split_first().ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
+        self.exchange(first, rest).await
+    }
+
     /// Logs out.
     pub async fn end(mut self) {
         self.talk.say(b"v0 LOGOUT\r\n".to_vec());

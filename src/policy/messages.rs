@@ -14,6 +14,7 @@
 
 mod answer;
 mod judge;
+mod partly;
 mod program;
 mod render;
 #[cfg(test)]

@@ -46,6 +46,7 @@ mod upstream;
 pub mod verdicts;
 
 pub use budgets::{Budgets, InMemory};
+pub use messages::facts;
 pub use shared::{Clock, Limits, Shared, UpstreamInfo, UserTest};
 
 use crate::policy::{Bound, Hits, Subject, TlsLevel};

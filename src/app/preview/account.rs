@@ -6,14 +6,20 @@
 //! Archive           lr              archive-read-only
 //!   2024            lr              archive-read-only
 //! ~~Finance~~       hidden          contractors-no-finance
+//!
+//! hidden messages
+//!   no-secrets    3 of 9 in INBOX, 2 of 5 in Archive
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Folder, Preview};
+use super::{Folder, Mail, Preview};
 use crate::diagnostic::{Sources, to_json as problems_json};
+use crate::imap::message::UidSet;
 use crate::policy::{Hits, LoginVerdict};
 
 /// For people; `color`: what is hidden is struck out, besides the marks.
@@ -41,7 +47,47 @@ pub fn to_text(preview: &Preview, rev: &str, color: bool) -> String {
         let _ = writeln!(text, "mend: {mend}");
     });
     let _ = writeln!(text, "{}", summary(preview));
+    push_messages(&mut text, preview);
     text
+}
+
+/// How many messages each rule hides, and where; rules in shadow in brackets.
+fn push_messages(text: &mut String, preview: &Preview) {
+    let [by, shadow] = [by_rule(preview, |mail| &mail.by), by_rule(preview, |mail| &mail.shadow)];
+    let shadow = shadow.into_iter().map(|(rule, places)| (format!("({rule} would)"), places));
+    let rows: Vec<(String, Places<'_>)> =
+        by.into_iter().map(|(rule, places)| (rule.to_string(), places)).chain(shadow).collect();
+    if rows.is_empty() {
+        return;
+    }
+    let width = rows.iter().map(|(rule, _)| rule.chars().count()).max().unwrap_or(0);
+    let _ = writeln!(text, "\nhidden messages");
+    for (rule, places) in rows {
+        let told: Vec<String> = places
+            .iter()
+            .filter(|(_, hidden, _)| *hidden > 0)
+            .map(|(name, hidden, all)| format!("{hidden} of {all} in {}", shown(name)))
+            .collect();
+        let told = if told.is_empty() { "none".to_owned() } else { told.join(", ") };
+        let _ = writeln!(text, "  {rule:<width$}  {told}");
+    }
+}
+
+/// Mailboxes, with how many of their messages are hidden, of how many.
+type Places<'p> = Vec<(&'p str, u64, u64)>;
+
+fn by_rule<'p>(
+    preview: &'p Preview,
+    uids: impl Fn(&'p Mail) -> &'p BTreeMap<Arc<str>, UidSet>,
+) -> BTreeMap<&'p str, Places<'p>> {
+    let mut rules: BTreeMap<&str, Places<'_>> = BTreeMap::new();
+    for folder in &preview.folders {
+        let Some(mail) = &folder.mail else { continue };
+        for (rule, hidden) in uids(mail) {
+            rules.entry(rule).or_default().push((folder.name.as_str(), hidden.len(), mail.messages));
+        }
+    }
+    rules
 }
 
 /// `12 mailboxes, 3 hidden, 2 with less; 1 of 7 patterns matches nothing`
@@ -120,7 +166,17 @@ pub fn to_json(preview: &Preview, rev: &str, sources: &Sources) -> Value {
             "rights": folder.rights.to_string(),
             "by": ids(&folder.by),
             "shadow": ids(&folder.shadow),
+            "messages": folder.mail.as_ref().map(|mail| json!({
+                "all": mail.messages,
+                "hidden": mail.hidden,
+                "by": counts(&mail.by),
+                "shadow": counts(&mail.shadow),
+            })),
         })
+    };
+    let counts_of = || {
+        let mails = preview.folders.iter().filter_map(|folder| folder.mail.as_ref());
+        mails.fold(0u64, |all, mail| all.saturating_add(mail.hidden))
     };
     let login = &preview.told.explanation.login;
     json!({
@@ -128,6 +184,7 @@ pub fn to_json(preview: &Preview, rev: &str, sources: &Sources) -> Value {
         "upstream": &*preview.upstream,
         "rev": rev,
         "login": if login.is_denied() { "denied" } else { "allowed" },
+        "hidden_messages": counts_of(),
         "mailboxes": preview.folders.iter().map(folder).collect::<Vec<_>>(),
         "patterns": preview.patterns,
         "unmatched": problems_json(&preview.unmatched, sources)["problems"],
@@ -135,4 +192,8 @@ pub fn to_json(preview: &Preview, rev: &str, sources: &Sources) -> Value {
         "note": preview.told.note,
         "mend": preview.told.explanation.mend,
     })
+}
+
+fn counts(by: &BTreeMap<Arc<str>, UidSet>) -> Value {
+    Value::Object(by.iter().map(|(rule, uids)| (rule.to_string(), uids.len().into())).collect())
 }

@@ -83,6 +83,11 @@ impl House {
 }
 
 impl Row {
+    /// The name as the server has it.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
     fn of(row: &Listed) -> Self {
         Self {
             exists: row.exists(),

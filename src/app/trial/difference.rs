@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::app::holders::Holders;
 use crate::audit::Number;
 use crate::report::table::printable;
 
@@ -79,6 +80,8 @@ pub struct Difference {
     by_rule: BTreeMap<(String, Change), Row>,
     by_user: BTreeMap<String, BTreeMap<Change, u64>>,
     why: BTreeMap<&'static str, u64>,
+    /// Who has read what would be hidden.
+    pub(super) holders: Holders,
     /// Revisions of the rules that the log names.
     pub(super) revisions: BTreeSet<String>,
 }
@@ -158,6 +161,7 @@ impl Difference {
             "by_rule": by_rule.collect::<Vec<_>>(),
             "by_user": by_user.collect::<Vec<_>>(),
             "undecidable": self.why,
+            "held": self.holders.to_json(),
         })
     }
 }
@@ -183,6 +187,9 @@ impl fmt::Display for Difference {
             let times = if row.times == 1 { "once".to_owned() } else { format!("{} times", Number(row.times)) };
             let (rule, example) = (printable(rule), printable(&row.example));
             writeln!(f, "  {rule:<width$}  {:<12}  {times}, {users}, as {example}", change.told())?;
+        }
+        if !self.holders.is_empty() {
+            write!(f, "\nread already\n{}", self.holders)?;
         }
         let mut users: Vec<_> = self.by_user.iter().collect();
         users.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.values().sum::<u64>()));

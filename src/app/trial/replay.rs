@@ -8,7 +8,7 @@
 //!
 //! Each command and login counts once: by its done or refusal, by its announcement where no end was recorded. What the log
 //! does not say is undecidable, never guessed: names that a LIST gave, whether a FETCH would set `\Seen`, what was left of
-//! a budget. Special use is judged by the usual names, since the log does not tell it.
+//! a budget, which messages a rule hides that goes by what a record does not have. Special use is judged by the usual names, since the log does not tell it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,11 +17,13 @@ use jiff::Timestamp;
 use super::Ground;
 use super::difference::{Change, Difference, Judged};
 use super::question::{Question, Recorded};
+use super::reads::Reads;
 use crate::audit::{Line, Seen, Text};
+use crate::imap::mailbox::MailboxName;
 use crate::imap::verb::Verb;
 use crate::policy::{Bound, Given, Hits, LoginVerdict, RefusalKind, Role, Scope, Target, TlsLevel, Verdict};
 use crate::report::Filter;
-use crate::report::data::Data;
+use crate::report::data::{Data, ReadData, class_of};
 use crate::report::filter::{Clients, client_of};
 use crate::session::asks::is_offered;
 
@@ -33,6 +35,8 @@ pub struct Replay<'g> {
     sessions: HashMap<String, Known>,
     /// Announcements, until their end is recorded.
     announced: HashMap<u64, Vec<u8>>,
+    /// What rules say to the messages of the command whose end is being read: it may take several records.
+    reads: Reads,
     difference: Difference,
     /// Sessions of which something was asked.
     asked: HashSet<String>,
@@ -83,6 +87,7 @@ impl<'g> Replay<'g> {
             clients: Clients::default(),
             sessions: HashMap::new(),
             announced: HashMap::new(),
+            reads: Reads::default(),
             difference: Difference::default(),
             asked: HashSet::new(),
         }
@@ -103,6 +108,13 @@ impl<'g> Replay<'g> {
                 self.announced.insert(line.seq, seen.bytes.to_vec());
             }
             ("auth.success" | "auth.refused", _) => self.login(line),
+            ("message.read", Some("done")) => {
+                self.read(line);
+                if !line.more {
+                    self.command(line);
+                    self.reads = Reads::default();
+                }
+            }
             (_, Some("done" | "refused")) if !line.more => self.command(line),
             _ => {}
         }
@@ -156,6 +168,29 @@ impl<'g> Replay<'g> {
         }
     }
 
+    /// What do rules say to the messages that were read, and who has them?
+    fn read(&mut self, line: &Line<'_>) {
+        let (Some(data), Some(at), Some(mailbox)) = (line.data::<ReadData<'_>>(), time(line), &line.mailbox) else {
+            self.reads.unsure = true;
+            return;
+        };
+        let name = MailboxName::new(&mailbox.name);
+        let target = Target::new(&name);
+        let (bound, _) = self.bound(line);
+        let hiding = bound.hiding(&target, at);
+        let filter = bound.message_filter(&target, at);
+        let client = self.clients.of(line).map(ToString::to_string);
+        let (reads, holders) = (&mut self.reads, &mut self.difference.holders);
+        let mut hold = |rule: &str, uid, class| holders.add(rule, line, client.as_deref(), uid, class);
+        if hiding.is_hidden() {
+            for message in &data.msgs {
+                hiding.by.ids().iter().for_each(|rule| hold(rule, message.uid.unwrap_or(0), class_of(message.cls)));
+            }
+        } else if let Some(filter) = filter {
+            reads.judge(&data, &filter, at, hold);
+        }
+    }
+
     fn login(&mut self, line: &Line<'_>) {
         if by_lock(line) {
             return; // no rule refused it, and none lets it in
@@ -196,6 +231,7 @@ impl<'g> Replay<'g> {
         let verb = line.verb.as_ref().and_then(|verb| Verb::from_name(verb.as_str())).ok_or(UNKNOWN)?;
         let data = line.data::<Data<'_>>().unwrap_or_default();
         let at = time(line).ok_or(UNKNOWN)?;
+        let judged = self.reads.clone();
         let (bound, deleted_expunges) = self.bound(line);
         if let LoginVerdict::Denied { by, .. } = bound.login(at) {
             return Ok(Comes { came: Came::Refused, rules: ids(&by) });
@@ -206,6 +242,7 @@ impl<'g> Replay<'g> {
         }
         let is_list = matches!(verb, Verb::List | Verb::Lsub | Verb::Xlist);
         let reads = matches!(verb, Verb::Fetch | Verb::UidFetch);
+        let was_read = line.type_name == "message.read" && line.stage == Some("done");
         let mailbox = line.mailbox.as_ref().map(|mailbox| &*mailbox.name);
         let op = data.op.as_ref().map_or("", Text::as_str);
         let question = Question::of_record(&Recorded {
@@ -235,7 +272,11 @@ impl<'g> Replay<'g> {
             |(role, target): &(Role, Target<'_>)| meets_messages(*role) && bound.may_hide_messages_in(target, at);
         match came {
             Came::Done | Came::Narrowed if is_list && (filtered || data.hidden.unwrap_or(0) > 0) => Err(LISTED),
-            Came::Done | Came::Narrowed if targets.iter().any(hides) => Err(MESSAGES),
+            // Which messages it was about is told of reads, and what came of them.
+            Came::Done | Came::Narrowed if was_read && !judged.hidden_by.is_empty() => {
+                Ok(Comes { came: Came::Hidden, rules: judged.hidden_by })
+            }
+            Came::Done | Came::Narrowed if targets.iter().any(hides) && (!was_read || judged.unsure) => Err(MESSAGES),
             Came::Narrowed if reads && was == Came::Done => Err(SEEN),
             came => Ok(Comes { came, rules: by }),
         }

@@ -5,7 +5,7 @@ mod random;
 
 use jiff::Timestamp;
 
-use super::{Facts, InternalDate, Judgement, MessageFilter};
+use super::{Facts, InternalDate, Judgement, MessageFilter, Needs};
 use crate::imap::mailbox::MailboxName;
 use crate::imap::message::{Flag, Uid};
 use crate::policy::request::Target;
@@ -40,6 +40,51 @@ fn judge(filter: &MessageFilter, facts: &Facts<'_>) -> Judgement {
 
 fn hides(body: &str, facts: &Facts<'_>) -> bool {
     judge(&one(body), facts).hidden
+}
+
+#[test]
+fn of_some_facts_what_is_sure_is_told_and_nothing_else() {
+    let recorded = Facts {
+        flags: &[],
+        internal_date: None,
+        header: Some(b"From: ann@example.org\r\nSubject: Plans\r\n"),
+        ..mail()
+    };
+    let known = Needs { size: true, fields: ["from", "subject"].map(Into::into).into(), ..Needs::default() };
+    let rows: [(&str, &str, Option<bool>); 17] = [
+        ("a subject", "SUBJECT plans", Some(true)),
+        ("another subject", "SUBJECT lunch", Some(false)),
+        ("an address", "FROM @example.org", Some(true)),
+        ("another address", "FROM boss@example.org", Some(false)),
+        ("a name could stand beside it", "FROM Boss", None),
+        ("all of a field", "HEADER From Boss", None),
+        ("a field that is not recorded", "HEADER X-Class secret", None),
+        ("its absence", "NOT HEADER X-Class secret", None),
+        ("a size", "LARGER 500", Some(true)),
+        ("a flag", "FLAGGED", None),
+        ("a day", "BEFORE 1-Jan-2027", None),
+        ("a Date field that is missing in the record", "SENTBEFORE 1-Jan-2027", None),
+        ("a UID", "UID 7:9", Some(true)),
+        ("the body", "BODY x", None),
+        ("one side is enough", "OR SUBJECT plans BODY x", Some(true)),
+        ("both are needed", "SUBJECT plans BODY x", None),
+        ("one side is enough to say no", "SUBJECT lunch BODY x", Some(false)),
+    ];
+    for (name, program, expected) in rows {
+        let filter = one(&format!("hide_messages = '{program}'"));
+        let told = filter.judge_partly(&recorded, &known, at(FRIDAY)).map(|judgement| judgement.hidden);
+        assert_eq!(told, expected, "{name}");
+    }
+    let rows: [(&str, &str, Option<bool>); 4] = [
+        ("spared", "hide_messages = 'ALL'\nexcept_messages = 'FROM \"@example.org\"'", Some(false)),
+        ("not spared", "hide_messages = 'ALL'\nexcept_messages = 'SUBJECT lunch'", Some(true)),
+        ("spared perhaps", "hide_messages = 'ALL'\nexcept_messages = 'SEEN'", None),
+        ("the upstream's to say", "hide_messages = 'SUBJECT plans'\njudge = \"upstream\"", None),
+    ];
+    for (name, body, expected) in rows {
+        let told = one(body).judge_partly(&recorded, &known, at(FRIDAY)).map(|judgement| judgement.hidden);
+        assert_eq!(told, expected, "{name}");
+    }
 }
 
 #[test]

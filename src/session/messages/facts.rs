@@ -1,21 +1,55 @@
-//! What a FETCH response of the proxy's own says of one message.
+//! What must be asked of a message to judge it, and what a FETCH response says of it.
 
 use crate::imap::message::{Flag, Uid};
-use crate::policy::InternalDate;
+use crate::policy::{InternalDate, Needs};
+use crate::wire::command::Utf8Mode;
+use crate::wire::encode;
 use crate::wire::response::{Token, number, token};
 
 /// What is known of a message, as far as the response said it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::session) struct Seen {
+pub struct Seen {
+    /// UID
     pub uid: Option<Uid>,
+    /// FLAGS
     pub flags: Option<Vec<Flag>>,
+    /// INTERNALDATE
     pub internal_date: Option<InternalDate>,
+    /// RFC822.SIZE
     pub size: Option<u64>,
+    /// The fields that were asked for.
     pub header: Option<Vec<u8>>,
 }
 
+/// The items of a FETCH that asks for these.
+#[must_use]
+pub fn items(needs: &Needs) -> String {
+    let mut items = String::from("(UID FLAGS");
+    if needs.internal_date {
+        items.push_str(" INTERNALDATE");
+    }
+    if needs.size {
+        items.push_str(" RFC822.SIZE");
+    }
+    if !needs.fields.is_empty() {
+        items.push_str(" BODY.PEEK[HEADER.FIELDS (");
+        for (at, field) in needs.fields.iter().enumerate() {
+            if at > 0 {
+                items.push(' ');
+            }
+            let mut name = Vec::new();
+            encode::astring(&mut name, field.as_bytes(), Utf8Mode::Off, false);
+            items.push_str(&String::from_utf8_lossy(&name));
+        }
+        items.push_str(")]");
+    }
+    items.push(')');
+    items
+}
+
 /// Reads a whole response from behind the word FETCH. What cannot be read is missing, and doubt about it hides the message.
-pub(super) fn read(response: &[u8], at: usize) -> Seen {
+#[must_use]
+pub fn read(response: &[u8], at: usize) -> Seen {
     let mut seen = Seen::default();
     let Some((Token::Open, mut at)) = token(response, at) else { return seen };
     while let Some((Token::Atom(name), behind)) = token(response, at) {

@@ -13,36 +13,11 @@ use crate::policy::{Facts, MessageFilter, Needs};
 use crate::view::messages::Standing;
 
 use super::super::verdicts::{Judged, Verdicts};
-use super::facts::Seen;
+use super::facts::{self, Seen};
 use super::look::{Asking, Judging, Look, Then, Work};
 use super::{Session, View};
 
 impl View {
-    /// The items that are fetched to judge a message.
-    pub(super) fn items(needs: &Needs) -> String {
-        let mut items = String::from("(UID FLAGS");
-        if needs.internal_date {
-            items.push_str(" INTERNALDATE");
-        }
-        if needs.size {
-            items.push_str(" RFC822.SIZE");
-        }
-        if !needs.fields.is_empty() {
-            items.push_str(" BODY.PEEK[HEADER.FIELDS (");
-            for (at, field) in needs.fields.iter().enumerate() {
-                if at > 0 {
-                    items.push(' ');
-                }
-                let mut name = Vec::new();
-                crate::wire::encode::astring(&mut name, field.as_bytes(), crate::wire::command::Utf8Mode::Off, false);
-                items.push_str(&String::from_utf8_lossy(&name));
-            }
-            items.push_str(")]");
-        }
-        items.push(')');
-        items
-    }
-
     /// What judges now.
     fn judging(&self) -> Option<&Arc<MessageFilter>> {
         self.asking.there.as_ref().or(self.filter.as_ref())
@@ -140,7 +115,7 @@ impl View {
         let Some(filter) = self.judging() else { return Vec::new() };
         let mut lines = Vec::new();
         for (set, needs) in [(&self.asking.again, filter.needs_again()), (&self.asking.anew, filter.needs())] {
-            let items = Self::items(needs);
+            let items = facts::items(needs);
             let pieces = self.spell_in_pieces(set, items.len().saturating_add(32));
             lines.extend(pieces.into_iter().map(|set| format!("UID FETCH {set} {items}").into_bytes()).rev());
         }

@@ -19,6 +19,7 @@ use super::super::effect::{Effect, Held, Own};
 use super::super::event::{FilteredResponse, Note};
 use super::super::in_flight::Entry;
 use super::super::verdicts::Judged;
+use super::facts;
 use super::tell::Appended;
 use super::{Hush, Session, View};
 /// What a command of the proxy's own asks.
@@ -186,7 +187,7 @@ impl Session {
             }
             // All that is known of a whole mailbox need not be asked for again.
             let bare = opening && known == 0 || view.asks_searches();
-            let items = if bare { "(UID)".to_owned() } else { View::items(&view.needs()) };
+            let items = if bare { "(UID)".to_owned() } else { facts::items(&view.needs()) };
             let line = format!("FETCH {first}:{} {items}", view.asking.upto);
             return self.ask(Look::Arrived, line.as_bytes(), now);
         }

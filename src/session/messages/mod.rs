@@ -14,7 +14,7 @@
 mod at_once;
 mod commands;
 mod copy;
-mod facts;
+pub mod facts;
 mod fetch;
 mod idle;
 mod judge;

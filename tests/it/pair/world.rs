@@ -627,10 +627,13 @@ fn secret_message(mailbox: &str, uid: usize) -> String {
 
 fn change_secret(folder: &Path, twin: Twin, what: Meanwhile, nth: usize) {
     if what == Meanwhile::Delivered {
-        let file = folder.join("new").join(format!("1700100000.H9{nth}.sample"));
+        // They differ in all but that they are there: size, flags, and whether anybody has seen them, `\Recent`.
+        let (place, uid) = match twin {
+            Twin::A => (format!("cur/1700100000.H9{nth}.sample:2,S"), 1),
+            Twin::B => (format!("new/1700100000.H9{nth}.sample"), 7 + nth),
+        };
+        let file = folder.join(place);
         if folder.join("new").exists() {
-            // They differ in all but that they are there.
-            let uid = if twin == Twin::A { 1 } else { 7 + nth };
             write(&file, secret_message("Later", uid).as_bytes());
             give(&file);
         }

@@ -26,6 +26,7 @@ mod script;
 mod broken;
 mod decisions;
 mod every_type;
+mod held;
 mod hidden;
 mod hidden_messages;
 mod hidden_status;
