@@ -11,7 +11,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 use zeroize::Zeroizing;
@@ -50,6 +50,26 @@ pub(super) struct Stream {
     pub limits: Arc<[Limiting]>,
     /// The upstream has refused: the octets go nowhere, and this is said when they are over.
     pub refused: bool,
+    /// When it was last looked at how fast it comes, and how much was to come then.
+    pub looked: Option<(Instant, u64)>,
+}
+
+/// How often that is looked at, and how much must have come: who sends an octet now and then would keep a connection and the
+/// upstream's buffers for ever.
+const LOOK_AT_PACE: Duration = Duration::from_secs(60);
+const LEAST_PACE: u64 = 1024;
+
+impl Stream {
+    /// When its pace must be looked at.
+    pub fn looks_at(&self) -> Option<Instant> {
+        self.looked.map(|(at, _)| at + LOOK_AT_PACE)
+    }
+
+    /// Does it come fast enough? Looked at from here on.
+    pub fn keeps_pace(&mut self, now: Instant) -> bool {
+        let before = self.looked.replace((now, self.left));
+        before.is_none_or(|(_, left)| left.saturating_sub(self.left) >= LEAST_PACE)
+    }
 }
 
 /// What is left of a command behind a literal that the upstream has not asked for.
@@ -261,7 +281,8 @@ impl Session {
         let largest = Self::largest_message(&limits).unwrap_or(u64::MAX).min(self.shared.limits.max_literal);
         let (left, sync) = (literal.size, literal.sync);
         let limits = limits.into_iter().filter(|limiting| limiting.limits.message_size.is_some()).collect();
-        let stream = Stream { serial: 0, left, sync, form, several, later, largest, limits, refused: false };
+        let stream =
+            Stream { serial: 0, left, sync, form, several, later, largest, limits, refused: false, looked: None };
         self.send_append(frame, append, permit, resolved.octets, held, stream, now);
     }
 
@@ -330,9 +351,9 @@ impl Session {
         }
     }
 
-    fn streaming(&mut self, stream: Stream) -> ClientMode {
+    fn streaming(&mut self, stream: Stream, now: Instant) -> ClientMode {
         if stream.left > 0 {
-            return ClientMode::Stream(stream);
+            return ClientMode::Stream(Stream { looked: Some((now, stream.left)), ..stream });
         }
         self.appending = Some(stream);
         self.framer.reset();
@@ -340,12 +361,12 @@ impl Session {
     }
 
     /// The upstream asks for the message.
-    pub(super) fn begin_stream(&mut self, line: &[u8], _now: Instant) {
+    pub(super) fn begin_stream(&mut self, line: &[u8], now: Instant) {
         if let ClientMode::AwaitStream(stream) = std::mem::replace(&mut self.mode, ClientMode::Command) {
             if stream.sync {
                 self.out.client().extend_from_slice(line);
             }
-            self.mode = self.streaming(stream);
+            self.mode = self.streaming(stream, now);
         }
     }
 
@@ -401,7 +422,7 @@ impl Session {
                     if literal.sync {
                         self.finish_refused(next.serial);
                     } else {
-                        self.mode = self.streaming(next);
+                        self.mode = self.streaming(next, now);
                     }
                 } else {
                     self.announce(&patch.to_vec(), next);
@@ -426,7 +447,7 @@ impl Session {
         }
         self.send_in_parts(stream.serial, b" {0}\r\n\r\n", &[6]);
         if !stream.sync {
-            self.mode = self.streaming(Stream { refused: true, ..stream });
+            self.mode = self.streaming(Stream { refused: true, ..stream }, now);
         } else if more {
             self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
         } else {
@@ -481,7 +502,7 @@ impl Session {
                 stream.refused = true;
                 stream.left = left;
                 self.early_answer = Some(answer);
-                self.mode = self.streaming(stream);
+                self.mode = self.streaming(stream, self.upstream_heard);
                 return None;
             }
             _ => match &mut self.appending {

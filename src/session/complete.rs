@@ -31,6 +31,9 @@ impl Session {
         if let Some(code) = &code {
             self.follow_code_of(code);
         }
+        // An answer that was cut (RFC 9738) is none: what it does not tell must not look like what is hidden.
+        let cut = self.filtered() && code.as_ref().is_some_and(|code| code.is("MESSAGELIMIT"));
+        let status = if cut && status == Some(Status::Ok) { Some(Status::No) } else { status };
         if let Effect::Own(own) = entry.effect {
             return self.complete_own(own, status, now);
         }

@@ -14,6 +14,7 @@ pub(super) enum Deadline {
     Upstream,
     Pause,
     Hours,
+    Pace,
 }
 
 impl Session {
@@ -30,6 +31,12 @@ impl Session {
                 self.pump(now);
             }
             Deadline::Hours => self.on_hours(now),
+            Deadline::Pace => {
+                let ClientMode::Stream(stream) = &mut self.mode else { return };
+                if !stream.keeps_pace(now) {
+                    self.end(CloseReason::IdleTimeout, Some(Bye::Idle), now);
+                }
+            }
             Deadline::Idle => self.end(CloseReason::IdleTimeout, Some(Bye::Idle), now),
             Deadline::Upstream => {
                 self.note_upstream_error(super::event::UpstreamError::Timeout);
@@ -60,7 +67,11 @@ impl Session {
             .map(|since| (since.max(self.upstream_heard) + limits.upstream_timeout, Deadline::Upstream));
         let pause = self.pause.map(|until| (until, Deadline::Pause));
         let hours = self.rules_change.map(|at| (at, Deadline::Hours));
-        upstream.into_iter().chain(pause).chain(hours).chain([client]).min_by_key(|(due, _)| *due)
+        let pace = match &self.mode {
+            ClientMode::Stream(stream) => stream.looks_at().map(|at| (at, Deadline::Pace)),
+            _ => None,
+        };
+        upstream.into_iter().chain(pause).chain(hours).chain(pace).chain([client]).min_by_key(|(due, _)| *due)
     }
 
     /// Is it the client's turn in an exchange?
