@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn messages_are_well_formed() {
         let all = all();
-        assert_eq!(all.len(), 70);
+        assert_eq!(all.len(), 71);
         for (mailbox, octets) in &all {
             let mail = Mail::new(octets);
             let header = mail.header(mail.root());

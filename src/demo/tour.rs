@@ -58,8 +58,8 @@ pub fn tour(places: &TourPlaces<'_>) -> String {
          \x20 audit log           {}\n\
          \x20 live page           http://{admin}/ (sessions, what was read, refusals)\n\
          \x20 metrics, health     http://{admin}/metrics, http://{admin}/readyz\n\n\
-         The rules hide Finance, make Archive read-only, deny DELETE and RENAME, and try out one more on Sent\n\
-         without applying it (rules/demo.toml in the sources). In another terminal:\n",
+         The rules hide Finance and confidential mail, make Archive read-only, deny DELETE and RENAME, and try out\n\
+         one more on Sent without applying it (rules/demo.toml in the sources). In another terminal:\n",
         places.certificate.display(),
         places.audit_dir.display(),
     );
@@ -80,7 +80,7 @@ fn steps(places: &TourPlaces<'_>) -> Vec<Step> {
     vec![
         step("The folder tree. Finance and Finance/Board exist behind the proxy; here they do not.", curl(places, "")),
         step(
-            "The same tree as the rules see it: what is left of each mailbox, and which rule took what.",
+            "The same tree as the rules see it: what is left of each mailbox, which rule took what, how many messages are hidden.",
             preview(places),
         ),
         step(
@@ -92,6 +92,11 @@ fn steps(places: &TourPlaces<'_>) -> Vec<Step> {
             curl(places, "INBOX;MAILINDEX=1"),
         ),
         step("A search, of what is unread.", curl(places, "INBOX?UNSEEN")),
+        step(
+            "A hidden message: the server has one more than this counts, about a takeover …",
+            said(places, "", "STATUS INBOX (MESSAGES)"),
+        ),
+        step("… which no search finds (try lunch).", curl(places, "INBOX?SUBJECT%20takeover")),
         step("The archive can be read …", curl(places, "Archive/2024;MAILINDEX=2")),
         step(
             "… and not be changed. \"ref\" finds this refusal in the audit log.",
@@ -226,7 +231,7 @@ mod tests {
     #[test]
     fn steps_are_numbered_and_whole() {
         let text = text("/tmp/audit");
-        for step in 1..=17 {
+        for step in 1..=19 {
             assert!(text.contains(&format!("\n{step}. ")), "{step}");
         }
         for wanted in [
@@ -244,12 +249,12 @@ mod tests {
     fn every_rule_says_what_it_is_for() {
         let rules: toml::Table = RULES.parse().unwrap();
         let rules = rules["rule"].as_array().unwrap();
-        let effects = ["hide", "rights", "deny_commands"];
+        let effects = ["hide", "hide_messages", "rights", "deny_commands"];
         for rule in rules.iter().filter_map(toml::Value::as_table) {
             assert!(rule.contains_key("id") && rule.contains_key("description"), "{rule}");
             assert!(effects.iter().any(|effect| rule.contains_key(*effect)), "{rule}");
         }
-        assert_eq!(rules.len(), 4);
+        assert_eq!(rules.len(), 5);
     }
 
     #[test]

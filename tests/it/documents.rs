@@ -18,11 +18,12 @@ const README: &str = include_str!("../../README.md");
 /// How far the demo's ports are moved: all three must be free.
 const DEMO_PORTS: [u16; 3] = [1143, 1993, 9143];
 
-/// Starts the demo; lists it; opens what it hides; changes what it keeps.
-const DEMO: [&str; 4] = [
+/// Starts the demo; lists it; opens what it hides; looks for a message that it hides; changes what it keeps.
+const DEMO: [&str; 5] = [
     "cargo run --release -- demo",
     "curl -sk imaps://127.0.0.1:1993 -u demo:demo",
     "curl -sk 'imaps://127.0.0.1:1993/Finance' -u demo:demo -X NOOP",
+    "curl -sk 'imaps://127.0.0.1:1993/INBOX?SUBJECT%20takeover' -u demo:demo",
     r"curl -sk 'imaps://127.0.0.1:1993/Archive/2024' -u demo:demo -X 'STORE 1 +FLAGS (\Deleted)'",
 ];
 
@@ -44,7 +45,7 @@ fn the_readme_has_these_commands_and_no_others() {
 
 #[test]
 fn the_commands_of_the_demo_show_what_the_readme_says() {
-    let [_, list, hidden, change] = DEMO;
+    let [_, list, hidden, message, change] = DEMO;
     let demo = Demo::start();
     let listed = demo.shell(list);
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
@@ -52,6 +53,9 @@ fn the_commands_of_the_demo_show_what_the_readme_says() {
     assert!(!text.contains("Finance"), "{text}");
     assert!(!demo.shell(hidden).status.success());
     assert!(demo.shell(&hidden.replace("Finance", "INBOX")).status.success());
+    let found = |command: &str| String::from_utf8_lossy(&demo.shell(command).stdout).trim_end().to_owned();
+    assert_eq!(found(message), "* SEARCH");
+    assert!(found(&message.replace("takeover", "build")).len() > "* SEARCH".len());
     assert!(!demo.shell(change).status.success());
     let said = demo.shell(&format!("{change} --verbose"));
     assert!(String::from_utf8_lossy(&said.stderr).contains("NO [NOPERM] not permitted (ref "), "{said:?}");
@@ -75,12 +79,14 @@ fn every_step_of_the_demo_can_be_copied() {
         seen.push_str(&heard);
     }
     for wanted in [
-        "~~Finance~~",                     // what the rules hide
-        "NO [NONEXISTENT]",                // Finance by name
-        "NO [NOPERM] not permitted (ref ", // the archive is not changed
-        "+ idling",                        // new mail is pushed
-        "imapwarden_commands_total",       // metrics
-        "\"type\":\"message.read\"",       // the audit log
+        "~~Finance~~",                           // what the rules hide
+        "NO [NONEXISTENT]",                      // Finance by name
+        "confidential-mail-is-not-there  1 of ", // what the rules hide of INBOX
+        "* SEARCH\r\n",                          // what nobody finds
+        "NO [NOPERM] not permitted (ref ",       // the archive is not changed
+        "+ idling",                              // new mail is pushed
+        "imapwarden_commands_total",             // metrics
+        "\"type\":\"message.read\"",             // the audit log
     ] {
         assert!(seen.contains(wanted), "{wanted} is nowhere in\n{seen}");
     }

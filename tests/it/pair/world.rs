@@ -627,7 +627,7 @@ fn secret_message(mailbox: &str, uid: usize) -> String {
 
 fn change_secret(folder: &Path, twin: Twin, what: Meanwhile, nth: usize) {
     if what == Meanwhile::Delivered {
-        // They differ in all but that they are there: size, flags, and whether anybody has seen them, `\Recent`.
+        // They differ in all but that they are there, and take a UID when the server looks: in size, flags, place.
         let (place, uid) = match twin {
             Twin::A => (format!("cur/1700100000.H9{nth}.sample:2,S"), 1),
             Twin::B => (format!("new/1700100000.H9{nth}.sample"), 7 + nth),
