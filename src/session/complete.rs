@@ -35,6 +35,9 @@ impl Session {
         let cut = self.filtered() && code.as_ref().is_some_and(|code| code.is("MESSAGELIMIT"));
         let status = if cut && status == Some(Status::Ok) { Some(Status::No) } else { status };
         if let Effect::Own(own) = entry.effect {
+            // Of messages that are gone already nothing is told (RFC 5530): a header that is NIL is none that has no such field.
+            let gone = code.as_ref().is_some_and(|code| code.is("EXPUNGEISSUED"));
+            let status = if gone && matches!(own, Own::Look(_)) { Some(Status::No) } else { status };
             return self.complete_own(own, status, now);
         }
         let Some(entry) = self.keeps_idling(entry) else {

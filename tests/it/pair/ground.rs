@@ -13,6 +13,7 @@ use imapwarden::session::Shared;
 use super::play::Road;
 use super::roads::{Direct, Socket, shared};
 use super::world::{self, Home};
+use crate::real::client::Client;
 use crate::real::dovecot::{Dovecot, Names};
 use crate::real::proxy::{Proxy, Settings};
 
@@ -99,6 +100,13 @@ impl Ground {
         let home = Home { maildir };
         world::give_home(home.folder());
         home
+    }
+
+    /// Lets the server look at a mailbox, if it is there: what has come gets its UID.
+    pub fn examine(&self, user: &str, mailbox: &str) {
+        let mut client = Client::clear(self.dovecot.imap()).login(user);
+        client.run(&format!("EXAMINE \"{mailbox}\""));
+        client.logout();
     }
 
     /// A connection to the proxy. What goes up is kept in `up`, where it can be seen.

@@ -517,9 +517,9 @@ impl World {
         state
     }
 
-    /// Changes something that is hidden. A message that arrives takes a UID, also where it is not hidden behind others: both
-    /// twins get one.
-    pub fn meanwhile(&self, maildir: &Path, twin: Twin, what: Meanwhile, nth: usize) {
+    /// Changes something that is hidden. A message that arrives takes a UID in both twins. `examine` lets the server look at a
+    /// mailbox.
+    pub fn meanwhile(&self, maildir: &Path, twin: Twin, what: Meanwhile, nth: usize, examine: impl Fn(&str)) {
         if matches!(what, Meanwhile::Arrived | Meanwhile::Flagged | Meanwhile::Vanished) {
             let (name, _) = self.common[nth % self.common.len()];
             return change_visible(&folder(maildir, name), what, nth);
@@ -527,7 +527,7 @@ impl World {
         if let Some((name, _)) = self.secrets.get(nth % self.secrets.len().max(1))
             && (self.hidden.is_empty() || !matches!(what, Meanwhile::Created))
         {
-            return change_secret(&folder(maildir, name), twin, what, nth);
+            return change_secret(&folder(maildir, name), twin, what, nth, || examine(&self.on_wire(name)));
         }
         if twin == Twin::A {
             return;
@@ -625,17 +625,17 @@ fn secret_message(mailbox: &str, uid: usize) -> String {
     )
 }
 
-fn change_secret(folder: &Path, twin: Twin, what: Meanwhile, nth: usize) {
+fn change_secret(folder: &Path, twin: Twin, what: Meanwhile, nth: usize, examine: impl FnOnce()) {
     if what == Meanwhile::Delivered {
-        // They differ in all but that they are there, and take a UID when the server looks: in size, flags, place.
-        let (place, uid) = match twin {
-            Twin::A => (format!("cur/1700100000.H9{nth}.sample:2,S"), 1),
-            Twin::B => (format!("new/1700100000.H9{nth}.sample"), 7 + nth),
-        };
-        let file = folder.join(place);
+        let file = folder.join("new").join(format!("1700100000.H9{nth}.sample"));
         if folder.join("new").exists() {
-            write(&file, secret_message("Later", uid).as_bytes());
+            write(&file, secret_message("Later", 7 + nth).as_bytes());
             give(&file);
+            // The server gives it a UID, and leaves it `\Recent`. In the other twin it has gone again: there is a gap.
+            examine();
+            if twin == Twin::A {
+                let _ = fs::remove_file(&file);
+            }
         }
         return;
     }

@@ -14,7 +14,7 @@
 //! Each test has servers of its own (a Dovecot is up in 50 ms), on ports of its own, and none outlives it.
 
 mod certificate;
-mod client;
+pub mod client;
 mod courier;
 pub mod dovecot;
 mod front;
