@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   session ─▶ Log::submit ─▶ queue, 4,096 records ─▶ writer ─▶ write(2) ─▶ Pending::written
-//!              waits while full                         └─▶ sync: fdatasync ≤ 50 ms or 256 records later, then head
+//!              waits while full   (its thread, or the   └─▶ sync: fdatasync ≤ 50 ms or 256 records later, then head
+//!                                  session: in_place)
 //!                                                  watch: no word for 5 s? the log fails
 //! ```
 //!
@@ -11,7 +12,7 @@
 //! batch does not stand; [`OnFailure::Continue`] counts it, gives its numbers away and names them in `audit.gap`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ use super::chain::Hash;
 use super::error::{LogFailing, OpenError};
 use super::segment::{Disk, RealDisk};
 use super::shared::{Batch, Shared, Stop};
-use super::{sync, watch, writer};
+use super::writer::{self, Writer};
+use super::{in_place, sync, watch};
 use crate::session::event::{Durability, Event, LogObserver, OnFailure, StopReason};
 
 /// Where and how to record.
@@ -88,6 +90,7 @@ pub struct Log {
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
+    writer: Arc<Mutex<Writer>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -107,8 +110,9 @@ impl Log {
         tuning: Tuning,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, OpenError> {
-        let writer = writer::Writer::open(settings, observer, tuning, disk)?;
+        let writer = Writer::open(settings, observer, tuning, disk)?;
         let shared = writer.shared();
+        let writer = Arc::new(Mutex::new(writer));
         let path = shared.directory.path().to_owned();
         let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new()
@@ -116,10 +120,10 @@ impl Log {
                 .spawn(work)
                 .map_err(|error| OpenError::io(&path, "no thread can be started for the audit log", &error))
         };
-        let (to_sync, to_watch) = (Arc::clone(&shared), Arc::clone(&shared));
-        let mut handle = Handle { shared, threads: Vec::with_capacity(3) };
+        let (to_write, to_sync, to_watch) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
+        let mut handle = Handle { shared, writer: Arc::clone(&writer), threads: Vec::with_capacity(3) };
         // Should one not start, dropping the handle ends those that did.
-        handle.threads.push(start("audit-writer", Box::new(move || writer.run()))?);
+        handle.threads.push(start("audit-writer", Box::new(move || writer::run(&writer, &to_write)))?);
         handle.threads.push(start("audit-sync", Box::new(move || sync::run(&to_sync)))?);
         handle.threads.push(start("audit-watch", Box::new(move || watch::run(&to_watch)))?);
         Ok(Self { handle: Arc::new(handle) })
@@ -138,6 +142,7 @@ impl Log {
         }
         let (done, written) = oneshot::channel();
         shared.enqueue(Batch { entries: batch, done });
+        in_place::write(shared, &self.handle.writer);
         Pending(Waiting::For(written))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   session ─▶ log ─▶ shared (queue) ─▶ writer ─▶ record ─▶ segment ─▶ 00000001.jsonl, 00000002.jsonl, …
-//!                                          │      chain, json    ▲
+//!                └─ in_place ─────────────▲│      chain, json    ▲
 //!              resume (at start) ──────────┘                     ├── sync: on disk, then head
 //!              watch: no word for 5 s                            │
 //!   verify ─▶ scan ─▶ ahead ─▶ lines ◀──────────────────────────┘      report ─▶ people
@@ -13,7 +13,7 @@
 //! only with `durability = "strict"`. Each line names the hash of the one before it; the newest hash is noted in `head`. While nothing can be recorded
 //! the log fails, and what it should record is refused, or counted and named later, as `on_failure` says.
 //!
-//! **Invariants:** all file I/O is in [`segment`], and of what it opens; only the writer gives numbers; no record is told to
+//! **Invariants:** all file I/O is in [`segment`], and of what it opens; only who holds the writer gives numbers; no record is told to
 //! stand before the kernel has it; what is lost is named by a record.
 
 mod ahead;
@@ -21,6 +21,7 @@ pub mod chain;
 mod decision;
 mod error;
 pub mod ids;
+mod in_place;
 mod json;
 mod line;
 mod lines;

@@ -254,24 +254,33 @@ impl Shared {
         }
     }
 
-    /// Queues a batch for which there is room.
+    /// Queues a batch for which there is room. Whoever does sees to it that it is written.
     pub fn enqueue(&self, batch: Batch) {
         let permits = batch.permits();
         let mut state = self.state();
         let ending = state.closing.is_some() || state.abandoned;
         if !ending && (state.failing.is_none() || are_last_words(&batch.entries)) {
             state.queued = state.queued.saturating_add(permits);
-            state.queue.push_back(batch);
-            if std::mem::take(&mut state.asleep) {
-                self.work.notify_one();
-            }
-            return;
+            return state.queue.push_back(batch);
         }
         if !ending && self.settings.on_failure == OnFailure::Continue {
             self.lose(&mut state, batch);
         }
         drop(state);
         self.room.add_permits(permits);
+    }
+
+    /// Has the writer's thread look at the queue, unless it is about to.
+    pub fn wake(&self) {
+        if std::mem::take(&mut self.state().asleep) {
+            self.work.notify_one();
+        }
+    }
+
+    /// Is there nothing to write?
+    pub fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.queue.is_empty() && (state.lost.is_none() || state.failing.is_some())
     }
 
     /// Gives the numbers of a batch away.

@@ -38,6 +38,8 @@ pub(super) struct Unsynced {
     pub newest: Noted,
     /// A sync failed: the kernel may have forgotten that these bytes are not on disk.
     pub broken: bool,
+    /// The syncer looks by itself before the first of them is too old: nobody need wake it for that.
+    pub dozing: bool,
     /// The writer ended.
     pub ended: bool,
 }
@@ -53,23 +55,26 @@ pub(super) struct Tail {
 impl Unsynced {
     /// Nothing, behind the newest record.
     pub fn new(newest: Noted) -> Self {
-        Self { tails: Vec::new(), records: 0, since: None, newest, broken: false, ended: false }
+        Self { tails: Vec::new(), records: 0, since: None, newest, broken: false, dozing: false, ended: false }
     }
 }
 
 /// Syncs until the writer ends.
 pub(super) fn run(shared: &Arc<Shared>) {
     let (mut looked, mut oldest) = (Instant::now(), None);
-    while let Some(due) = wait(shared, looked + shared.tuning.look) {
+    // Under load it wakes by itself for each sync: a session that woke it would pay for that.
+    let mut doze = None;
+    while let Some(due) = wait(shared, looked + shared.tuning.look, &mut doze) {
         if due.look {
             looked = Instant::now();
             look(shared);
             purge::look(shared, &mut oldest);
         }
-        if due.sync
-            && let Err(error) = sync(shared)
-        {
-            shared.fail(reason_of(&error), &error);
+        if due.sync {
+            if let Err(error) = sync(shared) {
+                shared.fail(reason_of(&error), &error);
+            }
+            doze = Some(Instant::now() + shared.tuning.sync_after);
         }
     }
 }
@@ -80,8 +85,8 @@ struct Due {
     look: bool,
 }
 
-/// Waits until there is something to do; `None`: never again.
-fn wait(shared: &Shared, look_at: Instant) -> Option<Due> {
+/// Waits until there is something to do; `None`: never again. At the end of a doze all that was written since is due.
+fn wait(shared: &Shared, look_at: Instant, doze: &mut Option<Instant>) -> Option<Due> {
     let mut unsynced = shared.unsynced();
     loop {
         if unsynced.ended {
@@ -89,13 +94,16 @@ fn wait(shared: &Shared, look_at: Instant) -> Option<Due> {
         }
         let now = Instant::now();
         // While the log fails the writer syncs what it tries.
-        let sync_at = unsynced.since.filter(|_| !shared.failing()).map(|since| since + shared.tuning.sync_after);
+        let too_old = unsynced.since.filter(|_| !shared.failing()).map(|since| since + shared.tuning.sync_after);
+        let sync_at = too_old.map(|at| doze.map_or(at, |doze| doze.min(at)));
         let due =
             Due { sync: sync_at.is_some_and(|at| at <= now || unsynced.records >= RECORDS), look: look_at <= now };
+        doze.take_if(|until| *until <= now);
+        unsynced.dozing = doze.is_some();
         if due.sync || due.look {
             return Some(due);
         }
-        let until = sync_at.map_or(look_at, |at| at.min(look_at));
+        let until = sync_at.or(*doze).map_or(look_at, |at| at.min(look_at));
         unsynced = shared.to_sync.wait_timeout(unsynced, until - now).unwrap_or_else(PoisonError::into_inner).0;
     }
 }
@@ -133,7 +141,7 @@ impl Shared {
         unsynced.newest = newest;
         let before = unsynced.records;
         unsynced.records = before.saturating_add(records);
-        let first = unsynced.since.is_none();
+        let first = unsynced.since.is_none() && !unsynced.dozing;
         unsynced.since.get_or_insert_with(Instant::now);
         if first || (before < RECORDS && unsynced.records >= RECORDS) {
             self.to_sync.notify_one();

@@ -42,6 +42,11 @@ impl Shared {
         result
     }
 
+    /// Is the disk at work for the log?
+    pub(super) fn is_syncing(&self) -> bool {
+        self.syncing.0.load(Ordering::Relaxed) > 0
+    }
+
     fn is_stuck(&self, busy: &Busy) -> bool {
         let since = busy.0.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis);
         since.is_some_and(|since| self.began.elapsed().saturating_sub(since) >= self.tuning.stall)

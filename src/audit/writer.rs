@@ -1,4 +1,5 @@
-//! The thread that owns the segment: it numbers events, spells them, and hands all that is queued to the kernel at once.
+//! Who holds this owns the segment: it numbers events, spells them, and hands all that is queued to the kernel at once. That
+//! is a thread of its own, or a session that finds it free ([`super::in_place`]).
 //!
 //! ```text
 //!   queue ─▶ up to 256 records ─▶ lines ─▶ one write(2) ─▶ (strict: fdatasync ─▶) whoever waits is told, then the next
@@ -11,8 +12,8 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -37,6 +38,7 @@ const ROUND: usize = 256;
 const KEEP: usize = 1024 * 1024;
 
 /// Writes the log.
+#[derive(Debug)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
     segment: Option<Segment>,
@@ -51,6 +53,7 @@ pub(super) struct Writer {
 }
 
 /// The segment that is open.
+#[derive(Debug)]
 struct Segment {
     file: Arc<File>,
     /// Octets of its whole lines.
@@ -59,6 +62,7 @@ struct Segment {
 }
 
 /// The lines of one event.
+#[derive(Debug)]
 struct Sort {
     type_name: &'static str,
     area: &'static str,
@@ -66,6 +70,7 @@ struct Sort {
 }
 
 /// What holds again if lines cannot be written.
+#[derive(Debug)]
 struct Undo {
     prev: Hash,
     next_seq: u64,
@@ -117,27 +122,17 @@ impl Writer {
         Arc::clone(&self.shared)
     }
 
-    /// Writes until the log is closed or abandoned.
-    pub fn run(mut self) {
-        let mut ending = Ending { shared: Arc::clone(&self.shared), closed: false };
-        let mut retry = None;
-        ending.closed = loop {
-            match self.shared.next(&mut retry) {
-                Work::Round => self.round(),
-                Work::Purge => self.purge(),
-                Work::Heal => match self.heal() {
-                    Ok(()) => self.shared.works(),
-                    Err(error) => tracing::debug!("the audit log still fails: {error}"),
-                },
-                Work::Close(reason) => break self.finish(reason).is_ok(),
-                Work::Abandon => break false,
-            }
-        };
+    /// Is there a segment that takes more lines, so that a round asks nothing of the disk but to take them?
+    pub fn has_room(&self) -> bool {
+        self.segment.as_ref().is_some_and(|segment| segment.len < self.shared.tuning.segment)
     }
 
-    /// Writes what is queued.
-    fn round(&mut self) {
+    /// Writes what is queued, by now maybe nothing.
+    pub fn round(&mut self) {
         let shared = Arc::clone(&self.shared);
+        if shared.is_idle() {
+            return; // somebody else did
+        }
         if !shared.failing()
             && let Err(error) = self.make_room()
         {
@@ -407,6 +402,27 @@ pub(super) fn reason_of(error: &io::Error) -> GapReason {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => GapReason::DiskFull,
         _ => GapReason::IoError,
     }
+}
+
+/// Writes until the log is closed or abandoned.
+pub(super) fn run(writer: &Mutex<Writer>, shared: &Arc<Shared>) {
+    let mut ending = Ending { shared: Arc::clone(shared), closed: false };
+    let mut retry = None;
+    ending.closed = loop {
+        let work = shared.next(&mut retry);
+        // One who panicked while it wrote left half of something.
+        let Ok(mut writer) = writer.lock() else { break false };
+        match work {
+            Work::Round => writer.round(),
+            Work::Purge => writer.purge(),
+            Work::Heal => match writer.heal() {
+                Ok(()) => shared.works(),
+                Err(error) => tracing::debug!("the audit log still fails: {error}"),
+            },
+            Work::Close(reason) => break writer.finish(reason).is_ok(),
+            Work::Abandon => break false,
+        }
+    };
 }
 
 /// Says that the writer ended, also where it panics: nobody may wait for a thread that is no more.

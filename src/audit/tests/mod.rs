@@ -1,6 +1,7 @@
 //! A log on a disk that can be full, broken or stuck.
 
 mod failing;
+mod in_place;
 mod killing;
 mod purging;
 mod reading;
