@@ -23,6 +23,7 @@ impl LogObserver for Nobody {
     fn recorded(&self, _: &'static str) {}
     fn wrote(&self, _: Duration) {}
     fn synced(&self, _: Duration) {}
+    fn signed(&self) {}
     fn lost(&self, _: GapReason, _: u64) {}
     fn failing(&self, _: bool) {}
     fn disk_free(&self, _: f64) {}

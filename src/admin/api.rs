@@ -157,6 +157,12 @@ async fn run(asked: Asked<'_>, state: &AdminState, role: Role, target: &mut Opti
         (Route::Overview, _) => overview(asked.query, role, state).await,
         (Route::Rules | Route::Upstreams, _) => counted(asked.route, state).await,
         (Route::AuditHead, _) => Answer::json(StatusCode::OK, &overview::head(&control.in_force())),
+        (Route::AuditCheckpoint, _) => match control.checkpoint() {
+            Some(note) => Answer::text("text/plain; charset=utf-8", note.as_ref().to_owned()),
+            None => {
+                Answer::problem(StatusCode::NOT_FOUND, "the audit log has no key: `imapwarden audit init` makes one")
+            }
+        },
         (Route::AuditEvents, _) => events_of(asked.query, control).await,
         (Route::Config, _) => match control.config().await {
             Some(told) => Answer::json(StatusCode::OK, &told),

@@ -26,6 +26,9 @@ pub trait Control: Send + Sync {
     /// What was refused lately, oldest first.
     fn refused(&self) -> Vec<Refused>;
 
+    /// The newest signed note over the audit log; `None` where the log has no key.
+    fn checkpoint(&self) -> Option<Arc<str>>;
+
     /// The newest records of the audit log, newest first, as far back as it is read here; an error where it cannot be read.
     fn newest_records(&self) -> Work<'_, std::io::Result<Vec<Vec<u8>>>>;
 

@@ -27,6 +27,7 @@ pub(super) enum Route {
     Drain,
     Upstreams,
     AuditHead,
+    AuditCheckpoint,
     AuditEvents,
     Config,
 }
@@ -96,6 +97,7 @@ const ROWS: &[Row] = &[
     Row { path: "/api/v1/drain", route: Route::Drain, ways: &[(Way::Post, CHANGE), (Way::Delete, CHANGE)] },
     Row { path: "/api/v1/upstreams", route: Route::Upstreams, ways: &[(Way::Read, COUNTS)] },
     Row { path: "/api/v1/audit/head", route: Route::AuditHead, ways: &[(Way::Read, COUNTS)] },
+    Row { path: "/api/v1/audit/checkpoint", route: Route::AuditCheckpoint, ways: &[(Way::Read, COUNTS)] },
     Row { path: "/api/v1/audit/events", route: Route::AuditEvents, ways: &[(Way::Read, LOG)] },
     Row { path: "/api/v1/config", route: Route::Config, ways: &[(Way::Read, ALL)] },
 ];

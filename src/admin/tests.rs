@@ -65,6 +65,10 @@ impl Control for Remembering {
         Vec::new()
     }
 
+    fn checkpoint(&self) -> Option<std::sync::Arc<str>> {
+        Some("mx-a1/01k9z3t0m4\n7\n".into())
+    }
+
     fn newest_records(&self) -> Work<'_, std::io::Result<Vec<Vec<u8>>>> {
         Box::pin(async { Ok(vec![br#"{"seq":1,"type":"proxy.start"}"#.to_vec()]) })
     }
@@ -612,6 +616,7 @@ async fn what_each_role_may_see() {
         ("GET", "/api/v1/rules", ["200", "200", "200", "200"]),
         ("GET", "/api/v1/upstreams", ["200", "200", "200", "200"]),
         ("GET", "/api/v1/audit/head", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/audit/checkpoint", ["200", "200", "200", "200"]),
         ("GET", "/api/v1/sessions", ["403", "200", "200", "200"]),
         ("GET", "/api/v1/locks", ["403", "200", "403", "200"]),
         ("GET", "/api/v1/audit/events", ["403", "403", "200", "200"]),

@@ -92,6 +92,10 @@ impl Control for Desk {
         self.server.refused()
     }
 
+    fn checkpoint(&self) -> Option<Arc<str>> {
+        self.recorder.log.checkpoint()
+    }
+
     fn newest_records(&self) -> Work<'_, io::Result<Vec<Vec<u8>>>> {
         let directory = self.audit.clone();
         let read = tokio::task::spawn_blocking(move || newest(&directory, NEWEST));

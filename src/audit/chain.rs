@@ -31,6 +31,14 @@ impl Hash {
         Self(Sha256::digest(line).into())
     }
 
+    pub(super) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Appends its text to `out`.
     pub fn write(self, out: &mut Vec<u8>) {
         let mut text = [0; HASH_TEXT];

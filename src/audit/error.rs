@@ -76,6 +76,24 @@ impl OpenError {
         )
     }
 
+    /// The log announced a key, and that is not here.
+    pub(super) fn no_key(directory: &Path) -> Self {
+        Self::new(
+            directory,
+            "the audit log is signed, and the file `key` does not hold the key that it announced last".into(),
+            "bring the file back; if it is lost, keep this directory as evidence and name an empty one in `[audit] directory`",
+        )
+    }
+
+    /// The log has its first key since long.
+    pub(super) fn has_key(directory: &Path) -> Self {
+        Self::new(
+            directory,
+            "this audit log announces its keys already".into(),
+            "its first key was printed when it was made, and is not kept here; a log in an empty directory gets a new one",
+        )
+    }
+
     /// Lines of a version that this program does not know.
     pub(super) fn foreign(directory: &Path, what: &str) -> Self {
         Self::new(

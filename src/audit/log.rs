@@ -45,6 +45,9 @@ pub struct Settings {
     pub version: Arc<str>,
 }
 
+/// Time between two notes that are signed. No record is older than two of these before a note covers it.
+pub(super) const INTERVAL: Duration = Duration::from_secs(60);
+
 /// What only tests set otherwise.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tuning {
@@ -58,6 +61,10 @@ pub(super) struct Tuning {
     pub retry: Duration,
     /// Time between two looks at the free space.
     pub look: Duration,
+    /// Time between two notes that are signed.
+    pub checkpoint: Duration,
+    /// Age at which a segment takes no more records.
+    pub rotate: Duration,
 }
 
 impl Tuning {
@@ -68,6 +75,8 @@ impl Tuning {
         stall: Duration::from_secs(5),
         retry: Duration::from_millis(500),
         look: Duration::from_millis(400),
+        checkpoint: INTERVAL,
+        rotate: Duration::from_secs(60 * 60),
     };
 }
 
@@ -169,6 +178,12 @@ impl Log {
     pub fn head(&self) -> (u64, Hash, Arc<str>) {
         let (seq, hash) = self.handle.shared.head();
         (seq, hash, Arc::clone(&self.handle.shared.name.log))
+    }
+
+    /// The newest note, as it was signed; none where the log has no key.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Arc<str>> {
+        self.handle.shared.newest_note()
     }
 
     /// Records waiting to be written, and how many may wait.

@@ -7,13 +7,15 @@
 //!              watch: no word for 5 s                            │
 //!   verify ─▶ scan ─▶ ahead ─▶ lines ◀──────────────────────────┘      report ─▶ people
 //!   reader ────────────▶ line: a record as readers see it
+//!
+//!   keys (at start, at the end of a segment, each minute) ─▶ note ─▶ 00000001.notes        verify ─▶ signed ─▶ note
 //! ```
 //!
 //! What happened is recorded before its bytes move: a session waits until its records are in the kernel, and for the disk
 //! only with `durability = "strict"`. Each line names the hash of the one before it; the newest hash is noted in `head`. While nothing can be recorded
 //! the log fails, and what it should record is refused, or counted and named later, as `on_failure` says.
 //!
-//! **Invariants:** all file I/O is in [`segment`], and of what it opens; only who holds the writer gives numbers; no record is told to
+//! **Invariants:** all file I/O is in [`segment`] and [`keys`], and of what they open; only who holds the writer gives numbers; no record is told to
 //! stand before the kernel has it; what is lost is named by a record.
 
 mod ahead;
@@ -23,9 +25,11 @@ mod error;
 pub mod ids;
 mod in_place;
 mod json;
+mod keys;
 mod line;
 mod lines;
 mod log;
+mod note;
 mod purge;
 mod reader;
 pub mod record;
@@ -34,6 +38,7 @@ mod resume;
 mod scan;
 mod segment;
 mod shared;
+mod signed;
 mod sync;
 mod tail;
 mod verify;
@@ -45,11 +50,14 @@ pub(crate) mod tests;
 
 pub use decision::{Decision, Reference, decision};
 pub use error::{LogFailing, OpenError};
+pub use keys::init;
 pub use line::{Line, Mailbox, NotARecord, Outcome, Policy, Text};
 pub use log::{Entry, Log, Pending, Settings};
+pub use note::{KeyId, PublicKey};
 pub use reader::{Item, Reader, See, is_live, segments};
 pub use report::{Finding, Number, Report, Summary};
 pub use scan::Place;
 pub use segment::Noted;
+pub use signed::Demands;
 pub use tail::newest;
-pub use verify::{Seen, verify, verify_and_see};
+pub use verify::{Seen, verify, verify_and_see, verify_with};

@@ -403,6 +403,18 @@ fn data(event: &Event, intent: Option<u64>, start: usize, progress: &mut Progres
             data.number("last", last);
             data.text("hash", hash, HASH_TEXT);
         }
+        K::AuditCheckpoint { size, hash, key } => {
+            data.number("size", size);
+            data.text("hash", hash, HASH_TEXT);
+            data.text("key", key, 8);
+        }
+        K::AuditKey { segment, old, new, public, sig } => {
+            data.number("segment", segment);
+            data.maybe_text("old", old.as_deref(), 8);
+            data.text("new", new, 8);
+            data.text("pub", public, 44);
+            data.text("sig", sig, 88);
+        }
         K::AuditGap { first, last, n, by_type, reason } => {
             data.number("first", first);
             data.number("last", last);

@@ -34,6 +34,37 @@ pub struct Report {
     pub(super) intents: Some20<u64>,
     pub(super) unclosed: Some20<u32>,
     pub(super) clock: Some20<u64>,
+    pub(super) signatures: Signatures,
+}
+
+/// What was found of signatures.
+#[derive(Debug, Default)]
+pub(super) struct Signatures {
+    /// Somebody asked whether the log is signed.
+    pub wanted: bool,
+    /// It announces a key.
+    pub announced: bool,
+    /// A key was given, and all was held against it.
+    pub checked: bool,
+    /// Notes that were looked at.
+    pub notes: u64,
+    /// The first segment that was.
+    pub from: u32,
+    /// The last record that a note is over.
+    pub up_to: Option<u64>,
+    /// Notes that were published, and are of this log.
+    pub published: u64,
+    /// Notes that a process which died did not end.
+    pub torn: Some20<String>,
+    /// What is not signed as it should be.
+    pub findings: Some20<String>,
+}
+
+impl Signatures {
+    /// The log says that it is signed, and nobody has looked.
+    const fn is_unchecked(&self) -> bool {
+        self.wanted && self.announced && !self.checked
+    }
 }
 
 /// Which part of which log was looked at.
@@ -95,13 +126,19 @@ impl Report {
     pub fn exit_code(&self) -> u8 {
         if self.foreign.is_some() {
             2
-        } else if self.findings.n > 0 {
+        } else if self.findings.n + self.signatures.findings.n > 0 || self.signatures.is_unchecked() {
             1
-        } else if self.gaps.n + self.torn.n + self.intents.n + self.unclosed.n > 0 {
+        } else if self.gaps.n + self.torn.n + self.intents.n + self.unclosed.n + self.signatures.torn.n > 0 {
             3
         } else {
             0
         }
+    }
+
+    /// What is not signed as it should be, in order; the first twenty.
+    #[must_use]
+    pub fn unsigned(&self) -> &[String] {
+        &self.signatures.findings.first
     }
 
     /// Where the log is not what was written, in order; the first twenty.
@@ -148,7 +185,7 @@ impl Report {
             segments: coverage.map_or((0, 0), |coverage| coverage.segments),
             records: coverage.map_or((0, 0), |coverage| coverage.records),
             foreign: self.foreign.as_deref(),
-            findings: self.findings.n,
+            findings: self.findings.n.saturating_add(self.signatures.findings.n),
             gaps: (self.gaps.n, &self.gaps.first),
             missing: self.missing,
             torn: (self.torn.n, &self.torn.first),
@@ -163,6 +200,7 @@ impl Report {
     pub fn verdict(&self) -> &'static str {
         match self.exit_code() {
             0 => "intact, complete",
+            1 if self.findings.n + self.signatures.findings.n == 0 => "signed, and not held against its key",
             1 => "altered or cut",
             2 => "not a log that can be read",
             _ => "intact, incomplete",
@@ -225,12 +263,44 @@ impl Report {
             let what = format_args!("up to segment {segment}, record {}, as record {} says", Number(last), Number(seq));
             row(f, "purged", "ok", what)?;
         }
-        row(f, "signed", "no", "this log announces no key: a rewrite by its owner would not be seen")
+        self.signed(f)
+    }
+
+    fn signed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Signatures { announced, checked, notes, from, up_to, published, findings, .. } = &self.signatures;
+        for what in &findings.first {
+            row(f, "signed", "broken", what)?;
+        }
+        let more = findings.n.saturating_sub(findings.first.len() as u64);
+        if more > 0 {
+            row(f, "signed", "broken", format_args!("{} places more", Number(more)))?;
+        }
+        match (findings.n, up_to) {
+            (0, Some(up_to)) if *checked => {
+                let notes = Number(*notes);
+                let up_to = Number(*up_to);
+                row(f, "signed", "ok", format_args!("{notes} notes, from segment {from} on, up to record {up_to}"))?;
+            }
+            (0, None) if *checked => {
+                row(f, "signed", "ok", format_args!("from segment {from} on, no note is due yet"))?
+            }
+            (0, _) if self.signatures.is_unchecked() => {
+                row(f, "signed", "broken", "this log announces a key: name the first one with --key")?;
+            }
+            (0, _) if *announced => row(f, "signed", "-", "not looked at: `imapwarden audit verify --key` does")?,
+            (0, _) => row(f, "signed", "no", "this log announces no key: a rewrite by its owner would not be seen")?,
+            _ => {}
+        }
+        if *published > 0 {
+            row(f, "published", "ok", format_args!("{} notes", Number(*published)))?;
+        }
+        Ok(())
     }
 
     fn missing_parts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         rows(f, "gap", &self.gaps)?;
         rows(f, "torn", &self.torn)?;
+        rows(f, "torn", &self.signatures.torn)?;
         if let Some(first) = self.clock.first.first() {
             let what = format_args!("back in time, first at record {}: order is by number", Number(*first));
             row(f, "clock", &Number(self.clock.n).to_string(), what)?;

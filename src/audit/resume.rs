@@ -14,17 +14,21 @@ use std::path::Path;
 
 use super::chain::Position;
 use super::error::OpenError;
+use super::keys::{self, Left};
 use super::line::{Line, NotARecord};
 use super::lines::{Lines, Piece};
 use super::purge;
 use super::record::MAX_LINE;
 use super::segment::{self, Content, Directory, Noted};
 
+/// Segments that are looked at for the key that was announced last: the newest one has it, or the one before it.
+const SEGMENTS: usize = 3;
+
 /// Where the log goes on.
 #[derive(Debug)]
 pub(super) struct Resumed {
-    /// Id of the log; none where it begins.
-    pub log: Option<String>,
+    /// What it told last; no id where it begins.
+    pub left: Left,
     /// Behind its last record.
     pub position: Position,
     /// Number of the next segment.
@@ -50,7 +54,7 @@ pub(super) fn resume(directory: &Directory) -> Result<Resumed, OpenError> {
     }
     check_links(path, &numbers, begin)?;
 
-    let mut resumed = Resumed { log: None, position: Position::START, segment: 1, torn: None };
+    let mut resumed = Resumed { left: Left::default(), position: Position::START, segment: 1, torn: None };
     while let Some(number) = numbers.pop() {
         let before = if numbers.is_empty() { begin } else { before(path, number)? };
         let walked = walk(path, number, head, before)?;
@@ -61,7 +65,10 @@ pub(super) fn resume(directory: &Directory) -> Result<Resumed, OpenError> {
         resumed.position = walked.position;
         resumed.segment = number;
         if walked.len > 0 {
-            resumed.log = walked.log;
+            let closed = walked.closed.then(|| {
+                (number, Noted { seq: walked.position.next_seq.saturating_sub(1), hash: walked.position.prev })
+            });
+            resumed.left = Left { log: walked.log, key: newest_key(path, number, &numbers)?, closed };
             resumed.segment =
                 number.checked_add(1).ok_or_else(|| OpenError::altered(path, "the numbers of segments end"))?;
             break;
@@ -69,6 +76,19 @@ pub(super) fn resume(directory: &Directory) -> Result<Resumed, OpenError> {
     }
     check_head(path, head, &resumed)?;
     Ok(resumed)
+}
+
+/// The key that was announced last. A log that has one says so in each segment or at the end of the one before; where there
+/// is a key, and it was not announced, all of the log may have been written before it was made.
+fn newest_key(path: &Path, last: u32, before: &[u32]) -> Result<Option<(u32, String)>, OpenError> {
+    let unreadable = |error: io::Error| OpenError::io(path, "the audit log cannot be read", &error);
+    for number in std::iter::once(last).chain(before.iter().rev().copied()).take(SEGMENTS) {
+        let announced = keys::announced_in(path, number).map_err(unreadable)?;
+        if announced.is_some() {
+            return Ok(announced);
+        }
+    }
+    Ok(None)
 }
 
 /// Each segment but the last begins where the one before it ends.
@@ -117,6 +137,8 @@ fn before(path: &Path, number: u32) -> Result<Position, OpenError> {
 /// How far a segment holds.
 struct Walked {
     log: Option<String>,
+    /// Its last record is `audit.close`.
+    closed: bool,
     position: Position,
     /// Octets of its whole lines.
     len: u64,
@@ -133,7 +155,7 @@ fn walk(path: &Path, number: u32, head: Option<Noted>, mut position: Position) -
         Content::Plain(file) => Some(file.metadata().map_err(unreadable)?.len()),
         Content::Compressed(_) => None,
     };
-    let (mut log, mut len, mut whole) = (None, 0, true);
+    let (mut log, mut len, mut whole, mut closed) = (None, 0, true, false);
     let mut lines = Lines::new(content);
     loop {
         let bytes = match lines.next().map_err(unreadable)? {
@@ -159,6 +181,7 @@ fn walk(path: &Path, number: u32, head: Option<Noted>, mut position: Position) -
         if head.is_some_and(|head| head.seq == line.seq && head.hash != position.prev) {
             return Err(OpenError::altered(path, &format!("record {} is not the one that `head` names", line.seq)));
         }
+        closed = line.type_name == "audit.close";
         log.get_or_insert_with(|| line.log.into_owned());
     }
     if size.is_none() && !whole {
@@ -168,7 +191,7 @@ fn walk(path: &Path, number: u32, head: Option<Noted>, mut position: Position) -
     if rest > 0 && head.is_some_and(|head| head.seq >= position.next_seq) {
         return Err(OpenError::altered(path, &format!("record {} in segment {number}", position.next_seq)));
     }
-    Ok(Walked { log, position, len, rest })
+    Ok(Walked { log, closed, position, len, rest })
 }
 
 /// `head` never names more than there is, and is missing only where a log died while it was begun.

@@ -17,6 +17,7 @@ use super::purge::Cut;
 use super::record::SCHEMA;
 use super::report::{Finding, HeadState, Number, Report};
 use super::segment::Noted;
+use super::signed::Signed;
 use super::verify::Seen;
 
 /// It is not a log of this version, and why.
@@ -83,10 +84,11 @@ pub(super) struct Scan {
     pub behind: Option<u32>,
     /// Where the log begins then, until a record says that what was before was purged.
     pub cut: Option<Cut>,
+    pub signed: Signed,
 }
 
 impl Scan {
-    pub fn new(head: Option<Noted>, expect: Option<Noted>) -> Self {
+    pub fn new(head: Option<Noted>, expect: Option<Noted>, signed: Signed) -> Self {
         Self {
             report: Report::default(),
             head,
@@ -101,6 +103,7 @@ impl Scan {
             latest: Vec::new(),
             behind: None,
             cut: None,
+            signed,
         }
     }
 
@@ -297,6 +300,7 @@ impl Scan {
         self.cover(line, place);
         self.place_in_segment(line, place);
         self.content(line, due);
+        self.signed.record(line, hash, place);
     }
 }
 

@@ -7,6 +7,7 @@
 //!               head             number and hash of the newest record that is on disk
 //!               lock             locked by the process that writes
 //!               reserve          room for the last records, should the disk be full
+//!   the keys and what they signed: see keys
 //! ```
 //!
 //! Knows names, bytes and places in files; nothing of records but that they end in `\n`.
@@ -146,7 +147,8 @@ impl Directory {
     /// Removes a segment, however it is kept, and what was set aside of it.
     pub fn remove_segment(&self, number: u32) -> io::Result<()> {
         let aside = self.path.join(format!("{number:08}.torn"));
-        for path in [aside, segment_path(&self.path, number), compressed_path(&self.path, number)] {
+        let (plain, compressed) = (segment_path(&self.path, number), compressed_path(&self.path, number));
+        for path in [aside, plain, compressed, super::keys::notes_path(&self.path, number)] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
@@ -181,7 +183,7 @@ impl Directory {
     }
 }
 
-fn create(path: &Path, truncate: bool) -> io::Result<File> {
+pub(super) fn create(path: &Path, truncate: bool) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .write(true)

@@ -111,6 +111,10 @@ pub(super) struct State {
     pub failing: Option<GapReason>,
     /// A segment that is to go.
     pub purge: Purge,
+    /// When the next note is to be signed; never where the log has no key.
+    pub checkpoint_at: Option<Instant>,
+    /// The newest note.
+    pub note: Option<Arc<str>>,
     /// Lost, and not yet named by a record.
     pub lost: Option<Lost>,
     closing: Option<StopReason>,
@@ -127,6 +131,8 @@ pub(super) enum Work {
     Round,
     /// Have a segment go that is older than is kept.
     Purge,
+    /// Sign a note.
+    Checkpoint,
     /// Try whether the log works again.
     Heal,
     /// Write the last records and end.
@@ -191,6 +197,8 @@ impl Shared {
                 newest,
                 failing: None,
                 purge: Purge::Nothing,
+                checkpoint_at: None,
+                note: None,
                 lost: None,
                 closing: None,
                 closed: None,
@@ -231,6 +239,10 @@ impl Shared {
     pub fn head(&self) -> (u64, Hash) {
         let newest = self.state().newest;
         (newest.seq, newest.hash)
+    }
+
+    pub fn newest_note(&self) -> Option<Arc<str>> {
+        self.state().note.clone()
     }
 
     pub fn queued(&self) -> (usize, usize) {
@@ -307,6 +319,11 @@ impl Shared {
             if matches!(state.purge, Purge::Due(_)) && state.failing.is_none() && state.closing.is_none() {
                 return Work::Purge;
             }
+            let works = state.failing.is_none() && state.closing.is_none();
+            let checkpoint_at = state.checkpoint_at.filter(|_| works);
+            if checkpoint_at.is_some_and(|at| at <= Instant::now()) {
+                return Work::Checkpoint;
+            }
             if !state.queue.is_empty() || (state.lost.is_some() && state.failing.is_none()) {
                 return Work::Round;
             }
@@ -314,12 +331,15 @@ impl Shared {
                 return Work::Close(reason);
             }
             state.asleep = true;
+            let now = Instant::now();
             if state.failing.is_none() {
                 *retry = None;
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = match checkpoint_at {
+                    Some(at) => self.work.wait_timeout(state, at - now).unwrap_or_else(PoisonError::into_inner).0,
+                    None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                };
                 continue;
             }
-            let now = Instant::now();
             let at = *retry.get_or_insert(now + self.tuning.retry);
             if at <= now {
                 *retry = None;

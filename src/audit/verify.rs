@@ -18,10 +18,18 @@ use super::line::Line;
 use super::report::{Coverage, HeadState, Number, Report};
 use super::scan::{Before, Foreign, Place, Scan, of_version};
 use super::segment::{self, Noted};
+use super::signed::{Demands, Signed};
 
 /// Looks at a whole log. `expect`: a record that somebody noted elsewhere.
 pub fn verify(directory: &Path, expect: Option<Noted>) -> Report {
-    verify_and_see(directory, expect, &mut |_| {})
+    verify_with(directory, &Demands { expect, ..Demands::default() })
+}
+
+/// Looks at a whole log, and holds it against what is demanded of it. One that is signed has to be held against its key.
+pub fn verify_with(directory: &Path, demands: &Demands) -> Report {
+    let mut report = look(directory, demands, &mut |_| {});
+    report.signatures.wanted = true;
+    report
 }
 
 /// A record, as it was found.
@@ -38,6 +46,10 @@ pub struct Seen<'s> {
 /// Looks at a whole log and shows each record in it, in order: what is told of a log is of the bytes that were verified. Of
 /// a log that was altered, all records are shown that can be read.
 pub fn verify_and_see(directory: &Path, expect: Option<Noted>, see: &mut dyn FnMut(Seen<'_>)) -> Report {
+    look(directory, &Demands { expect, ..Demands::default() }, see)
+}
+
+fn look(directory: &Path, demands: &Demands, see: &mut dyn FnMut(Seen<'_>)) -> Report {
     let live = segment::is_locked(directory);
     // Before the lines: what it names was written before it, so a log that grows is no contradiction.
     let (head, age) = read_head(directory);
@@ -49,6 +61,10 @@ pub fn verify_and_see(directory: &Path, expect: Option<Noted>, see: &mut dyn FnM
         return foreign(format!("there is no audit log in {}", directory.display()));
     }
     let numbers = numbers.as_slice();
+    let mut signed = Signed::new(directory, demands.key.clone());
+    if let Err(why) = signed.begin(numbers, demands) {
+        return foreign(why);
+    }
     std::thread::scope(|scope| {
         let (to, ahead) = sync_channel(ahead::BATCHES);
         let (give_back, used) = channel();
@@ -58,7 +74,7 @@ pub fn verify_and_see(directory: &Path, expect: Option<Noted>, see: &mut dyn FnM
             return foreign(format!("no thread can be started to read with: {error}"));
         }
         let last = numbers.last().copied();
-        let mut walk = Walk { scan: Scan::new(head, expect), ahead, give_back, live, last };
+        let mut walk = Walk { scan: Scan::new(head, demands.expect, signed), ahead, give_back, live, last };
         match walk.segments(numbers, see) {
             Ok(()) => walk.scan.end(live || segment::is_locked(directory), last, age),
             Err(why) => Report { foreign: Some(why), ..walk.scan.report },
@@ -119,6 +135,7 @@ impl Walk {
     fn segment(&mut self, number: u32, see: &mut dyn FnMut(Seen<'_>)) -> Result<(), Stop> {
         let last = Some(number) == self.last;
         self.scan.closed = false;
+        self.scan.signed.segment(number);
         let mut place = Place { segment: number, line: 0, compressed: false };
         loop {
             match self.ahead.recv() {
@@ -146,6 +163,7 @@ impl Walk {
                 Err(RecvError) => return Err(Stop::Io(io::Error::other("whoever reads it has failed"))),
             }
         }
+        self.scan.signed.end_segment(self.scan.closed, last, self.live);
         if !self.scan.closed && !last {
             self.scan.report.unclosed.push(|| number);
         }
@@ -246,6 +264,8 @@ impl Scan {
 
     fn end(mut self, live: bool, last: Option<u32>, age: Option<Duration>) -> Report {
         self.settle_all();
+        self.signed.end();
+        self.report.signatures = std::mem::take(&mut self.signed.found);
         if let Some(segment) = self.behind.take().or(self.cut.map(|cut| cut.segment)) {
             self.find(Some(0), || match segment {
                 1 => "segment 1 is missing".into(),

@@ -14,13 +14,15 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::chain::{Hash, Position};
 use super::error::OpenError;
+use super::keys::{self, Signer};
 use super::log::{Settings, Tuning};
+use super::note::Note;
 use super::purge::Purge;
 use super::record::{self, LogName};
 use super::segment::{Directory, Disk, Noted};
@@ -43,6 +45,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     segment: Option<Segment>,
     next_segment: u32,
+    /// None where the log has no key.
+    signer: Option<Signer>,
     position: Position,
     lines: Vec<u8>,
     /// What the lines are, in order.
@@ -56,9 +60,11 @@ pub(super) struct Writer {
 #[derive(Debug)]
 struct Segment {
     file: Arc<File>,
+    number: u32,
     /// Octets of its whole lines.
     len: u64,
     records: u64,
+    began: Instant,
 }
 
 /// The lines of one event.
@@ -96,14 +102,18 @@ impl Writer {
         let resumed = resume::resume(&directory)?;
         directory.reserve().map_err(failed)?;
         let head_file = directory.head_file().map_err(failed)?;
-        let reason = if resumed.log.is_some() { OpenReason::Start } else { OpenReason::First };
-        let name = LogName { log: resumed.log.map_or_else(ids::log_id, Arc::from), node: Arc::clone(&settings.node) };
+        let reason = if resumed.left.log.is_some() { OpenReason::Start } else { OpenReason::First };
+        let signer = Signer::take_up(&directory, &resumed.left)?;
+        // A key that was made before the log began has given it its name.
+        let log = resumed.left.log.as_deref().or(signer.as_ref().map(|signer| signer.name().log()));
+        let name = LogName { log: log.map_or_else(ids::log_id, Arc::from), node: Arc::clone(&settings.node) };
         let position = resumed.position;
         let shared = Shared::new(settings, tuning, name, directory, (disk, observer), head_file, position);
         let mut writer = Self {
             shared: Arc::new(shared),
             segment: None,
             next_segment: resumed.segment,
+            signer,
             position,
             lines: Vec::new(),
             sorts: Vec::new(),
@@ -115,6 +125,7 @@ impl Writer {
         sync::sync(&writer.shared).map_err(failed)?;
         // From here on a log without `head` is one that was cut: its name has to be on disk, too.
         writer.shared.directory.sync_names().map_err(failed)?;
+        writer.checkpoint().map_err(failed)?;
         Ok(writer)
     }
 
@@ -124,7 +135,21 @@ impl Writer {
 
     /// Is there a segment that takes more lines, so that a round asks nothing of the disk but to take them?
     pub fn has_room(&self) -> bool {
-        self.segment.as_ref().is_some_and(|segment| segment.len < self.shared.tuning.segment)
+        !self.is_full() && self.segment.is_some() && !self.is_overdue()
+    }
+
+    fn is_full(&self) -> bool {
+        let Tuning { segment: len, rotate, .. } = self.shared.tuning;
+        self.segment.as_ref().is_some_and(|segment| segment.len >= len || segment.began.elapsed() >= rotate)
+    }
+
+    /// By the clock that records tell, is a note due before another record stands? Its thread may have slept, or the machine.
+    fn is_overdue(&self) -> bool {
+        let uncovered = self.signer.as_ref().and_then(|signer| signer.uncovered);
+        let late = self.shared.tuning.checkpoint * 3 / 2;
+        uncovered.is_some_and(|since| {
+            Duration::try_from(Timestamp::now().duration_since(since)).is_ok_and(|age| age >= late)
+        })
     }
 
     /// Writes what is queued, by now maybe nothing.
@@ -214,11 +239,7 @@ impl Writer {
         let write = || shared.disk.write_at(&segment.file, &self.lines, segment.len);
         let began = Instant::now();
         let written = shared.on_disk(&shared.writing, || match write() {
-            Err(error)
-                if last_words && reason_of(&error) == GapReason::DiskFull && shared.directory.release_reserve() =>
-            {
-                write()
-            }
+            Err(error) if last_words && is_full(&error) && shared.directory.release_reserve() => write(),
             result => result,
         });
         shared.observer.wrote(began.elapsed());
@@ -231,6 +252,9 @@ impl Writer {
         segment.len = from.saturating_add(self.lines.len() as u64);
         segment.records = segment.records.saturating_add(records);
         let newest = Noted { seq: self.position.next_seq.saturating_sub(1), hash: self.position.prev };
+        if let Some(signer) = &mut self.signer {
+            signer.uncovered.get_or_insert_with(Timestamp::now);
+        }
         shared.wrote(Tail { file: Arc::clone(&segment.file), from, to: segment.len }, records, newest);
         for sort in &self.sorts {
             (0..sort.lines).for_each(|_| shared.observer.recorded(sort.area));
@@ -282,52 +306,136 @@ impl Writer {
         state.lost = Some(lost);
     }
 
-    /// Goes over to the next segment when this one is full.
+    /// Goes over to the next segment when this one is full or old.
     fn make_room(&mut self) -> io::Result<()> {
-        if self.segment.as_ref().is_some_and(|segment| segment.len >= self.shared.tuning.segment) {
+        if self.is_full() {
             self.end_segment(CloseSegment::Rotate)?;
             self.begin_segment(OpenReason::Rotate, None)?;
+        } else if self.is_overdue() {
+            self.checkpoint()?;
         }
         Ok(())
     }
 
     fn begin_segment(&mut self, reason: OpenReason, torn: Option<u64>) -> io::Result<()> {
+        self.settle_keys()?;
         let number = self.next_segment;
         let shared = Arc::clone(&self.shared);
         let file = shared.on_disk(&shared.writing, || shared.directory.create_segment(number))?;
-        self.segment = Some(Segment { file: Arc::new(file), len: 0, records: 0 });
+        let unannounced = self.signer.as_mut().filter(|signer| !signer.is_announced(number));
+        let announces = unannounced.is_some();
+        if let Some(signer) = unannounced {
+            shared.on_disk(&shared.writing, || signer.prepare(&shared.directory, number))?;
+        }
+        self.segment = Some(Segment { file: Arc::new(file), number, len: 0, records: 0, began: Instant::now() });
         let (version, on_failure) = (Arc::clone(&shared.settings.version), shared.settings.on_failure);
         let durability = shared.settings.durability;
-        let opened = self.own_line(false, |_| EventKind::AuditOpen {
-            reason,
-            segment: number,
-            version,
-            on_failure,
-            durability,
-            torn,
+        let opened = self.own_lines(false, |writer| {
+            let kind = EventKind::AuditOpen { reason, segment: number, version, on_failure, durability, torn };
+            writer.line(&Event::of_proxy(kind), None);
+            if announces {
+                writer.announce(number);
+            }
         });
-        match opened {
-            Ok(()) => self.next_segment = number.saturating_add(1),
+        if let Err(error) = opened {
             // The file stays, empty, and is taken the next time.
-            Err(_) => self.segment = None,
+            self.segment = None;
+            return Err(error);
         }
-        opened
-    }
-
-    fn end_segment(&mut self, reason: CloseSegment) -> io::Result<()> {
-        self.own_line(reason == CloseSegment::Stop, |records| EventKind::AuditClose { reason, records })?;
-        self.segment = None;
+        self.next_segment = number.saturating_add(1);
+        if announces {
+            self.is_announced(number, None);
+            self.settle_keys()?;
+        }
         Ok(())
     }
 
-    /// Writes an event of the log's own, made for its number in the segment.
-    fn own_line(&mut self, last_words: bool, kind: impl FnOnce(u64) -> EventKind) -> io::Result<()> {
+    fn end_segment(&mut self, reason: CloseSegment) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let next = self.next_segment;
+        if let Some(signer) = &mut self.signer {
+            let mut prepare = || shared.on_disk(&shared.writing, || signer.prepare(&shared.directory, next));
+            let last_words = reason == CloseSegment::Stop;
+            match prepare() {
+                Err(error) if last_words && is_full(&error) && shared.directory.release_reserve() => prepare()?,
+                prepared => prepared?,
+            }
+        }
+        self.own_lines(reason == CloseSegment::Stop, |writer| {
+            if writer.signer.is_some() {
+                writer.announce(next);
+            }
+            let records = writer.records_so_far().saturating_add(1);
+            writer.line(&Event::of_proxy(EventKind::AuditClose { reason, records }), None);
+        })?;
+        if let Some(segment) = self.segment.take() {
+            let newest = shared.state().newest;
+            self.is_announced(next, Some((segment.number, newest)));
+        }
+        self.settle_keys()
+    }
+
+    /// The record that says which key signs a segment.
+    fn announce(&mut self, segment: u32) {
+        if let Some(kind) = self.signer.as_ref().map(|signer| signer.announce(segment, self.position)) {
+            self.line(&Event::of_proxy(kind), None);
+        }
+    }
+
+    fn is_announced(&mut self, segment: u32, closed: Option<(u32, Noted)>) {
+        if let Some(signer) = &mut self.signer {
+            signer.is_written(segment, closed);
+        }
+    }
+
+    /// What a segment that has ended still needs: its last note, and that its key is wiped. Not before the disk has it all.
+    fn settle_keys(&mut self) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let Some(signer) = self.signer.as_mut().filter(|signer| signer.is_unsettled()) else { return Ok(()) };
+        sync::sync(&shared)?;
+        let note = shared.on_disk(&shared.writing, || signer.settle(&shared.directory))?;
+        self.signed(note);
+        Ok(())
+    }
+
+    fn signed(&self, note: Option<Note>) {
+        let mut state = self.shared.state();
+        state.checkpoint_at = Some(Instant::now() + self.shared.tuning.checkpoint);
+        if let Some(note) = note {
+            state.note = Some(note.to_string().into());
+            self.shared.observer.signed();
+        }
+    }
+
+    /// Signs that the log is what it is now, and says so in the log.
+    fn checkpoint(&mut self) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let (Some(signer), Some(segment)) = (&mut self.signer, &self.segment) else { return Ok(()) };
+        // A note about records that a loss of power takes away would prove that they were cut.
+        sync::sync(&shared)?;
+        let newest = shared.state().newest;
+        let note = shared.on_disk(&shared.writing, || signer.note(&shared.directory, segment.number, newest))?;
+        let (size, hash, key) = (note.size, newest.hash.to_string().into(), note.id.to_string().into());
+        self.signed(Some(note));
+        self.own_line(false, EventKind::AuditCheckpoint { size, hash, key })
+    }
+
+    /// Records of the segment, with the lines at hand.
+    fn records_so_far(&self) -> u64 {
+        let at_hand: u64 = self.sorts.iter().map(|sort| sort.lines).sum();
+        self.segment.as_ref().map_or(0, |segment| segment.records).saturating_add(at_hand)
+    }
+
+    /// Writes an event of the log's own.
+    fn own_line(&mut self, last_words: bool, kind: EventKind) -> io::Result<()> {
+        self.own_lines(last_words, |writer| writer.line(&Event::of_proxy(kind), None))
+    }
+
+    fn own_lines(&mut self, last_words: bool, spell: impl FnOnce(&mut Self)) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state();
         self.begin(&mut state);
-        let written = self.segment.as_ref().map_or(0, |segment| segment.records);
-        let at_hand: u64 = self.sorts.iter().map(|sort| sort.lines).sum();
-        self.line(&Event::of_proxy(kind(written.saturating_add(at_hand).saturating_add(1))), None);
+        spell(self);
         state.next_seq = self.position.next_seq;
         drop(state);
         self.append(last_words).inspect_err(|error| self.take_back(&mut shared.state(), reason_of(error)))
@@ -336,9 +444,10 @@ impl Writer {
     /// A segment goes: the record that says so has to be on disk before.
     fn purge(&mut self) {
         let Purge::Due(sealed) = std::mem::replace(&mut self.shared.state().purge, Purge::Stuck) else { return };
-        let recorded = self.own_line(false, |_| sealed.event()).and_then(|()| sync::sync(&self.shared));
+        let recorded = self.own_line(false, sealed.event()).and_then(|()| sync::sync(&self.shared));
+        let directory = &self.shared.directory;
         let removed = match recorded {
-            Ok(()) => self.shared.directory.remove_segment(sealed.number),
+            Ok(()) => keys::keep(directory, sealed.number).and_then(|()| directory.remove_segment(sealed.number)),
             Err(error) => {
                 self.shared.fail(reason_of(&error), &error);
                 Ok(()) // it is still there, and looked at again
@@ -379,7 +488,7 @@ impl Writer {
         } else {
             self.begin_segment(OpenReason::Rotate, None)?;
         }
-        self.own_line(true, |_| EventKind::ProxyStop { reason })?;
+        self.own_line(true, EventKind::ProxyStop { reason })?;
         self.end_segment(CloseSegment::Stop)?;
         sync::sync(&self.shared)?;
         self.shared.directory.release_reserve();
@@ -404,6 +513,10 @@ pub(super) fn reason_of(error: &io::Error) -> GapReason {
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    reason_of(error) == GapReason::DiskFull
+}
+
 /// Writes until the log is closed or abandoned.
 pub(super) fn run(writer: &Mutex<Writer>, shared: &Arc<Shared>) {
     let mut ending = Ending { shared: Arc::clone(shared), closed: false };
@@ -415,6 +528,11 @@ pub(super) fn run(writer: &Mutex<Writer>, shared: &Arc<Shared>) {
         match work {
             Work::Round => writer.round(),
             Work::Purge => writer.purge(),
+            Work::Checkpoint => {
+                if let Err(error) = writer.checkpoint() {
+                    shared.fail(reason_of(&error), &error);
+                }
+            }
             Work::Heal => match writer.heal() {
                 Ok(()) => shared.works(),
                 Err(error) => tracing::debug!("the audit log still fails: {error}"),

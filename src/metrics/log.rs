@@ -24,6 +24,7 @@ pub(super) struct Counters {
     writes: Histogram,
     syncs: Histogram,
     last_write: Gauge,
+    last_checkpoint: Gauge,
     disk_free: Gauge,
 }
 
@@ -40,6 +41,7 @@ impl Counters {
             writes: make.histogram(&t::AUDIT_WRITE_SECONDS),
             syncs: make.histogram(&t::AUDIT_SYNC_SECONDS),
             last_write: make.time(&t::AUDIT_LAST_WRITE_SECONDS),
+            last_checkpoint: make.time(&t::AUDIT_LAST_CHECKPOINT_SECONDS),
             disk_free: make.time(&t::AUDIT_DISK_FREE_RATIO),
         }
     }
@@ -71,6 +73,10 @@ impl LogObserver for Metrics {
 
     fn synced(&self, took: Duration) {
         self.log.syncs.observe(took.as_secs_f64());
+    }
+
+    fn signed(&self) {
+        self.log.last_checkpoint.set(now_seconds());
     }
 
     fn lost(&self, reason: GapReason, n: u64) {

@@ -56,6 +56,8 @@ impl Observer for Metrics {
             | EventKind::AuditOpen { .. }
             | EventKind::AuditClose { .. }
             | EventKind::AuditPurge { .. }
+            | EventKind::AuditCheckpoint { .. }
+            | EventKind::AuditKey { .. }
             | EventKind::AuditGap { .. } => {}
         }
     }

@@ -165,6 +165,8 @@ metrics! {
         "Time to bring records to the disk";
     AUDIT_LAST_WRITE_SECONDS "imapwarden_audit_last_write_seconds" Gauge, [],
         "Time of the last record, in seconds since 1970";
+    AUDIT_LAST_CHECKPOINT_SECONDS "imapwarden_audit_last_checkpoint_seconds" Gauge, [],
+        "Time of the last signed note, in seconds since 1970; 0 where the log has no key";
     AUDIT_DISK_FREE_RATIO "imapwarden_audit_disk_free_ratio" Gauge, [],
         "Free space where the audit log lives, 0 to 1";
 

@@ -128,6 +128,8 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
         "audit.open" => format!("segment {} begins: {}", number(data.segment), text(&data.reason)),
         "audit.close" => format!("segment ends: {}, {} records", text(&data.reason), number(data.records)),
         "audit.purge" => format!("segment {} removed, older than is kept", number(data.segment)),
+        "audit.checkpoint" => "a note was signed over all records so far".to_owned(),
+        "audit.key" => format!("key of segment {} announced", number(data.segment)),
         "audit.gap" => {
             format!(
                 "{} records lost, {}-{}: {}",

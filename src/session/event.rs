@@ -577,6 +577,28 @@ pub enum EventKind {
         /// Hash of its last line.
         hash: Box<str>,
     },
+    /// `audit.checkpoint`: a note was signed. Made by the writer of the log.
+    AuditCheckpoint {
+        /// Records that it covers: the number of the last one, and one.
+        size: u64,
+        /// Hash of the last one.
+        hash: Box<str>,
+        /// Id of the key.
+        key: Box<str>,
+    },
+    /// `audit.key`: which key signs a segment. Made by the writer of the log.
+    AuditKey {
+        /// The segment.
+        segment: u32,
+        /// Id of the key that signed this; none where it is the first.
+        old: Option<Box<str>>,
+        /// Id of the key.
+        new: Box<str>,
+        /// The key, in base64.
+        public: Box<str>,
+        /// The signature, in base64.
+        sig: Box<str>,
+    },
     /// `audit.gap`: numbers that were given to records which were lost. Made by the writer of the log.
     AuditGap {
         /// First number lost.
@@ -641,6 +663,8 @@ impl EventKind {
             Self::AuditOpen { .. } => ("audit.open", "AL100I"),
             Self::AuditClose { .. } => ("audit.close", "AL101I"),
             Self::AuditPurge { .. } => ("audit.purge", "AL130I"),
+            Self::AuditCheckpoint { .. } => ("audit.checkpoint", "AL110I"),
+            Self::AuditKey { .. } => ("audit.key", "AL120I"),
             Self::AuditGap { .. } => ("audit.gap", "AL200E"),
         }
     }
@@ -1342,6 +1366,8 @@ pub trait LogObserver: Send + Sync {
     fn wrote(&self, took: Duration);
     /// One sync took this long.
     fn synced(&self, took: Duration);
+    /// A note was signed.
+    fn signed(&self);
     /// Records were lost.
     fn lost(&self, reason: GapReason, n: u64);
     /// The log began to fail, or works again.

@@ -6,8 +6,10 @@ mod killing;
 mod purging;
 mod reading;
 pub(crate) mod schema;
+mod signing;
 mod starting;
 mod strict;
+mod tampering;
 mod verifying;
 mod writing;
 
@@ -123,6 +125,7 @@ struct Told {
     lost: Mutex<u64>,
     failing: Mutex<Vec<bool>>,
     recorded: Mutex<u64>,
+    signed: Mutex<u64>,
 }
 
 impl LogObserver for Told {
@@ -131,6 +134,9 @@ impl LogObserver for Told {
     }
     fn wrote(&self, _took: Duration) {}
     fn synced(&self, _took: Duration) {}
+    fn signed(&self) {
+        *self.signed.lock().expect("no test panics with it") += 1;
+    }
     fn lost(&self, _reason: GapReason, n: u64) {
         *self.lost.lock().expect("no test panics with it") += n;
     }
@@ -182,6 +188,8 @@ impl Bench {
                 stall: Duration::from_secs(60),
                 retry: Duration::from_millis(5),
                 look: Duration::from_millis(5),
+                checkpoint: Duration::from_secs(60),
+                rotate: Duration::from_secs(3600),
             },
         }
     }

@@ -379,6 +379,14 @@ impl Contents {
                 last: self.u64(),
                 hash: Hash::of(b"line").to_string().into(),
             },
+            K::AuditCheckpoint { size: self.u64(), hash: Hash::of(b"line").to_string().into(), key: "c74f20a3".into() },
+            K::AuditKey {
+                segment: self.u32().max(1),
+                old: self.maybe(|_| "c74f20a3".into()),
+                new: "c74f20a3".into(),
+                public: format!("{}=", "A".repeat(43)).into(),
+                sig: format!("{}==", "A".repeat(86)).into(),
+            },
             K::AuditGap {
                 first: self.u64(),
                 last: self.u64(),
@@ -492,7 +500,7 @@ impl Contents {
 }
 
 /// Kinds that there are.
-const KINDS: u8 = 37;
+const KINDS: u8 = 39;
 
 /// A number for each kind. Without `_`: a new kind has to be made above.
 fn number(kind: &EventKind) -> u8 {
@@ -535,5 +543,7 @@ fn number(kind: &EventKind) -> u8 {
         K::SessionKill { .. } => 34,
         K::LockChange { .. } => 35,
         K::MailboxHidden { .. } => 36,
+        K::AuditCheckpoint { .. } => 37,
+        K::AuditKey { .. } => 38,
     }
 }

@@ -1,11 +1,12 @@
 //! `imapwarden audit`: the log's own tools.
 //!
 //! ```text
-//!   verify   is it what was written, and all of it?       report   what people ask of it
+//!   verify   is it what was written, and all of it?       report   what people ask of it     init   a key to sign it
 //!   query    records, as they stand or in words           tail     the last ones, and those that come
 //! ```
 
 mod asked;
+mod init;
 mod query;
 mod report;
 mod tail;
@@ -32,6 +33,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Tool {
     Verify(verify::Arguments),
+    Init(init::Arguments),
     Query(query::Arguments),
     Tail(tail::Arguments),
     Report(report::Arguments),
@@ -57,6 +59,7 @@ struct Where {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.tool {
         Tool::Verify(arguments) => verify::run(arguments),
+        Tool::Init(arguments) => init::run(arguments),
         Tool::Query(arguments) => query::run(arguments),
         Tool::Tail(arguments) => tail::run(arguments),
         Tool::Report(arguments) => report::run(arguments),
