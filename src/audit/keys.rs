@@ -62,6 +62,8 @@ pub(super) struct Left {
     pub key: Option<(u32, String)>,
     /// The last segment and its last record, where that is `audit.close`.
     pub closed: Option<(u32, Noted)>,
+    /// The last segment that has a record.
+    pub last: Option<u32>,
 }
 
 /// Signs what the writer wrote.
@@ -108,6 +110,10 @@ impl Signer {
         }
         if let Some(last) = segment::list(path).map_err(failed)?.last() {
             mend(path, *last).map_err(failed)?;
+        }
+        // What was announced may be in the kernel only: it has to outlive the key that announced it.
+        if let Some(number) = left.last.filter(|_| signer.next.is_some()) {
+            segment::sync(path, number).map_err(failed)?;
         }
         Ok(Some(signer))
     }

@@ -23,7 +23,7 @@ use super::error::{LogFailing, OpenError};
 use super::segment::{Disk, RealDisk};
 use super::shared::{Batch, Shared, Stop};
 use super::writer::{self, Writer};
-use super::{in_place, sync, watch};
+use super::{in_place, pack, sync, watch};
 use crate::session::event::{Durability, Event, LogObserver, OnFailure, StopReason};
 
 /// Where and how to record.
@@ -63,6 +63,8 @@ pub(super) struct Tuning {
     pub look: Duration,
     /// Time between two notes that are signed.
     pub checkpoint: Duration,
+    /// Time between two looks for segments to compress.
+    pub pack: Duration,
     /// Age at which a segment takes no more records.
     pub rotate: Duration,
 }
@@ -76,6 +78,7 @@ impl Tuning {
         retry: Duration::from_millis(500),
         look: Duration::from_millis(400),
         checkpoint: INTERVAL,
+        pack: Duration::from_secs(5),
         rotate: Duration::from_secs(60 * 60),
     };
 }
@@ -130,10 +133,12 @@ impl Log {
                 .map_err(|error| OpenError::io(&path, "no thread can be started for the audit log", &error))
         };
         let (to_write, to_sync, to_watch) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
-        let mut handle = Handle { shared, writer: Arc::clone(&writer), threads: Vec::with_capacity(3) };
+        let to_pack = Arc::clone(&shared);
+        let mut handle = Handle { shared, writer: Arc::clone(&writer), threads: Vec::with_capacity(4) };
         // Should one not start, dropping the handle ends those that did.
         handle.threads.push(start("audit-writer", Box::new(move || writer::run(&writer, &to_write)))?);
         handle.threads.push(start("audit-sync", Box::new(move || sync::run(&to_sync)))?);
+        handle.threads.push(start("audit-pack", Box::new(move || pack::run(&to_pack)))?);
         handle.threads.push(start("audit-watch", Box::new(move || watch::run(&to_watch)))?);
         Ok(Self { handle: Arc::new(handle) })
     }

@@ -3,7 +3,7 @@
 //! ```text
 //!   session ─▶ log ─▶ shared (queue) ─▶ writer ─▶ record ─▶ segment ─▶ 00000001.jsonl, 00000002.jsonl, …
 //!                └─ in_place ─────────────▲│      chain, json    ▲
-//!              resume (at start) ──────────┘                     ├── sync: on disk, then head
+//!              resume (at start) ──────────┘                     ├── sync: on disk, then head   pack: sealed ─▶ .zst
 //!              watch: no word for 5 s                            │
 //!   verify ─▶ scan ─▶ ahead ─▶ lines ◀──────────────────────────┘      report ─▶ people
 //!   reader ────────────▶ line: a record as readers see it
@@ -30,6 +30,7 @@ mod line;
 mod lines;
 mod log;
 mod note;
+mod pack;
 mod purge;
 mod reader;
 pub mod record;

@@ -17,9 +17,9 @@ use super::error::OpenError;
 use super::keys::{self, Left};
 use super::line::{Line, NotARecord};
 use super::lines::{Lines, Piece};
-use super::purge;
 use super::record::MAX_LINE;
 use super::segment::{self, Content, Directory, Noted};
+use super::{pack, purge};
 
 /// Segments that are looked at for the key that was announced last: the newest one has it, or the one before it.
 const SEGMENTS: usize = 3;
@@ -68,7 +68,8 @@ pub(super) fn resume(directory: &Directory) -> Result<Resumed, OpenError> {
             let closed = walked.closed.then(|| {
                 (number, Noted { seq: walked.position.next_seq.saturating_sub(1), hash: walked.position.prev })
             });
-            resumed.left = Left { log: walked.log, key: newest_key(path, number, &numbers)?, closed };
+            resumed.left =
+                Left { log: walked.log, key: newest_key(path, number, &numbers)?, closed, last: Some(number) };
             resumed.segment =
                 number.checked_add(1).ok_or_else(|| OpenError::altered(path, "the numbers of segments end"))?;
             break;
@@ -125,8 +126,11 @@ fn begin(path: &Path, numbers: &[u32]) -> Result<Position, OpenError> {
 /// Where the segment before this one ends.
 fn before(path: &Path, number: u32) -> Result<Position, OpenError> {
     let Some(number) = number.checked_sub(1).filter(|number| *number > 0) else { return Ok(Position::START) };
-    let line = segment::last_line(path, number, MAX_LINE)
-        .map_err(|error| OpenError::io(path, "the audit log cannot be read", &error))?;
+    let unreadable = |error: io::Error| OpenError::io(path, "the audit log cannot be read", &error);
+    if let Some(noted) = pack::noted(path, number).map_err(unreadable)? {
+        return Ok(Position { next_seq: noted.seq.saturating_add(1), prev: noted.hash });
+    }
+    let line = segment::last_line(path, number, MAX_LINE).map_err(unreadable)?;
     let position = line.as_deref().and_then(|bytes| {
         let line = Line::parse(bytes).ok()?;
         Some(Position { next_seq: line.seq, ..Position::START }.after(bytes))

@@ -13,7 +13,7 @@
 //! Knows names, bytes and places in files; nothing of records but that they end in `\n`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -25,9 +25,12 @@ use rustix::io::Errno;
 use super::chain::{HASH_TEXT, Hash};
 use super::error::OpenError;
 use super::lines::{Lines, Piece};
+use super::{keys, pack};
 
 /// Octets kept for the last records.
 const RESERVE: u64 = 16 * 1024 * 1024;
+/// Octets of a compressed segment that is unpacked to look at its end.
+const UNPACKED: u64 = 1024 * 1024;
 /// Octets of the `head` file.
 const HEAD_TEXT: usize = 20 + 1 + HASH_TEXT + 1;
 
@@ -148,13 +151,22 @@ impl Directory {
     pub fn remove_segment(&self, number: u32) -> io::Result<()> {
         let aside = self.path.join(format!("{number:08}.torn"));
         let (plain, compressed) = (segment_path(&self.path, number), compressed_path(&self.path, number));
-        for path in [aside, plain, compressed, super::keys::notes_path(&self.path, number)] {
+        let (new, notes) = (pack::new_path(&self.path, number), keys::notes_path(&self.path, number));
+        for path in [aside, plain, compressed, new, notes] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
         }
         self.sync_names()
+    }
+
+    /// The segments that may be compressed and are not: not the open one, nor the one before it.
+    pub fn sealed(&self) -> io::Result<Vec<u32>> {
+        let mut numbers = list(&self.path)?;
+        numbers.truncate(numbers.len().saturating_sub(2));
+        numbers.retain(|number| segment_path(&self.path, *number).exists());
+        Ok(numbers)
     }
 
     /// The file that names the newest record, to be renewed.
@@ -194,11 +206,11 @@ pub(super) fn create(path: &Path, truncate: bool) -> io::Result<File> {
         .open(path)
 }
 
-fn segment_path(directory: &Path, number: u32) -> PathBuf {
+pub(super) fn segment_path(directory: &Path, number: u32) -> PathBuf {
     directory.join(format!("{number:08}.jsonl"))
 }
 
-fn compressed_path(directory: &Path, number: u32) -> PathBuf {
+pub(super) fn compressed_path(directory: &Path, number: u32) -> PathBuf {
     directory.join(format!("{number:08}.jsonl.zst"))
 }
 
@@ -252,6 +264,14 @@ pub(super) fn read(directory: &Path, number: u32) -> io::Result<Content> {
     }
 }
 
+/// Has the disk hold a segment that somebody else wrote.
+pub(super) fn sync(directory: &Path, number: u32) -> io::Result<()> {
+    match read(directory, number)? {
+        Content::Plain(file) => file.sync_all(),
+        Content::Compressed(_) => Ok(()), // it was when it was made
+    }
+}
+
 /// The last `\n`-ended line of a segment without its `\n`, if it is no longer than `max`.
 pub(super) fn last_line(directory: &Path, number: u32, max: usize) -> io::Result<Option<Vec<u8>>> {
     let mut file = match read(directory, number)? {
@@ -268,9 +288,18 @@ pub(super) fn last_line(directory: &Path, number: u32, max: usize) -> io::Result
     Ok(lines.get(start..).filter(|_| start > 0 || from == 0).map(<[u8]>::to_vec))
 }
 
-/// The last octets of a segment, at most `max`, and whether these are all of it; `None` where it is compressed.
+/// The last octets of a segment, at most `max`, and whether these are all of it; `None` where it is compressed and large.
 pub(super) fn end(directory: &Path, number: u32, max: u64) -> io::Result<Option<(Vec<u8>, bool)>> {
-    let Content::Plain(mut file) = read(directory, number)? else { return Ok(None) };
+    let mut file = match read(directory, number)? {
+        Content::Plain(file) => file,
+        Content::Compressed(decoder) => {
+            let mut octets = Vec::new();
+            decoder.take(UNPACKED + 1).read_to_end(&mut octets)?;
+            let cut = octets.len().saturating_sub(usize::try_from(max).unwrap_or(usize::MAX));
+            let whole = octets.len() as u64 <= UNPACKED;
+            return Ok(whole.then(|| (octets.split_off(cut), cut == 0)));
+        }
+    };
     let from = file.metadata()?.len().saturating_sub(max);
     let mut octets = Vec::new();
     file.seek(SeekFrom::Start(from))?;
@@ -325,9 +354,20 @@ impl Noted {
     /// leaves the old one or the new one, while a renamed file that was not synced for itself may come back empty. It costs
     /// one write instead of four calls and a change of the directory, many times a second.
     pub(super) fn write(self, disk: &dyn Disk, file: &File) -> io::Result<()> {
-        let mut text = Vec::with_capacity(HEAD_TEXT);
-        writeln!(text, "{:>20} {}", self.seq, self.hash)?;
-        disk.write_at(file, &text, 0)
+        disk.write_at(file, &self.text(), 0)
+    }
+
+    /// Octets of its text.
+    pub(super) const TEXT: usize = HEAD_TEXT;
+
+    /// Number and hash, in a line that has always the same length.
+    pub(super) fn text(self) -> Vec<u8> {
+        format!("{:>20} {}\n", self.seq, self.hash).into_bytes()
+    }
+
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        let (seq, hash) = text.strip_suffix('\n')?.trim_start_matches(' ').split_once(' ')?;
+        Some(Self { seq: seq.parse().ok()?, hash: hash.parse().ok()? })
     }
 
     /// Reads the `head` file, and how long ago it was renewed.
@@ -335,8 +375,7 @@ impl Noted {
         let mut file = File::open(directory.join("head"))?;
         let mut text = String::new();
         (&mut file).take(2 * HEAD_TEXT as u64).read_to_string(&mut text)?;
-        let noted = text.strip_suffix('\n').and_then(|line| line.trim_start_matches(' ').split_once(' '));
-        let noted = noted.and_then(|(seq, hash)| Some(Self { seq: seq.parse().ok()?, hash: hash.parse().ok()? }));
+        let noted = Self::from_text(&text);
         let age = file.metadata()?.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
         noted.map(|noted| (noted, age)).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -159,6 +159,10 @@ pub(super) struct Shared {
     unsynced: Mutex<Unsynced>,
     pub to_sync: Condvar,
     pub ended: Condvar,
+    /// Segments that were begun.
+    pub begun: AtomicU64,
+    /// Held while files of a segment go.
+    pub removing: Mutex<()>,
     /// The `head` file: who holds it syncs.
     pub head_file: Mutex<File>,
     pub began: Instant,
@@ -213,6 +217,8 @@ impl Shared {
             unsynced: Mutex::new(Unsynced::new(newest)),
             to_sync: Condvar::new(),
             ended: Condvar::new(),
+            begun: AtomicU64::new(0),
+            removing: Mutex::new(()),
             head_file: Mutex::new(head_file),
             began: Instant::now(),
             writing: Busy::default(),

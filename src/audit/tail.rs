@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::segment;
 
-/// The newest whole lines, newest first, out of so many octets at the end of the log. Segments that are compressed are long
-/// past.
+/// The newest whole lines, newest first, out of so many octets at the end of the log. Large segments
+/// that are compressed are long past.
 ///
 /// # Errors
 /// Where the log cannot be read.

@@ -26,7 +26,7 @@ use super::note::Note;
 use super::purge::Purge;
 use super::record::{self, LogName};
 use super::segment::{Directory, Disk, Noted};
-use super::shared::{Batch, Lost, Shared, State, Waiter, Work};
+use super::shared::{Batch, Lost, Shared, State, Waiter, Work, locked};
 use super::sync::Tail;
 use super::{ids, resume, sync};
 use crate::session::event::{
@@ -311,10 +311,15 @@ impl Writer {
         if self.is_full() {
             self.end_segment(CloseSegment::Rotate)?;
             self.begin_segment(OpenReason::Rotate, None)?;
-        } else if self.is_overdue() {
-            self.checkpoint()?;
+        } else {
+            self.in_time()?;
         }
         Ok(())
+    }
+
+    /// A note comes before a record that it would be too old for.
+    fn in_time(&mut self) -> io::Result<()> {
+        if self.is_overdue() { self.checkpoint() } else { Ok(()) }
     }
 
     fn begin_segment(&mut self, reason: OpenReason, torn: Option<u64>) -> io::Result<()> {
@@ -343,6 +348,7 @@ impl Writer {
             return Err(error);
         }
         self.next_segment = number.saturating_add(1);
+        shared.begun.fetch_add(1, Ordering::Relaxed);
         if announces {
             self.is_announced(number, None);
             self.settle_keys()?;
@@ -444,10 +450,14 @@ impl Writer {
     /// A segment goes: the record that says so has to be on disk before.
     fn purge(&mut self) {
         let Purge::Due(sealed) = std::mem::replace(&mut self.shared.state().purge, Purge::Stuck) else { return };
-        let recorded = self.own_line(false, sealed.event()).and_then(|()| sync::sync(&self.shared));
+        let recorded = self.in_time().and_then(|()| self.own_line(false, sealed.event()));
+        let recorded = recorded.and_then(|()| sync::sync(&self.shared));
         let directory = &self.shared.directory;
         let removed = match recorded {
-            Ok(()) => keys::keep(directory, sealed.number).and_then(|()| directory.remove_segment(sealed.number)),
+            Ok(()) => keys::keep(directory, sealed.number).and_then(|()| {
+                let _alone = locked(&self.shared.removing);
+                directory.remove_segment(sealed.number)
+            }),
             Err(error) => {
                 self.shared.fail(reason_of(&error), &error);
                 Ok(()) // it is still there, and looked at again
@@ -488,6 +498,8 @@ impl Writer {
         } else {
             self.begin_segment(OpenReason::Rotate, None)?;
         }
+        // Where it cannot be signed the end is told all the same.
+        let _ = self.in_time();
         self.own_line(true, EventKind::ProxyStop { reason })?;
         self.end_segment(CloseSegment::Stop)?;
         sync::sync(&self.shared)?;

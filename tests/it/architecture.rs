@@ -27,6 +27,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("session", &["imap", "wire", "policy", "view", "rewrite", "mail"]),
     // The writer is a thread of its own; sessions wait for its word on a channel.
     ("audit", &["imap", "policy", "session::event", "diagnostic", "tokio::sync"]),
+    // A session may write itself: not on a runtime whose only worker it would hold up.
+    ("audit/in_place", &["tokio::runtime"]),
     // Networks are asked for as in rules.
     ("report", &["audit", "imap", "ipnet"]),
     ("metrics", &["imap", "session::event", "prometheus"]),

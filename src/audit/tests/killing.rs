@@ -1,41 +1,47 @@
-//! SIGKILL: this test runs itself as another process, and kills it.
+//! SIGKILL: this test runs itself as another process, and kills it at a random moment, again and again.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
+use super::signing::{against, signed};
 use super::*;
-use crate::audit::verify;
 
 /// Says to the process that it is the one to be killed.
 const DIRECTORY: &str = "IMAPWARDEN_TEST_AUDIT_DIRECTORY";
 
+/// Kills of one run. Moments are random: each run adds others.
+const KILLS: u64 = 60;
+
+/// Segments are small, so that it also dies between one and the next, where keys follow each other, and while it compresses.
 #[test]
 fn a_killed_process_loses_nothing_that_was_told() {
     if let Some(directory) = std::env::var_os(DIRECTORY) {
         return record_for_ever(directory.into());
     }
-    let bench = Bench::new(OnFailure::Refuse);
+    let (bench, key) = signed();
+    let random = RandomState::new();
     let mut told = 0;
-    for round in 0..20 {
-        told = tell_then_die(&bench.directory, 1 + round * 7);
-        let report = verify(&bench.directory, None);
-        assert_eq!(report.exit_code(), 3, "{report}");
-        assert!(report.to_string().contains("without audit.close"), "{report}");
-        assert!(chained_whole(&bench.directory) > told, "record {told} was told to stand");
+    for round in 0..KILLS {
+        let moment = Duration::from_micros(random.hash_one(round) % 20_000);
+        told = tell_then_die(&bench.directory, moment).max(told);
+        // A start takes up whatever it was: what is missing behind a segment it adds, what broke off it says.
+        drop(bench.log());
+        let report = against(&bench, &key);
+        assert_eq!(report.exit_code(), 3, "kill {round}, after {moment:?}: {report}");
+        assert!(report.to_string().contains("signed    ok"), "kill {round}: {report}");
+        assert!(newest_of(&bench.directory) > told, "kill {round}: record {told} was told to stand");
     }
-    drop(bench.log());
-    assert!(chained(&bench.directory).len() as u64 > told);
 }
 
-/// Records in whole lines.
-fn chained_whole(directory: &Path) -> u64 {
-    let numbers = segment::list(directory).expect("it can be read");
-    let texts = numbers.into_iter().map(|number| fs::read(directory.join(format!("{number:08}.jsonl"))));
-    texts.map(|text| text.expect("it can be read").iter().filter(|byte| **byte == b'\n').count() as u64).sum()
+/// Number of the newest record.
+fn newest_of(directory: &Path) -> u64 {
+    head(directory).seq
 }
 
-/// Runs a process until it has told so many numbers, and kills it. Returns the last one.
-fn tell_then_die(directory: &Path, numbers: usize) -> u64 {
+/// Runs a process, and kills it so long after it has told its first number. Returns the last number that it told.
+fn tell_then_die(directory: &Path, moment: Duration) -> u64 {
     let mut process = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "audit::tests::killing::a_killed_process_loses_nothing_that_was_told", "--nocapture"])
         .env(DIRECTORY, directory)
@@ -43,20 +49,36 @@ fn tell_then_die(directory: &Path, numbers: usize) -> u64 {
         .spawn()
         .expect("it runs");
     let told = BufReader::new(process.stdout.take().expect("a pipe"));
-    let told = told.lines().map_while(Result::ok).filter_map(|line| line.parse().ok()).nth(numbers);
+    let mut told = told.lines().map_while(Result::ok).filter_map(|line| line.parse().ok());
+    let first: u64 = told.next().expect("it told one");
+    let until = Instant::now() + moment;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
     process.kill().expect("it runs still");
     process.wait().expect("it ends");
-    told.expect("it told so many")
+    told.fold(first, u64::max)
 }
 
 fn record_for_ever(directory: PathBuf) {
-    let bench = Bench { directory, ..Bench::new(OnFailure::Refuse) };
+    let mut bench = Bench { directory, ..Bench::new(OnFailure::Refuse) };
+    bench.tuning.segment = 4 * 1024;
+    bench.tuning.pack = Duration::from_millis(1);
+    bench.tuning.checkpoint = Duration::from_millis(5);
     let log = bench.log();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(async {
-        loop {
-            let batch = log.submit(entries(3)).await;
-            println!("{}", batch.written().await.expect("it is written"));
-        }
-    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let sessions: Vec<_> = (1..4)
+        .map(|n| {
+            let log = log.clone();
+            runtime.spawn(async move {
+                loop {
+                    let batch = log.submit(entries(n)).await;
+                    println!("{}", batch.written().await.expect("it is written"));
+                }
+            })
+        })
+        .collect();
+    for session in sessions {
+        runtime.block_on(session).expect("it is killed before");
+    }
 }

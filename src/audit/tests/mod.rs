@@ -3,6 +3,7 @@
 mod failing;
 mod in_place;
 mod killing;
+mod packing;
 mod purging;
 mod reading;
 pub(crate) mod schema;
@@ -189,6 +190,8 @@ impl Bench {
                 retry: Duration::from_millis(5),
                 look: Duration::from_millis(5),
                 checkpoint: Duration::from_secs(60),
+                // Most tests look into plain segments.
+                pack: Duration::from_secs(60 * 60),
                 rotate: Duration::from_secs(3600),
             },
         }

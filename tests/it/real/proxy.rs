@@ -30,6 +30,8 @@ pub struct Settings {
     in_listener: String,
     in_limits: String,
     in_audit: String,
+    signed: bool,
+    tmpfs: Option<u32>,
 }
 
 impl Settings {
@@ -46,6 +48,8 @@ impl Settings {
             in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
             in_audit: String::new(),
+            signed: false,
+            tmpfs: None,
         }
     }
 
@@ -62,6 +66,8 @@ impl Settings {
             in_listener: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
             in_audit: String::new(),
+            signed: false,
+            tmpfs: None,
         }
     }
 
@@ -121,6 +127,18 @@ impl Settings {
         self
     }
 
+    /// Its log has a key, which `verify` is given then.
+    pub fn signed(mut self) -> Self {
+        self.signed = true;
+        self
+    }
+
+    /// Its log is on a file system of its own, of so many MiB.
+    pub fn on_tmpfs(mut self, mebibytes: u32) -> Self {
+        self.tmpfs = Some(mebibytes);
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Proxy {
         Proxy::start(&self)
@@ -136,7 +154,12 @@ pub struct Proxy {
     admin: SocketAddr,
     /// The log may lack its end: the test kills the program.
     pub killed: bool,
+    /// Where a file system was mounted for it.
+    mounted: Option<PathBuf>,
 }
+
+/// The first key of the log, as `audit init` printed it.
+const KEY: &str = "first-key.txt";
 
 impl Proxy {
     fn start(settings: &Settings) -> Self {
@@ -145,12 +168,18 @@ impl Proxy {
             place.write(name, text);
         }
         let addresses = [free_address(), free_address(), free_address()];
-        let mut proxy = Self { place, process: None, addresses, admin: free_address(), killed: false };
+        let mut proxy = Self { place, process: None, addresses, admin: free_address(), killed: false, mounted: None };
+        if let Some(mebibytes) = settings.tmpfs {
+            proxy.mount(mebibytes);
+        }
         // Another process may take a port between the choice and the start.
         for left in (0..5).rev() {
             proxy.addresses = [free_address(), free_address(), free_address()];
             proxy.admin = free_address();
             proxy.place.write("imapwarden.toml", proxy.configuration(settings));
+            if settings.signed {
+                proxy.make_key();
+            }
             if proxy.run() {
                 break;
             }
@@ -158,6 +187,27 @@ impl Proxy {
             assert!(left > 0 && log.contains("in use"), "imapwarden does not start:\n{log}");
         }
         proxy
+    }
+
+    /// The same key is told again as long as it was not used.
+    fn make_key(&self) {
+        let file = self.place.path("imapwarden.toml");
+        let made = output(tool(PROGRAM).args(["audit", "init", "--config"]).arg(file));
+        assert!(made.status.success(), "audit init: {}", String::from_utf8_lossy(&made.stderr));
+        self.place.write(KEY, &String::from_utf8(made.stdout).expect("UTF-8"));
+    }
+
+    fn mount(&mut self, mebibytes: u32) {
+        let at = self.place.path("audit");
+        fs::create_dir_all(&at).expect("it can be made");
+        let options = format!("size={mebibytes}m,mode=0700");
+        let mounted = output(tool("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&at));
+        assert!(
+            mounted.status.success(),
+            "this test mounts a small tmpfs: run it as root, or in `unshare --map-root-user --mount`\n{}",
+            String::from_utf8_lossy(&mounted.stderr)
+        );
+        self.mounted = Some(at);
     }
 
     fn configuration(&self, settings: &Settings) -> String {
@@ -285,8 +335,7 @@ impl Proxy {
     /// All records of the audit log so far.
     pub fn records(&self) -> Vec<Value> {
         let mut lines = Vec::new();
-        for segment in self.segments() {
-            let text = fs::read_to_string(&segment).expect("a segment");
+        for text in self.segments() {
             for line in text.lines() {
                 lines.push(serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")));
             }
@@ -294,14 +343,22 @@ impl Proxy {
         lines
     }
 
-    fn segments(&self) -> Vec<PathBuf> {
-        let mut found: Vec<_> = fs::read_dir(self.place.path("audit"))
+    /// The text of each segment, also of those that were compressed.
+    fn segments(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.place.path("audit"))
             .expect("the audit log")
-            .map(|entry| entry.expect("an entry").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+            .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
+            .filter_map(|name| name.trim_end_matches(".zst").strip_suffix(".jsonl").map(str::to_owned))
             .collect();
-        found.sort();
-        found
+        names.sort();
+        names.dedup();
+        let folder = self.place.path("audit");
+        let unpacked = |name: &String| {
+            let packed = fs::File::open(folder.join(format!("{name}.jsonl.zst"))).expect("a segment");
+            String::from_utf8(zstd::decode_all(packed).expect("it is whole")).expect("UTF-8")
+        };
+        let text = |name| fs::read_to_string(folder.join(format!("{name}.jsonl"))).unwrap_or_else(|_| unpacked(name));
+        names.iter().map(text).collect()
     }
 
     /// Waits for a record.
@@ -311,7 +368,12 @@ impl Proxy {
 
     /// `imapwarden audit verify`.
     pub fn verify(&self) -> Output {
-        output(tool(PROGRAM).args(["audit", "verify"]).arg(self.place.path("audit")))
+        let mut verify = tool(PROGRAM);
+        verify.args(["audit", "verify"]).arg(self.place.path("audit"));
+        if self.place.path(KEY).exists() {
+            verify.arg("--key").arg(self.place.path(KEY));
+        }
+        output(&mut verify)
     }
 
     /// SIGTERM, and all that must hold after a clean stop. The records that it left.
@@ -345,9 +407,7 @@ impl Proxy {
         // `canary`, and what base64 makes of it at each of the three offsets.
         const SECRETS: [&str; 4] = ["canary", "Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
         let mut written = vec![("metrics".to_owned(), metrics.to_owned()), ("log".to_owned(), self.log())];
-        for segment in self.segments() {
-            written.push((segment.display().to_string(), fs::read_to_string(&segment).expect("a segment")));
-        }
+        written.extend(self.segments().into_iter().map(|text| ("a segment".to_owned(), text)));
         for (place, text) in written {
             for line in text.lines() {
                 let found = SECRETS.iter().find(|secret| line.contains(*secret));
@@ -375,6 +435,10 @@ impl Drop for Proxy {
             }
         } else if self.process.is_some() {
             self.stop();
+        }
+        if let Some(at) = self.mounted.take() {
+            self.process = None;
+            let _ = output(tool("umount").arg("--lazy").arg(at)); // there is nothing else to be done about it
         }
     }
 }
