@@ -19,7 +19,7 @@ fn values<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
 #[test]
 fn each_alert_has_its_tests_and_its_runbook() {
     let alerts = values(RULES, "alert:");
-    assert_eq!(alerts, ["ImapwardenFilterFailure", "ImapwardenAuditFailing"]);
+    assert_eq!(alerts, ["ImapwardenFilterFailure", "ImapwardenAuditFailing", "ImapwardenAuditCheckpointStale"]);
     for key in ["severity:", "summary:", "description:", "runbook_url:"] {
         assert_eq!(values(RULES, key).len(), alerts.len(), "{key}");
     }
