@@ -263,7 +263,9 @@ fn every_example_of_the_help_can_be_copied() {
     fs::copy(here().join("tomorrow/rules/finance.toml"), folder.path().join("rules/finance.toml")).expect("room");
     let reports = "reads sessions timeline message exfil volume clients refusals denies rules searches".split(' ');
     let reports = reports.map(|report| format!("audit report {report}"));
-    let tools = ["audit verify", "audit query", "audit tail", "simulate"].map(str::to_owned);
+    fs::create_dir(folder.path().join("notes")).expect("room");
+    // The key that the first makes is asked for by the second.
+    let tools = ["audit init", "audit verify", "audit query", "audit tail", "simulate"].map(str::to_owned);
     for tool in tools.into_iter().chain(reports) {
         let help = shell(folder.path(), &format!("imapwarden {tool} --help"));
         let help = String::from_utf8_lossy(&help.stdout).into_owned();

@@ -12,7 +12,9 @@ use super::proxy::Settings;
 const SCHEMA: &str = include_str!("../../../schema/audit-v1.schema.json");
 
 /// Types that no server and client provoke at will, and the test that does: file and name.
-const ELSEWHERE: [(&str, &str, &str); 6] = [
+const ELSEWHERE: [(&str, &str, &str); 8] = [
+    ("audit.key", include_str!("signed.rs"), "a_log_with_a_key_is_signed_and_verified"),
+    ("audit.checkpoint", include_str!("signed.rs"), "a_log_with_a_key_is_signed_and_verified"),
     ("session.kill", include_str!("sessions.rs"), "a_kill_ends_a_session_in_idle_at_once_and_is_recorded"),
     ("lock.change", include_str!("locks.rs"), "an_address_is_kept_out_and_a_lock_ends_by_itself"),
     ("audit.gap", include_str!("../../../src/audit/tests/failing.rs"), "what_is_lost_is_counted_and_named_first"),

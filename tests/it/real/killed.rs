@@ -12,7 +12,7 @@ use super::dovecot::Dovecot;
 use super::place::{Signal, until};
 use super::proxy::{Proxy, Settings};
 
-/// Kills, each after so many commands of all clients together.
+/// Kills, each after so many commands of all clients together, and a random time.
 const KILLS: [usize; 8] = [1, 2, 5, 9, 14, 33, 61, 120];
 const CLIENTS: usize = 3;
 
@@ -20,7 +20,7 @@ const CLIENTS: usize = 3;
 fn nothing_was_read_or_changed_without_a_record_before_it() {
     for durability in ["batched", "strict"] {
         let dovecot = Dovecot::start(&["ann"]);
-        let mut proxy = Settings::before(&dovecot).in_audit(&format!("durability = \"{durability}\"")).start();
+        let mut proxy = Settings::before(&dovecot).signed().in_audit(&format!("durability = \"{durability}\"")).start();
         proxy.killed = true;
         // How often content of each UID reached a client.
         let mut read: BTreeMap<String, usize> = BTreeMap::new();
@@ -55,6 +55,12 @@ fn load_then_kill(proxy: &mut Proxy, round: usize, after: usize) -> Vec<String> 
         })
         .collect();
     until("commands were done", || (commands.load(Ordering::Relaxed) >= after).then_some(()));
+    // Somewhere between two commands or in one: each run of this test adds other places.
+    let moment = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), round) % 3_000;
+    let until = std::time::Instant::now() + std::time::Duration::from_micros(moment);
+    while std::time::Instant::now() < until {
+        std::hint::spin_loop();
+    }
     proxy.process().signal(Signal::KILL);
     proxy.process().wait();
     over.store(true, Ordering::Relaxed);

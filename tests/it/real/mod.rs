@@ -25,6 +25,7 @@ mod script;
 
 mod broken;
 mod decisions;
+mod disk;
 mod every_type;
 mod held;
 mod hidden;
@@ -49,5 +50,6 @@ mod reload;
 mod rights;
 mod sessions;
 mod signals;
+mod signed;
 mod simulated;
 mod surface_messages;
