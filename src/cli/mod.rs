@@ -10,7 +10,7 @@
 //!   imapwarden ready --config FILE      0 clients may come, 1 not
 //!   imapwarden reload --config FILE     0 reloaded, 1 not, and why
 //!   imapwarden sessions, kill           0 done, 1 not; lock, unlock, drain likewise
-//!   imapwarden schema, completions      0
+//!   imapwarden schema, completions, man 0
 //!   imapwarden audit verify DIR         0 intact, 1 altered or cut, 3 incomplete; query, report likewise
 //!   imapwarden simulate --config FILE   0 told, 1 more would change than --fail-on lets
 //! ```
@@ -26,6 +26,7 @@ mod drain;
 mod explain;
 mod kill;
 mod lock;
+mod man;
 mod preview;
 mod ready;
 mod reload;
@@ -68,6 +69,8 @@ enum Command {
     Simulate(simulate::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    Man(man::Arguments),
 }
 
 /// Does what the arguments of this process say.
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 
