@@ -1,5 +1,7 @@
 //! What is shipped beside the program fits it.
 
+mod package;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

@@ -13,23 +13,38 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 /// A page of section 5 about a file whose keys stand in tables, each with a comment behind it.
 pub(super) fn reference(name: &str, about: &str, file: &str) -> String {
     let mut page = head(name, about);
+    // What stands above a table is said of it.
+    let mut above: Vec<&str> = Vec::new();
     for line in file.lines() {
         match entry(line) {
-            Line::Table(title) => drop(page.control("SH", [title])),
+            Line::Paragraph(text) => above.push(text),
+            Line::Blank if !above.is_empty() => above.push(""),
+            Line::Table(title) => {
+                page.control("SH", [title]);
+                paragraphs(&mut page, &mut above);
+            }
             Line::Key(key, comment) => {
+                paragraphs(&mut page, &mut above);
                 page.control("TP", []).text([bold(key)]).text([roman(comment)]);
             }
+            Line::Example(command, comment) => {
+                paragraphs(&mut page, &mut above);
+                page.control("TP", []).text([bold(command)]).text([roman(comment)]);
+            }
             Line::More(comment) => drop(page.text([roman(comment)])),
-            Line::Paragraph(text) => {
-                page.text([roman(text)]);
-            }
-            Line::Example(text) => {
-                page.control("br", []).text([bold(text)]).control("br", []);
-            }
             Line::Blank => drop(page.control("PP", [])),
         }
     }
     page.render()
+}
+
+fn paragraphs(page: &mut Roff, lines: &mut Vec<&str>) {
+    for line in lines.drain(..) {
+        match line {
+            "" => page.control("PP", []),
+            text => page.text([roman(text)]),
+        };
+    }
 }
 
 /// A page of section 5 made of a document.
@@ -74,7 +89,7 @@ enum Line<'f> {
     Key(&'f str, &'f str),
     More(&'f str),
     Paragraph(&'f str),
-    Example(&'f str),
+    Example(&'f str, &'f str),
     Blank,
 }
 
@@ -95,7 +110,10 @@ fn entry(line: &str) -> Line<'_> {
         return Line::Key(key.trim_end(), comment);
     }
     match line.strip_prefix("#   ") {
-        Some(command) => Line::Example(command),
+        Some(command) => {
+            let (command, comment) = command.split_once("   ").unwrap_or((command, ""));
+            Line::Example(command, comment.trim_start())
+        }
         None => Line::Paragraph(uncommented),
     }
 }
@@ -158,11 +176,11 @@ mod tests {
 
     #[test]
     fn each_kind_of_line_of_a_reference() {
-        let file = "# What it is.\n#\n#   imapwarden check\n\n# Where.\n[[listener]]\nbind = \"x\"   # address;\n              # required\n\
+        let file = "# What it is.\n#\n#   imapwarden check   says it\n\n# Where.\n[[listener]]\nbind = \"x\"   # address;\n              # required\n\
                     # tls = \"off\"\n# [[listener.certificates]]\n";
         let page = reference("x.toml", "a file", file);
         let (_, body) = page.split_once(".SH DESCRIPTION\n").expect("a description");
-        let wanted = "What it is.\n.PP\n.br\n\\fBimapwarden check\\fR\n.br\n.PP\nWhere.\n.SH [[listener]]\n.TP\n\\fBbind = \"x\"\\fR\n\
+        let wanted = "What it is.\n.PP\n.TP\n\\fBimapwarden check\\fR\nsays it\n.PP\n.SH [[listener]]\nWhere.\n.TP\n\\fBbind = \"x\"\\fR\n\
                       address;\nrequired\n.TP\n\\fBtls = \"off\"\\fR\n\n.SH [[listener.certificates]]\n";
         assert_eq!(body, wanted);
     }
@@ -183,7 +201,8 @@ mod tests {
         let page = reference("imapwarden.toml", "", super::super::CONFIGURATION);
         let wanted = super::super::CONFIGURATION.lines().filter(|line| matches!(entry(line), Line::Key(..))).count();
         assert!(wanted > 30, "{wanted}");
-        assert_eq!(page.matches("\n.TP\n").count(), wanted);
+        let examples = super::super::CONFIGURATION.lines().filter(|line| matches!(entry(line), Line::Example(..)));
+        assert_eq!(page.matches("\n.TP\n").count(), wanted + examples.count());
         let said = page.replace("\\-", "-");
         for key in ["bind", "certificate", "servers", "rules", "on_failure", "drain_window", "format"] {
             assert!(said.contains(&format!("\n\\fB{key} = ")), "{key}");
