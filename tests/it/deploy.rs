@@ -1,11 +1,14 @@
 //! What is shipped beside the program fits it.
 
 mod alerts;
+mod compose;
 mod dashboards;
+mod kubernetes;
 mod metrics_page;
 mod package;
 mod prometheus;
 mod scraped;
+mod yaml;
 
 use std::collections::BTreeSet;
 

@@ -194,14 +194,18 @@ fn greets(address: SocketAddr) -> bool {
 }
 
 /// Whose the mail is.
-struct Owner {
-    uid: u32,
-    gid: u32,
-    server_users: String,
+pub struct Owner {
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// What Dovecot is told of its own processes.
+    pub server_users: String,
 }
 
 impl Owner {
-    fn of_this_process() -> Self {
+    /// Whoever runs the tests, or `mail` where that is root.
+    pub fn of_this_process() -> Self {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         if uid == 0 {
             // Debian's base-passwd: mail:x:8:8. Dovecot's own processes run as its package has them.
@@ -214,7 +218,8 @@ impl Owner {
         Self { uid, gid, server_users }
     }
 
-    fn give(&self, folder: &Path) {
+    /// Makes a folder theirs.
+    pub fn give(&self, folder: &Path) {
         if rustix::process::getuid().as_raw() != self.uid {
             let owner = format!("{}:{}", self.uid, self.gid);
             super::place::succeed(super::place::tool("chown").arg("-R").arg(owner).arg(folder));
