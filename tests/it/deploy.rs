@@ -3,11 +3,13 @@
 mod alerts;
 mod compose;
 mod dashboards;
+mod image;
 mod kubernetes;
 mod metrics_page;
 mod package;
 mod prometheus;
 mod scraped;
+mod vector;
 mod yaml;
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the package, upgrades, removes and purges it, and installs it again: package.sh FOLDER OLD.deb NEW.deb
 #
-#   unshare --mount --net          nobody outside sees what is mounted, and every port is free
+#   unshare --mount --net --pid    nobody outside sees what is mounted, every port is free, and nothing outlives it
 #     overlay: / below, FOLDER above     dpkg and its database are this system's; what it changes goes to FOLDER
 #       chroot                       dpkg --install, imapwarden under the constraints of its unit, dpkg --purge
 #
@@ -12,12 +12,13 @@ if [ "${4:-}" != inside ]; then
     as_root=
     [ "$(id -u)" = 0 ] || as_root="sudo --non-interactive"
     # shellcheck disable=SC2086  # two words, or none
-    exec $as_root unshare --mount --net --fork --kill-child -- "$0" "$1" "$2" "$3" inside
+    exec $as_root unshare --mount --net --pid --fork --kill-child -- "$0" "$1" "$2" "$3" inside
 fi
 
 folder="$1"
 root="$folder/root"
 mount --make-rprivate /
+mount -t proc proc /proc
 mount -t tmpfs -o mode=0755 tmpfs "$folder"
 mkdir "$folder/changed" "$folder/work" "$root"
 mount -t overlay -o "lowerdir=/,upperdir=$folder/changed,workdir=$folder/work" overlay "$root"
@@ -29,6 +30,8 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 cp "$2" "$root/run/old.deb"
 cp "$3" "$root/run/new.deb"
 ip link set lo up
+# The index of all manual pages of this system need not be made anew each time.
+rm -f "$root/var/lib/man-db/auto-update"
 
 step() { echo "package: $*"; }
 fail() {
@@ -37,7 +40,7 @@ fail() {
 }
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
 # What is checked below is this run's, whatever the machine has: nothing of ours may be there yet.
-dpkg_quietly() { inside dpkg "$@" >"$folder/dpkg.log" 2>&1 || { cat "$folder/dpkg.log" >&2; fail "dpkg $*"; }; }
+dpkg_quietly() { inside dpkg --force-unsafe-io "$@" >"$folder/dpkg.log" 2>&1 || { cat "$folder/dpkg.log" >&2; fail "dpkg $*"; }; }
 is() { # PATH "MODE USER GROUP"
     found="$(inside stat --format '%a %U %G' "$1" 2>&1)" || fail "$1: $found"
     [ "$found" = "$2" ] || fail "$1 is $found, not $2"
@@ -106,18 +109,19 @@ serve() {
     # shellcheck disable=SC2046
     constrained $(sed -n 's/^ExecStart=//p' "$root/lib/systemd/system/imapwarden.service") >"$folder/service.log" 2>&1 &
     service=$!
-    tries=600
+    tries=200
     until inside imapwarden ready --config "$config" >/dev/null 2>&1; do
         kill -0 "$service" 2>/dev/null || fail "it does not start: $(cat "$folder/service.log")"
         tries=$((tries - 1))
         [ "$tries" -gt 0 ] || fail "it is not ready: $(cat "$folder/service.log")"
-        sleep 0.1
+        sleep 0.3
     done
     [ "$(stat --format %U "/proc/$service")" != root ] || fail "it runs as root"
     grep --quiet '^NoNewPrivs:[[:space:]]*1' "/proc/$service/status" || fail "it may take privileges"
     grep --quiet '^CapEff:[[:space:]]*0000000000000400' "/proc/$service/status" || fail "$(grep ^Cap "/proc/$service/status")"
-    inside openssl s_client -quiet -connect 127.0.0.1:993 -verify_return_error -CAfile /etc/imapwarden/tls/fullchain.pem \
-        </dev/null >"$folder/greeting" 2>&1 || true
+    echo "a LOGOUT" | inside openssl s_client -quiet -crlf -connect 127.0.0.1:993 -verify_return_error \
+        -CAfile /etc/imapwarden/tls/fullchain.pem >"$folder/greeting" 2>&1 || fail "$(cat "$folder/greeting")"
+    grep --quiet 'a OK LOGOUT' "$folder/greeting" || fail "$(cat "$folder/greeting")"
     inside imapwarden sessions --config "$config" >"$folder/sessions" 2>&1 || fail "$(cat "$folder/sessions")"
     kill -TERM "$service"
     kill -TERM "$service" # nobody is connected: at once
@@ -126,7 +130,6 @@ serve() {
 
 step "start under the constraints of its unit, on port 993"
 serve
-grep --quiet 'verify error' "$folder/greeting" && fail "$(cat "$folder/greeting")"
 inside sh -c "stat --format '%a %U' $log/*.jsonl" | grep --quiet --invert-match '^600 imapwarden$' && fail "$(ls -l "$root$log")"
 records="$(inside sh -c "cat $log/*.jsonl | wc -l")"
 [ "$records" -gt 2 ] || fail "$records records"
