@@ -7,6 +7,7 @@ mod image;
 mod kubernetes;
 mod metrics_page;
 mod package;
+mod pages;
 mod prometheus;
 mod scraped;
 mod vector;
