@@ -64,6 +64,10 @@ pub fn decode_text(octets: &[u8], mode: Utf8Mode) -> Result<String, NameError> {
     match mode {
         Utf8Mode::On => std::str::from_utf8(octets).map(str::to_owned).map_err(|_| NameError::NotUtf8),
         Utf8Mode::Off if !octets.is_ascii() => Err(NameError::EightBit),
+        // Most names: each letter stands for itself, and there is one way to spell it.
+        Utf8Mode::Off if octets.iter().all(|octet| matches!(octet, b' '..=b'~') && *octet != b'&') => {
+            Ok(octets.iter().copied().map(char::from).collect())
+        }
         Utf8Mode::Off => {
             let text = utf7_decode(octets).ok_or(NameError::NotCanonical)?;
             if utf7_encode(&text) == octets { Ok(text) } else { Err(NameError::NotCanonical) }
