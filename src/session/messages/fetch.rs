@@ -117,7 +117,7 @@ impl Session {
             return (literal, Flow::Drop);
         };
         let answer = self.answered_by(message.uid);
-        if !first.says_more && !answer.is_some_and(|(serial, _)| self.reads_of(serial).is_some()) {
+        if !first.says_more && answer.is_none_or(|(serial, _)| self.reads_of(serial).is_none()) {
             // A mod-sequence alone, as STORE has it even where it is to be silent (RFC 7162 §3.1.3).
             return (literal, Flow::Drop);
         }

@@ -40,7 +40,7 @@ pub(super) fn left_out(text: &[u8], items: [Option<Range<usize>>; 2]) -> SmallVe
     if let [one, other] = spans.as_slice()
         && text.get(one.end..other.start).is_some_and(|between| between == b" ")
     {
-        spans = SmallVec::from_iter([one.start..other.end]);
+        spans = SmallVec::from_elem(one.start..other.end, 1);
     }
     spans.into_iter().map(|span| with_blank(text, span)).collect()
 }
