@@ -116,7 +116,7 @@ fn what_leaves_an_open_mailbox_is_recorded() {
     assert_eq!(exists.as_deref(), Some("* 6 EXISTS"));
     // A session hears of new rules soon, and no later than that.
     let mut reload = |program: &str, command: &str, heard: &[&str]| {
-        proxy.place().write("rules/rules-1.toml", &rule(program));
+        proxy.place().write("rules/rules-1.toml", rule(program));
         proxy.process().signal(Signal::HUP);
         super::place::until("the new rules hold", || (told(&ann.run(command).ok().lines()) == heard).then_some(()));
     };
