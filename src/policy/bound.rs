@@ -197,6 +197,17 @@ impl Bound {
         self.own.scope == Scope::Filtered && hides(&Names::new(target))
     }
 
+    /// The rules that could hide messages in this mailbox, at some hour or with some ID: by id, in order.
+    #[must_use]
+    pub fn message_rules_of(&self, target: &Target<'_>, at: Timestamp) -> Vec<Arc<str>> {
+        let names = Names::new(target);
+        let rules = self.about(&names, false, at);
+        let hiding = rules.filter(|rule| rule.is_enforced() && Rule::hides_messages_in(rule, &names));
+        let mut ids: Vec<_> = hiding.map(|rule| Arc::clone(&rule.id)).collect();
+        ids.sort();
+        ids
+    }
+
     /// What judges the messages of this mailbox now, shadow rules included. `None`: no enforced rule hides any.
     #[must_use]
     pub fn message_filter(&self, target: &Target<'_>, at: Timestamp) -> Option<Arc<MessageFilter>> {

@@ -212,6 +212,28 @@ fn hours_and_lives_of_rules_reach_an_open_mailbox() {
     }
 }
 
+/// Of those who see more UIDNEXT tells more; of those who see less it tells nothing of that, whoever asked before.
+#[test]
+fn uidnext_goes_by_what_was_told_under_the_same_rules() {
+    let named =
+        |id: &str, program: &str| rules(&format!("[[rule]]\nid = \"{id}\"\nhide_messages = ['{program}']\n"), None);
+    let mut ann = Ann::under(named("strict", "OR SUBJECT salary SUBJECT dinner"));
+    let uid_next = |ann: &mut Ann| {
+        ann.driver.client_says(b"a SELECT INBOX\r\n");
+        ann.answer();
+        let heard = String::from_utf8(std::mem::take(&mut ann.driver.client)).expect("text");
+        let (_, behind) = heard.split_once("[UIDNEXT ").expect("UIDNEXT");
+        behind.split_once(']').expect("its end").0.to_owned()
+    };
+    assert_eq!(uid_next(&mut ann), "13");
+    ann.driver.reload(named("lenient", "SUBJECT salary"));
+    assert_eq!(uid_next(&mut ann), "21");
+    ann.driver.reload(named("strict", "OR SUBJECT salary SUBJECT dinner"));
+    assert_eq!(uid_next(&mut ann), "13", "what others were told is not told here");
+    ann.driver.reload(named("lenient", "OR SUBJECT salary SUBJECT dinner"));
+    assert_eq!(uid_next(&mut ann), "21", "but what was told once is not taken back");
+}
+
 /// Who says a number knows nothing of what goes at that moment: what it would mean then is somebody else's message.
 #[test]
 fn a_number_never_comes_to_mean_another_message() {

@@ -88,7 +88,7 @@ impl Session {
         if let Effect::Copying { guarded: Some(target), code: Some(code), .. } = effect
             && let Some(last) = code.copies.last()
         {
-            self.shared.verdicts.raise_floor(&self.place_of(target, code.uidvalidity), last);
+            self.shared.verdicts.raise_floor(&self.told_in(target, code.uidvalidity), last);
         }
     }
 
@@ -115,9 +115,9 @@ impl Session {
     /// The open mailbox gets a view: all that the client knows is visible, until it is judged.
     pub(super) fn adopt_open(&mut self, then: Then, now: Instant) {
         let Some(open) = self.state.selected() else { return };
-        let (exists, place) = (open.exists, open.mailbox.uidv.map(|uidv| self.place_of(&open.target, uidv)));
+        let (exists, places) = (open.exists, self.places_of(&open.target, open.mailbox.uidv));
         let mut view = View { pending: exists, adopting: true, ..View::default() };
-        view.remember_in(place, &*self.shared.verdicts);
+        view.remember_in(places, &*self.shared.verdicts);
         view.asking.wants = vec![super::look::Look::Recent];
         self.view = Some(Box::new(view));
         self.begin_work(then, now);

@@ -81,6 +81,8 @@ pub(super) struct View {
     top: Option<Uid>,
     /// Whose mailbox it is, for what is remembered of it.
     place: Option<Place>,
+    /// The same for what clients of its rules were told.
+    told_in: Option<Place>,
     /// The largest UID that is remembered as told.
     floor: Option<Uid>,
     /// What is being found out.

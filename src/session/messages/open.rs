@@ -79,9 +79,9 @@ impl Session {
             target: opening.target.clone(),
         };
         let filter = self.bound.message_filter(&self.target(&opened.target), self.wall);
-        let place = opened.uidvalidity.map(|uidvalidity| self.place_of(&opened.target, uidvalidity));
+        let places = self.places_of(&opened.target, opened.uidvalidity);
         let mut view = View { pending: opening.exists.unwrap_or(0), ..View::default() };
-        view.remember_in(place, &*self.shared.verdicts);
+        view.remember_in(places, &*self.shared.verdicts);
         view.set_filter(filter);
         view.asking.wants = vec![Look::Recent, Look::Unseen];
         view.flags = words(&opened.guarded.flags).filter(|flag| flag.starts_with(b"\\")).map(Into::into).collect();
@@ -94,10 +94,24 @@ impl Session {
         self.begin_work(Then::Open(Box::new(entry), Box::new(opened)), now);
     }
 
+    /// Where it is remembered what rules say to messages there, and of which the client was told.
+    pub(super) fn places_of(&self, target: &Resolved, uidvalidity: Option<u32>) -> Option<(Place, Place)> {
+        uidvalidity.map(|uidvalidity| (self.place_of(target, uidvalidity), self.told_in(target, uidvalidity)))
+    }
+
     /// Whose mailbox that is, for what is remembered.
     pub(super) fn place_of(&self, target: &Resolved, uidvalidity: u32) -> Place {
         let octets = target.octets.as_deref().unwrap_or(target.name.as_str().as_bytes());
         Place::new(&self.subject.user, &self.subject.upstream, octets, uidvalidity)
+    }
+
+    /// The same for what clients of these rules were told there. Who sees more is told of more: UIDNEXT of those who see less must
+    /// not tell of that.
+    pub(super) fn told_in(&self, target: &Resolved, uidvalidity: u32) -> Place {
+        let octets = target.octets.as_deref().unwrap_or(target.name.as_str().as_bytes());
+        let rules = self.bound.message_rules_of(&self.target(target), self.wall);
+        let who = [&*self.subject.user, "\0", &rules.join("\0")].concat();
+        Place::new(&who, &self.subject.upstream, octets, uidvalidity)
     }
 
     /// What there is for this client is known.
@@ -152,15 +166,15 @@ impl Session {
 
 impl View {
     /// What is known of this mailbox from other sessions.
-    pub(super) fn remember_in(&mut self, place: Option<Place>, verdicts: &dyn Verdicts) {
-        self.floor = place.as_ref().and_then(|place| verdicts.floor(place));
+    pub(super) fn remember_in(&mut self, places: Option<(Place, Place)>, verdicts: &dyn Verdicts) {
+        (self.place, self.told_in) = places.unzip();
+        self.floor = self.told_in.as_ref().and_then(|place| verdicts.floor(place));
         self.top = self.top.max(self.floor);
-        self.place = place;
     }
 
     /// UIDNEXT never goes back, not in other sessions either.
     pub(super) fn keep_floor(&mut self, verdicts: &dyn Verdicts) {
-        if let (Some(place), Some(top)) = (&self.place, self.top.filter(|top| Some(*top) > self.floor)) {
+        if let (Some(place), Some(top)) = (&self.told_in, self.top.filter(|top| Some(*top) > self.floor)) {
             verdicts.raise_floor(place, top);
             self.floor = Some(top);
         }

@@ -146,7 +146,7 @@ impl Session {
         let place = self.place_of(&visit.target, *uidvalidity);
         let (then, counts) = self.shared.verdicts.counts(&place, &digest)?;
         let counts = counts.still_true(&then, said, filter.is_none_or(|filter| filter.lasting()))?;
-        let floor = self.shared.verdicts.floor(&place);
+        let floor = self.shared.verdicts.floor(&self.told_in(&visit.target, *uidvalidity));
         Some(Figures {
             messages: counts.messages.into(),
             uid_next: floor.map_or(1, |uid| uid.get().saturating_add(1)),

@@ -268,9 +268,9 @@ impl Session {
                     Some(Work { then: Then::Status(_, visit), .. }) => visit.target.clone(),
                     _ => return,
                 };
-                let place = uidvalidity.map(|uidvalidity| self.place_of(&target, uidvalidity));
+                let places = self.places_of(&target, uidvalidity);
                 if let Some(view) = &mut self.view {
-                    view.remember_in(place, &*self.shared.verdicts);
+                    view.remember_in(places, &*self.shared.verdicts);
                 }
                 return self.look_on(now);
             }
