@@ -190,6 +190,8 @@ fn session() -> Session {
         listener: Arc::from("imap"),
         client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         client_port: 1,
+        connected_to: None,
+        via: None,
         tls: ListenerTls::Off,
         allow_plaintext_login: true,
         tag_prefix: Arc::from("q7w8e9r0t1y2u"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, GroupsPath, Listener, ListenerTls, OnFailure, Upstream, UpstreamTls};
+use crate::config::{Config, ForwardClient, GroupsPath, Listener, ListenerTls, OnFailure, Upstream, UpstreamTls};
 
 /// What stands for a secret.
 const SECRET: &str = "***";
@@ -59,6 +59,7 @@ fn listener(listener: &Listener) -> Value {
         },
         "certificates": listener.certificates.iter().map(|pair| pair.certificate.display().to_string()).collect::<Vec<_>>(),
         "allow_plaintext_login": listener.allow_plaintext_login,
+        "proxy_protocol_from": listener.proxy_protocol_from.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "max_connections": listener.max_connections,
         "max_connections_per_ip": listener.max_connections_per_ip,
     })
@@ -75,6 +76,11 @@ fn upstream(upstream: &Upstream) -> Value {
         },
         "ca": upstream.ca.as_ref().map(|path| path.display().to_string()),
         "server_name": upstream.server_name,
+        "forward_client": match upstream.forward_client {
+            ForwardClient::None => "none",
+            ForwardClient::Id => "id",
+            ForwardClient::Proxy => "proxy",
+        },
         "deleted_expunges": upstream.deleted_expunges,
         "match_user": upstream.match_user,
     })

@@ -9,6 +9,7 @@
 //! Everything that can be wrong is found before the first socket is bound, and everything that a reload changes is
 //! changed together or not at all.
 
+mod addresses;
 mod descriptors;
 mod desk;
 mod facts;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::addresses;
 use super::record::in_one_line;
 use super::rules::{self, Rules};
 use super::sharing;
@@ -88,6 +89,7 @@ impl Prepared {
         let tokens = tokens(&config, &mut problems);
         check_users(&config, &mut problems);
         let (count, rules) = rules::load(&config, &mut sources, &mut problems);
+        addresses::doubt(&config, rules.as_ref().map(|rules| &*rules.set), &mut problems);
         and_then(&config, rules.as_ref().map(|rules| &rules.set), &mut sources, &mut problems);
         let starts = !problems.iter().any(Problem::is_error);
         let prepared = rules.filter(|_| starts).map(|rules| Self { config, rules, server_tls, trust, tokens });

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Prepared;
 use crate::audit::Log;
-use crate::config::{Config, Upstream, UpstreamTls};
+use crate::config::{Config, ForwardClient, Upstream, UpstreamTls};
 use crate::imap::glob::{Glob, GlobError};
 use crate::imap::mailbox::fold_text;
 use crate::metrics::Metrics;
@@ -67,6 +67,7 @@ pub(super) fn connectors(prepared: &Prepared, log: &Log, metrics: &Metrics) -> V
 fn upstream_info(upstream: &Upstream) -> UpstreamInfo {
     let starttls = upstream.tls == UpstreamTls::Starttls;
     UpstreamInfo::new(Arc::from(&*upstream.name), starttls, serves(&upstream.match_user))
+        .tells_client(upstream.forward_client == ForwardClient::Id)
         .deleted_expunges(upstream.deleted_expunges)
 }
 

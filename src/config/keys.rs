@@ -33,10 +33,11 @@ pub const LISTENER: Section = Section {
         "private_key",
         "certificates",
         "allow_plaintext_login",
+        "proxy_protocol_from",
         "max_connections",
         "max_connections_per_ip",
     ],
-    later: &["client_ca", "require_client_certificate", "proxy_protocol_from"],
+    later: &["client_ca", "require_client_certificate"],
 };
 
 /// More certificates of a listener.
@@ -47,8 +48,8 @@ pub const CERTIFICATES: Section =
 pub const UPSTREAM: Section = Section {
     name: "upstream",
     many: true,
-    keys: &["name", "servers", "tls", "ca", "server_name", "quirks", "match_user"],
-    later: &["master_user", "master_password_file", "forward_client"],
+    keys: &["name", "servers", "tls", "ca", "server_name", "forward_client", "quirks", "match_user"],
+    later: &["master_user", "master_password_file"],
 };
 
 /// Who decides on logins.

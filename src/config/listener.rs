@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use ipnet::IpNet;
+
 use super::keys;
 use super::table::{Table, Word};
 use super::unit;
@@ -31,6 +33,7 @@ fn read_one(table: &Table<'_>, number: usize) -> Listener {
         tls: tls.unwrap_or(ListenerTls::Implicit),
         certificates: certificates(table),
         allow_plaintext_login: allow_plaintext_login.unwrap_or(false),
+        proxy_protocol_from: balancers(table),
         max_connections: table.count("max_connections").unwrap_or(Listener::MAX_CONNECTIONS),
         max_connections_per_ip: table.count("max_connections_per_ip").unwrap_or(Listener::MAX_CONNECTIONS_PER_IP),
     };
@@ -48,6 +51,27 @@ fn bind(table: &Table<'_>) -> SocketAddr {
         table.reading().problem(problem.help("write an address and a port, such as bind = \"0.0.0.0:993\""));
     }
     table.parsed("bind", |text| unit::bind(text, 993)).unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into())
+}
+
+fn balancers(table: &Table<'_>) -> Vec<IpNet> {
+    let Some(texts) = table.texts("proxy_protocol_from") else { return Vec::new() };
+    if texts.is_empty() {
+        let problem = table.error("proxy_protocol_from", "`proxy_protocol_from` names nobody");
+        table.reading().problem(problem.help("name the balancers, such as [\"10.0.0.0/8\"], or leave it out"));
+    }
+    let networks = texts.iter().filter_map(|text| {
+        let network = table.parse_text("proxy_protocol_from", text, unit::network)?;
+        if network.prefix_len() == 0 {
+            let help = "name the addresses of the balancers alone: whoever is believed can be any client";
+            table.warn(
+                "proxy_protocol_from",
+                format!("everybody of `{network}` is believed to be whoever they say"),
+                help,
+            );
+        }
+        Some(network)
+    });
+    networks.collect()
 }
 
 fn certificates(listener: &Table<'_>) -> Vec<CertificatePair> {

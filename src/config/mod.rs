@@ -38,6 +38,6 @@ pub use places::Places;
 pub use read::read;
 pub use table::reason;
 pub use values::{
-    Admin, AdminToken, Audit, Auth, CertificatePair, Config, Durability, GroupsPath, Limits, Listener, ListenerTls,
-    Log, LogFormat, LogLevel, OnFailure, Policy, Rate, Role, Server, State, Upstream, UpstreamTls,
+    Admin, AdminToken, Audit, Auth, CertificatePair, Config, Durability, ForwardClient, GroupsPath, Limits, Listener,
+    ListenerTls, Log, LogFormat, LogLevel, OnFailure, Policy, Rate, Role, Server, State, Upstream, UpstreamTls,
 };

@@ -4,10 +4,11 @@
 //!   "25 MiB" ─▶ 26214400      "1h 30m" ─▶ 5400 s      "20/10m" ─▶ 20 in 600 s
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 use jiff::SignedDuration;
 
 use super::values::{Rate, Server};
@@ -88,6 +89,20 @@ pub(super) fn bind(text: &str, usual_port: u16) -> Result<SocketAddr, Wrong> {
         _ => format!("write an address and a port, such as \"127.0.0.1:{usual_port}\"; names are not taken"),
     };
     Err(Wrong::new("not an address with a port", help))
+}
+
+/// `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.1`.
+pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
+    let help = "write an address or a network, such as \"10.0.0.0/8\"";
+    let network = match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
+        (Ok(network), _) => network,
+        (Err(_), Ok(address)) => address.into(),
+        (Err(_), Err(_)) => return Err(Wrong::new("not a network", help)),
+    };
+    if network.addr() != network.network() {
+        return Err(Wrong::new("an address in a network", format!("write \"{}\"", network.trunc())));
+    }
+    Ok(network)
 }
 
 /// `imap.example.org:993`, `192.0.2.1:993`, `[2001:db8::1]:993`.
@@ -200,6 +215,23 @@ mod tests {
                 (found, _) => panic!("{text}: {found:?}"),
             }
         }
+    }
+
+    #[test]
+    fn networks() {
+        for (text, expected) in [
+            ("10.0.0.0/8", Some("10.0.0.0/8")),
+            ("192.0.2.1", Some("192.0.2.1/32")),
+            ("2001:db8::/32", Some("2001:db8::/32")),
+            ("::1", Some("::1/128")),
+            ("10.0.0.1/8", None),
+            ("10.0.0.0/33", None),
+            ("balancer.example.org", None),
+            ("", None),
+        ] {
+            assert_eq!(network(text).ok().map(|network| network.to_string()).as_deref(), expected, "{text}");
+        }
+        assert_eq!(network("10.0.0.1/8").unwrap_err().help, "write \"10.0.0.0/8\"");
     }
 
     #[test]

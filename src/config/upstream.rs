@@ -5,12 +5,18 @@ use std::net::IpAddr;
 use super::keys;
 use super::table::{Table, Word};
 use super::unit::{self, Wrong};
-use super::values::{Server, Upstream, UpstreamTls};
+use super::values::{ForwardClient, Server, Upstream, UpstreamTls};
 
 const WORDS: &[(&str, Word<UpstreamTls>)] = &[
     ("implicit", Word::Means(UpstreamTls::Implicit)),
     ("starttls", Word::Means(UpstreamTls::Starttls)),
     ("off", Word::Means(UpstreamTls::Off)),
+];
+
+const FORWARD: &[(&str, Word<ForwardClient>)] = &[
+    ("none", Word::Means(ForwardClient::None)),
+    ("id", Word::Means(ForwardClient::Id)),
+    ("proxy", Word::Means(ForwardClient::Proxy)),
 ];
 
 /// The server expunges as soon as `\Deleted` is set.
@@ -38,6 +44,7 @@ fn read_one(table: &Table<'_>, number: usize) -> Upstream {
         tls: tls.unwrap_or(UpstreamTls::Implicit),
         ca: table.readable("ca"),
         server_name: table.parsed("server_name", server_name),
+        forward_client: table.word("forward_client", FORWARD).unwrap_or_default(),
         deleted_expunges: has_quirk(table),
         match_user: match_user(table),
     };

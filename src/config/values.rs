@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::places::Places;
 
 /// All of it. Paths are absolute; sizes are in octets.
@@ -47,6 +49,8 @@ pub struct Listener {
     pub certificates: Vec<CertificatePair>,
     /// May a password come in clear?
     pub allow_plaintext_login: bool,
+    /// Balancers that say, by the PROXY protocol, whose connection they hand on; nobody else is listened to.
+    pub proxy_protocol_from: Vec<IpNet>,
     /// Open connections.
     pub max_connections: usize,
     /// Open connections from one address.
@@ -86,10 +90,24 @@ pub struct Upstream {
     pub ca: Option<PathBuf>,
     /// The name that its certificate must have, where it is not the server's host.
     pub server_name: Option<String>,
+    /// Is it told who the client is?
+    pub forward_client: ForwardClient,
     /// Does it expunge as soon as `\Deleted` is set?
     pub deleted_expunges: bool,
     /// Globs over login names; empty: it serves whom no other serves.
     pub match_user: Vec<String>,
+}
+
+/// Is an upstream told who the client is, and how?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardClient {
+    /// It is not.
+    #[default]
+    None,
+    /// By ID, before login: `x-originating-ip` and the like, as Dovecot and Cyrus take them from whom they trust.
+    Id,
+    /// By the PROXY protocol, version 2, before anything else.
+    Proxy,
 }
 
 /// One server of an upstream.

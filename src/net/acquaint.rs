@@ -40,7 +40,7 @@ pub(super) async fn acquaint(server: Weak<Server>) {
 
 async fn ask(connector: Arc<Connector>, info: Arc<UpstreamInfo>) {
     // Why it cannot be reached has been said by the connector.
-    let Ok(connected) = connector.connect().await else { return };
+    let Ok(connected) = connector.connect(None).await else { return };
     let limit = connector.timeout();
     match timeout(limit, capabilities(connected, &connector)).await {
         Ok(Ok(list)) => info.learn(list.split(|octet| *octet == b' ')),

@@ -25,28 +25,54 @@ impl Connections {
     /// Counts one in, or says why not.
     pub fn enter(&self, address: IpAddr, max: usize, max_per_address: usize) -> Result<(), RefusedReason> {
         let mut standing = locked(&self.standing);
-        if standing.all >= max {
-            return Err(RefusedReason::TooMany);
+        standing.enter(max)?;
+        let named = standing.name(address, max_per_address);
+        if named.is_err() {
+            standing.all = standing.all.saturating_sub(1);
         }
-        let here = standing.by_address.entry(address).or_default();
-        if *here >= max_per_address {
-            return Err(RefusedReason::TooManyFromAddress);
-        }
-        *here = here.saturating_add(1);
-        standing.all = standing.all.saturating_add(1);
-        Ok(())
+        named
+    }
+
+    /// Counts one in of whom it is not known yet where they are, or says why not.
+    pub fn enter_unnamed(&self, max: usize) -> Result<(), RefusedReason> {
+        locked(&self.standing).enter(max)
+    }
+
+    /// Of one that is counted it is known now where they are; or says why they may not stay.
+    pub fn name(&self, address: IpAddr, max_per_address: usize) -> Result<(), RefusedReason> {
+        locked(&self.standing).name(address, max_per_address)
     }
 
     /// Counts one out.
-    pub fn leave(&self, address: IpAddr) {
+    pub fn leave(&self, address: Option<IpAddr>) {
         let mut standing = locked(&self.standing);
         standing.all = standing.all.saturating_sub(1);
+        let Some(address) = address else { return };
         if let Some(here) = standing.by_address.get_mut(&address) {
             *here = here.saturating_sub(1);
             if *here == 0 {
                 standing.by_address.remove(&address);
             }
         }
+    }
+}
+
+impl Standing {
+    fn enter(&mut self, max: usize) -> Result<(), RefusedReason> {
+        if self.all >= max {
+            return Err(RefusedReason::TooMany);
+        }
+        self.all = self.all.saturating_add(1);
+        Ok(())
+    }
+
+    fn name(&mut self, address: IpAddr, max_per_address: usize) -> Result<(), RefusedReason> {
+        let here = self.by_address.entry(address).or_default();
+        if *here >= max_per_address {
+            return Err(RefusedReason::TooManyFromAddress);
+        }
+        *here = here.saturating_add(1);
+        Ok(())
     }
 }
 
@@ -175,7 +201,14 @@ mod tests {
         assert_eq!(connections.enter(ann, 3, 2), Err(RefusedReason::TooManyFromAddress));
         assert_eq!(connections.enter(eve, 3, 2), Ok(()));
         assert_eq!(connections.enter(eve, 3, 2), Err(RefusedReason::TooMany));
-        connections.leave(ann);
+        connections.leave(Some(ann));
+        assert_eq!(connections.enter_unnamed(3), Ok(()), "somebody behind a balancer");
+        assert_eq!(connections.enter_unnamed(3), Err(RefusedReason::TooMany));
+        assert_eq!(connections.name(ann, 1), Err(RefusedReason::TooManyFromAddress));
+        assert_eq!(connections.name(ann, 2), Ok(()));
+        connections.leave(Some(ann));
+        assert_eq!(connections.enter_unnamed(3), Ok(()));
+        connections.leave(None);
         assert_eq!(connections.enter(eve, 3, 2), Ok(()));
     }
 

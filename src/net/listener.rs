@@ -1,8 +1,8 @@
 //! Where clients come in: who is let in, who is told why not, and what a session begins with.
 //!
 //! ```text
-//!   accept ─▶ log works? draining? room? not guessing? ─┬─ no ─▶ session.refused, [TLS,] BYE
-//!                                                       └─ yes ─▶ [TLS] ─▶ Session ─▶ relay
+//!   accept ─▶ [a balancer? ─▶ whose is it?] ─▶ log works? room? not guessing? ─┬─ no ─▶ session.refused, [TLS,] BYE
+//!                                                                              └─ yes ─▶ [TLS] ─▶ Session ─▶ relay
 //! ```
 
 use std::future::poll_fn;
@@ -14,6 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +23,7 @@ use tokio::time::{sleep, timeout};
 use super::admission::Connections;
 use super::drain::{self, Control, Signal};
 use super::leg::Leg;
+use super::proxy_protocol::{self, Heard, Origin};
 use super::relay::{HANDSHAKE, Relay, linger, now};
 use super::server::Server;
 use super::tls::{self, ServerTls};
@@ -64,6 +66,7 @@ pub struct ListenerState {
 struct Settings {
     tls: Option<ServerTls>,
     allow_plaintext_login: bool,
+    balancers: Vec<IpNet>,
     max_connections: usize,
     max_connections_per_ip: usize,
 }
@@ -73,6 +76,7 @@ impl Settings {
         Self {
             tls,
             allow_plaintext_login: listener.allow_plaintext_login,
+            balancers: listener.proxy_protocol_from.clone(),
             max_connections: listener.max_connections,
             max_connections_per_ip: listener.max_connections_per_ip,
         }
@@ -152,23 +156,54 @@ impl ListenerState {
         self.settings.load().tls.as_ref().map(|tls| Arc::clone(&tls.config))
     }
 
+    /// Does it say, by the PROXY protocol, whose connections it hands on?
+    fn is_balancer(&self, peer: IpAddr) -> bool {
+        self.settings.load().balancers.iter().any(|balancers| balancers.contains(&peer))
+    }
+
     fn enter(self: &Arc<Self>, server: &Server, address: IpAddr) -> Result<Admitted, RefusedReason> {
+        may_come(server, address)?;
+        let settings = self.settings.load();
+        self.connections.enter(address, settings.max_connections, settings.max_connections_per_ip)?;
+        Ok(Admitted { listener: Arc::clone(self), address: Some(address) })
+    }
+
+    /// A place for a connection of which it is still to be heard whose it is.
+    fn enter_unnamed(self: &Arc<Self>, server: &Server) -> Result<Admitted, RefusedReason> {
         if server.log.failing() {
             return Err(RefusedReason::Audit);
         }
-        if server.failures.refuses(address, now()) {
-            return Err(RefusedReason::AuthFailures);
-        }
-        let settings = self.settings.load();
-        self.connections.enter(address, settings.max_connections, settings.max_connections_per_ip)?;
-        Ok(Admitted { listener: Arc::clone(self), address })
+        self.connections.enter_unnamed(self.settings.load().max_connections)?;
+        Ok(Admitted { listener: Arc::clone(self), address: None })
+    }
+}
+
+fn may_come(server: &Server, address: IpAddr) -> Result<(), RefusedReason> {
+    if server.log.failing() {
+        return Err(RefusedReason::Audit);
+    }
+    match server.failures.refuses(address, now()) {
+        true => Err(RefusedReason::AuthFailures),
+        false => Ok(()),
     }
 }
 
 /// A place among the connections of a listener.
 struct Admitted {
     listener: Arc<ListenerState>,
-    address: IpAddr,
+    /// `None` until it is known.
+    address: Option<IpAddr>,
+}
+
+impl Admitted {
+    /// It is known now whose the connection is: from here on it is treated as if that client had connected itself.
+    fn name(&mut self, server: &Server, address: IpAddr) -> Result<(), RefusedReason> {
+        may_come(server, address)?;
+        let max = self.listener.settings.load().max_connections_per_ip;
+        self.listener.connections.name(address, max)?;
+        self.address = Some(address);
+        Ok(())
+    }
 }
 
 impl Drop for Admitted {
@@ -211,37 +246,94 @@ fn is_the_peers(error: &io::Error) -> bool {
 
 fn on_connection(server: &Arc<Server>, listener: &Arc<ListenerState>, socket: TcpStream, peer: SocketAddr) {
     // An address of IPv4 is one, whatever socket it came by: rules name it so.
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let peer = plain(peer);
+    if listener.is_balancer(peer.ip()) {
+        return match listener.enter_unnamed(server) {
+            Ok(place) => drop(tokio::spawn(hand_on(Arc::clone(server), place, socket, peer))),
+            Err(reason) => turn_away(server, listener, Leg::new(socket), None, reason),
+        };
+    }
     match listener.enter(server, peer.ip()) {
         Ok(admitted) => {
-            tokio::spawn(admit(Arc::clone(server), admitted, Leg::new(socket), peer));
+            let reached = socket.local_addr().map_or(peer, plain);
+            let entry = server.sessions.enter();
+            let origin = Origin { client: peer, reached, via: None };
+            tokio::spawn(admit(Arc::clone(server), admitted, entry, Leg::new(socket), origin));
         }
-        Err(reason) => {
-            if listener.refusals.fetch_add(1, Ordering::Relaxed) < MAX_REFUSALS {
-                tokio::spawn(refuse(Arc::clone(server), Arc::clone(listener), Leg::new(socket), peer, reason));
-            } else {
-                listener.refusals.fetch_sub(1, Ordering::Relaxed);
-                listener.metrics.refused(reason);
-            }
-        }
+        Err(reason) => turn_away(server, listener, Leg::new(socket), Some(peer.ip()), reason),
     }
 }
 
-/// A client that may come in: TLS if that comes first, then its session.
-async fn admit(server: Arc<Server>, admitted: Admitted, mut client: Leg, peer: SocketAddr) {
-    let listener = &admitted.listener;
+fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Tells why, unless too many are being told.
+fn turn_away(
+    server: &Arc<Server>,
+    listener: &Arc<ListenerState>,
+    client: Leg,
+    address: Option<IpAddr>,
+    reason: RefusedReason,
+) {
+    if listener.refusals.fetch_add(1, Ordering::Relaxed) < MAX_REFUSALS {
+        tokio::spawn(refuse(Arc::clone(server), Arc::clone(listener), client, address, reason));
+    } else {
+        listener.refusals.fetch_sub(1, Ordering::Relaxed);
+        listener.metrics.refused(reason);
+    }
+}
+
+/// A connection that a balancer hands on: whose it is comes first.
+async fn hand_on(server: Arc<Server>, mut place: Admitted, mut socket: TcpStream, peer: SocketAddr) {
+    let listener = Arc::clone(&place.listener);
+    let reached = socket.local_addr().map_or(peer, plain);
     let entry = server.sessions.enter();
+    let limit = server.shared.load().limits.pre_auth_timeout;
+    let heard = tokio::select! {
+        biased;
+        () = ends(&entry.control) => return,
+        heard = timeout(limit, proxy_protocol::hear(&mut socket)) => heard,
+    };
+    let origin = match heard {
+        Ok(Ok(Heard::Nothing)) => return,
+        Ok(Ok(Heard::Own)) => Origin { client: peer, reached, via: None },
+        Ok(Ok(Heard::HandedOn(client, reached))) => Origin { client, reached, via: Some(peer.ip()) },
+        Ok(Err(_)) | Err(_) => {
+            // Of what else stands behind it nobody knows what it is: no answer would be understood.
+            return Box::pin(record_refused(&server, &listener, None, RefusedReason::ProxyProtocol)).await;
+        }
+    };
+    match place.name(&server, origin.client.ip()) {
+        Ok(()) => admit(server, place, entry, Leg::new(socket), origin).await,
+        Err(reason) => turn_away(&server, &listener, Leg::new(socket), Some(origin.client.ip()), reason),
+    }
+}
+
+/// All sessions are to end.
+async fn ends(control: &Control) {
+    poll_fn(|cx| match control.take(cx.waker()) {
+        news if news.has(Signal::DRAIN) || news.has(Signal::END) => Poll::Ready(()),
+        _ => Poll::Pending,
+    })
+    .await;
+}
+
+/// A client that may come in: TLS if that comes first, then its session.
+async fn admit(server: Arc<Server>, admitted: Admitted, entry: drain::Entry, mut client: Leg, origin: Origin) {
+    let listener = &admitted.listener;
     let mut tls = None;
     if listener.mode == ListenerTls::Implicit {
         match Box::pin(handshake(listener, &mut client, Some(&entry.control))).await {
             Ok(stands) => tls = Some(stands),
             Err(Unshaken::Silent) => return,
             Err(Unshaken::Failed) => {
-                return Box::pin(record_refused(&server, listener, peer, RefusedReason::Tls)).await;
+                let address = Some(origin.client.ip());
+                return Box::pin(record_refused(&server, listener, address, RefusedReason::Tls)).await;
             }
         }
     }
-    begin(server, listener, entry, client, peer, tls).run().await;
+    begin(server, listener, entry, client, origin, tls).run().await;
 }
 
 /// The session of a client whose connection stands. No future: what is moved here would else be kept room for as long
@@ -251,14 +343,16 @@ fn begin(
     listener: &Arc<ListenerState>,
     entry: drain::Entry,
     client: Leg,
-    peer: SocketAddr,
+    origin: Origin,
     tls: Option<ClientTls>,
 ) -> Box<Relay> {
     let start = SessionStart {
         sid: ids::session_id(),
         listener: Arc::clone(&listener.name),
-        client_ip: peer.ip(),
-        client_port: peer.port(),
+        client_ip: origin.client.ip(),
+        client_port: origin.client.port(),
+        connected_to: Some(origin.reached),
+        via: origin.via,
         tls: listener.mode,
         allow_plaintext_login: listener.settings.load().allow_plaintext_login,
         tag_prefix: ids::tag_prefix(),
@@ -268,7 +362,7 @@ fn begin(
     if let Some(tls) = tls {
         session.handle_client_tls(tls, now);
     }
-    Relay::new(server, Arc::clone(listener), entry, session, client)
+    Relay::new(server, Arc::clone(listener), entry, session, (client, origin))
 }
 
 /// Why TLS does not stand.
@@ -309,10 +403,10 @@ async fn refuse(
     server: Arc<Server>,
     listener: Arc<ListenerState>,
     mut client: Leg,
-    peer: SocketAddr,
+    address: Option<IpAddr>,
     reason: RefusedReason,
 ) {
-    record_refused(&server, &listener, peer, reason).await;
+    record_refused(&server, &listener, address, reason).await;
     let speaks = match (listener.mode, reason) {
         // Where there is no room at all, none is made for handshakes.
         (ListenerTls::Implicit, RefusedReason::TooMany) => false,
@@ -329,15 +423,13 @@ async fn refuse(
     listener.refusals.fetch_sub(1, Ordering::Relaxed);
 }
 
-async fn record_refused(server: &Server, listener: &ListenerState, peer: SocketAddr, reason: RefusedReason) {
+/// `address` is the client's, where it is known.
+async fn record_refused(server: &Server, listener: &ListenerState, address: Option<IpAddr>, reason: RefusedReason) {
     if reason == RefusedReason::Audit {
         return listener.metrics.refused(reason); // that is what cannot be recorded
     }
-    let context = EventContext {
-        client_ip: Some(peer.ip()),
-        listener: Some(Arc::clone(&listener.name)),
-        ..EventContext::default()
-    };
+    let context =
+        EventContext { client_ip: address, listener: Some(Arc::clone(&listener.name)), ..EventContext::default() };
     let event = Event::new(Arc::new(context), EventKind::SessionRefused { reason });
     server.observe_event(&event);
     // Nothing waits for this record: the client gets nothing either way.

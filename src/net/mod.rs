@@ -21,6 +21,7 @@ mod leg;
 mod listener;
 mod live;
 mod outputs;
+mod proxy_protocol;
 mod refusals;
 mod relay;
 mod server;

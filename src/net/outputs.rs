@@ -204,7 +204,8 @@ impl Relay {
         };
         self.upstream = None;
         let way = Arc::clone(&connector);
-        let connected = Box::pin(async move { way.connect().await });
+        let origin = self.origin;
+        let connected = Box::pin(async move { way.connect(Some(&origin)).await });
         self.connecting = Some(Connecting { connector, connected });
     }
 }

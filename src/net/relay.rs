@@ -24,6 +24,7 @@ use tokio::time::{Sleep, sleep_until, timeout};
 use super::drain::{self, Signal};
 use super::leg::{Heard, Leg, lend_buffer};
 use super::listener::ListenerState;
+use super::proxy_protocol::Origin;
 use super::server::Server;
 use super::tls;
 use super::upstream::{Connected, Connector};
@@ -52,6 +53,8 @@ pub(super) struct Relay {
     pub(super) entry: drain::Entry,
     pub(super) session: Session,
     pub(super) client: Leg,
+    /// Whose connection it is.
+    pub(super) origin: Origin,
     pub(super) client_tls: Handshake,
     pub(super) upstream: Option<UpstreamSide>,
     pub(super) connecting: Option<Connecting>,
@@ -116,7 +119,7 @@ impl Relay {
         listener: Arc<ListenerState>,
         entry: drain::Entry,
         session: Session,
-        client: Leg,
+        (client, origin): (Leg, Origin),
     ) -> Box<Self> {
         Box::new(Self {
             server,
@@ -124,6 +127,7 @@ impl Relay {
             entry,
             session,
             client,
+            origin,
             client_tls: Handshake::Settled,
             upstream: None,
             connecting: None,

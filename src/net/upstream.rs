@@ -18,9 +18,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::leg::Leg;
+use super::proxy_protocol::{self, Origin};
 use super::tls::Trust;
 use crate::audit::{Entry, Log};
-use crate::config::{Server, Upstream, UpstreamTls};
+use crate::config::{ForwardClient, Server, Upstream, UpstreamTls};
 use crate::metrics::UpstreamMetrics;
 use crate::session::ConnectFailure;
 use crate::session::event::{Event, EventKind, UpstreamError};
@@ -35,6 +36,7 @@ pub struct Connector {
     servers: Vec<KnownServer>,
     tls: UpstreamTls,
     trust: Option<Trust>,
+    forward: ForwardClient,
     timeout: Duration,
     /// What is told of its servers; `None`: nothing, where somebody only looks at what is there.
     log: Option<Log>,
@@ -84,6 +86,7 @@ impl Connector {
             servers: upstream.servers.iter().map(known).collect(),
             tls: upstream.tls,
             trust,
+            forward: upstream.forward_client,
             timeout,
             log: log.into(),
             metrics,
@@ -107,8 +110,8 @@ impl Connector {
         self.timeout
     }
 
-    /// Connects to the first server that can be had.
-    pub(super) async fn connect(&self) -> Result<Connected, ConnectFailure> {
+    /// Connects to the first server that can be had. `origin` is whose the connection is for; none where it is our own.
+    pub(super) async fn connect(&self, origin: Option<&Origin>) -> Result<Connected, ConnectFailure> {
         let began = Instant::now();
         let until = began + self.timeout;
         let first = self.last.load(Ordering::Relaxed);
@@ -117,7 +120,7 @@ impl Connector {
             let at = first.wrapping_add(step) % self.servers.len();
             let left = u32::try_from(self.servers.len().saturating_sub(step)).unwrap_or(u32::MAX).max(1);
             let share = until.saturating_duration_since(Instant::now()) / left;
-            match timeout(share, self.connect_to(at)).await.unwrap_or(Err(ConnectFailure::Timeout)) {
+            match timeout(share, self.connect_to(at, origin)).await.unwrap_or(Err(ConnectFailure::Timeout)) {
                 Ok(connected) => {
                     self.metrics.connected(began.elapsed());
                     self.last.store(at, Ordering::Relaxed);
@@ -136,7 +139,7 @@ impl Connector {
         Err(said.into_iter().find(|failure| failures.contains(failure)).unwrap_or(ConnectFailure::Refused))
     }
 
-    async fn connect_to(&self, at: usize) -> Result<Connected, ConnectFailure> {
+    async fn connect_to(&self, at: usize, origin: Option<&Origin>) -> Result<Connected, ConnectFailure> {
         let Some(KnownServer { server, .. }) = self.servers.get(at) else { return Err(ConnectFailure::Refused) };
         let addresses = tokio::net::lookup_host((server.host.as_str(), server.port)).await;
         let addresses = by_turns(addresses.map_err(|_| ConnectFailure::Refused)?);
@@ -145,6 +148,10 @@ impl Connector {
             _ => ConnectFailure::Refused,
         })?;
         let mut leg = Leg::new(socket);
+        if self.forward == ForwardClient::Proxy {
+            leg.queue(proxy_protocol::header(origin));
+            poll_fn(|cx| leg.poll_flush(cx)).await.map_err(|_| ConnectFailure::Refused)?;
+        }
         let tls = self.tls == UpstreamTls::Implicit;
         if tls {
             self.begin_tls(&mut leg, at).map_err(|_| ConnectFailure::Tls)?;

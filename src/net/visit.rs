@@ -53,7 +53,7 @@ impl Visit {
     /// # Errors
     /// Where there is no way to the upstream, or it does not speak IMAP.
     pub async fn begin(connector: &Connector) -> Result<Self, VisitError> {
-        let connected = connector.connect().await.map_err(|failure| {
+        let connected = connector.connect(None).await.map_err(|failure| {
             VisitError::Unreachable(match failure {
                 ConnectFailure::Refused => "it cannot be reached",
                 ConnectFailure::Timeout => "it does not answer in time",

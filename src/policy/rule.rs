@@ -12,7 +12,7 @@ use super::condition::{Condition, Facts};
 use super::exception::Exception;
 use super::groups::{GroupId, Groups};
 use super::life::Life;
-use super::limit::Limits;
+use super::limit::{Limits, Per};
 use super::mailboxes::{Mailboxes, Names};
 use super::messages::MessageRule;
 use super::pattern::TextPattern;
@@ -274,6 +274,19 @@ impl RuleSet {
     #[must_use]
     pub fn hides_messages(&self) -> bool {
         self.rules.iter().any(|rule| rule.messages.is_some())
+    }
+
+    /// Does any rule go by where clients are, other than on this host?
+    #[must_use]
+    pub fn looks_at_addresses(&self) -> bool {
+        let elsewhere = |condition: &Condition| {
+            condition.client_ip.iter().flatten().any(|network| !network.network().is_loopback())
+        };
+        self.rules.iter().any(|rule| {
+            let exceptions = rule.exceptions.iter().map(|exception| &exception.condition);
+            let mut conditions = [&rule.when].into_iter().chain(&rule.unless).chain(exceptions);
+            conditions.any(elsewhere) || rule.limits.as_ref().is_some_and(|limits| limits.per == Per::ClientIp)
+        })
     }
 
     /// What is told of each rule, in the order of files and lines.

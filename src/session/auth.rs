@@ -354,10 +354,41 @@ impl Session {
         let plain_login =
             self.login.as_ref().is_some_and(|login| matches!(login.credentials, Credentials::Arguments(_)));
         if plain_login || self.leg.capabilities.known {
-            return self.send_login(now);
+            return self.introduce_or_log_in(now);
         }
         let serial = self.send_own(b"CAPABILITY");
         self.leg.phase = LegPhase::Asking(serial);
+    }
+
+    /// Says who the client is where the upstream is to know, and waits: from the login on it goes by that.
+    pub(super) fn introduce_or_log_in(&mut self, now: Instant) {
+        let tells = self.leg.info.as_ref().is_some_and(|info| info.tells_client);
+        let knows_id = self.leg.capabilities.id || !self.leg.capabilities.known;
+        if !tells || !knows_id {
+            return self.send_login(now);
+        }
+        let line = self.introduction();
+        let serial = self.send_own(line.as_bytes());
+        self.leg.phase = LegPhase::Introducing(serial);
+    }
+
+    /// Fields as Dovecot's proxy sends them, and Dovecot takes them from those whom it trusts (`login_trusted_networks`).
+    /// Nothing that the client says: its own ID never goes up.
+    fn introduction(&self) -> String {
+        let start = &self.start;
+        let mut line = format!(
+            "ID (\"name\" \"imapwarden\" \"x-originating-ip\" \"{}\" \"x-originating-port\" \"{}\"",
+            start.client_ip, start.client_port
+        );
+        if let Some(reached) = start.connected_to {
+            line.push_str(&format!(
+                " \"x-connected-ip\" \"{}\" \"x-connected-port\" \"{}\"",
+                reached.ip(),
+                reached.port()
+            ));
+        }
+        line.push_str(&format!(" \"x-session-id\" \"{}\")", start.sid));
+        line
     }
 
     pub(super) fn learn_capabilities(&mut self, list: &[u8]) {

@@ -2,7 +2,7 @@
 //!
 //! Bytes, time and news come in through `handle_*`, what is to be done comes out of [`Session::poll_output`], in order.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -78,6 +78,10 @@ pub struct SessionStart {
     pub client_ip: IpAddr,
     /// The client's port.
     pub client_port: u16,
+    /// The address that it connected to, as far as that is known.
+    pub connected_to: Option<SocketAddr>,
+    /// Who handed it on, and spoke the PROXY protocol.
+    pub via: Option<IpAddr>,
     /// How the listener treats TLS.
     pub tls: ListenerTls,
     /// Is LOGIN in clear taken (`allow_plaintext_login`)?

@@ -60,7 +60,7 @@ impl Session {
             sni: tls.sni.clone(),
             client_cert_sha256: None,
         });
-        let event = self.event(EventKind::SessionOpen { port: self.start.client_port, via: None, tls });
+        let event = self.event(EventKind::SessionOpen { port: self.start.client_port, via: self.start.via, tls });
         self.out.record(event);
     }
 

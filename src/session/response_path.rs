@@ -364,6 +364,10 @@ impl Session {
                 self.learn_capabilities(line.get(rest..).unwrap_or_default());
             }
             (LegPhase::Asking(serial), Head::Tagged { tag, .. }) if self.own_serial(tag) == Some(serial) => {
+                self.introduce_or_log_in(now);
+            }
+            // Whatever it says: it was told.
+            (LegPhase::Introducing(serial), Head::Tagged { tag, .. }) if self.own_serial(tag) == Some(serial) => {
                 self.send_login(now);
             }
             (_, Head::Status { status: Status::Bye, .. }) | (LegPhase::Greeting, _) => {

@@ -71,6 +71,8 @@ pub struct UpstreamInfo {
     pub name: Arc<str>,
     /// Must STARTTLS be asked for?
     pub starttls: bool,
+    /// Is it told by ID who the client is (`forward_client = "id"`)?
+    pub tells_client: bool,
     /// Does it expunge as soon as `\Deleted` is set (quirk `deleted-expunges`)?
     pub deleted_expunges: bool,
     /// Whose mail it serves; `None`: everybody's.
@@ -91,7 +93,13 @@ impl UpstreamInfo {
     /// An upstream of which nothing is known yet.
     #[must_use]
     pub fn new(name: Arc<str>, starttls: bool, serves: Option<UserTest>) -> Self {
-        Self { name, starttls, deleted_expunges: false, serves, mechanisms: AtomicU8::new(0) }
+        Self { name, starttls, tells_client: false, deleted_expunges: false, serves, mechanisms: AtomicU8::new(0) }
+    }
+
+    /// The same, told by ID who the client is, or not.
+    #[must_use]
+    pub fn tells_client(self, tells_client: bool) -> Self {
+        Self { tells_client, ..self }
     }
 
     /// The same with the quirk `deleted-expunges`, or without.

@@ -1,7 +1,7 @@
 //! The upstream's leg until it can take commands: greeting, STARTTLS, capabilities.
 //!
 //! ```text
-//!   Away ─Connect─▶ Connecting ─greeting─▶ [Starttls ─OK─▶ Handshake] ─▶ [Asking CAPABILITY] ─▶ Ready
+//!   Away ─Connect─▶ Connecting ─greeting─▶ [Starttls ─OK─▶ Handshake] ─▶ [Asking CAPABILITY] ─▶ [Introducing] ─▶ Ready
 //! ```
 //!
 //! Nothing heard before TLS is believed after it, and nothing may stand behind the answer to STARTTLS (quirk V12).
@@ -26,6 +26,8 @@ pub(super) enum LegPhase {
     Handshake,
     /// CAPABILITY went up under this number, before login.
     Asking(u32),
+    /// ID went up under this number, before login: who the client is.
+    Introducing(u32),
     /// Takes commands.
     Ready,
     /// It said BYE, or is gone.

@@ -33,7 +33,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["audit", "imap", "ipnet"]),
     ("metrics", &["imap", "session::event", "prometheus"]),
     ("store", &["session::verdicts", "session::locks", "redb"]),
-    ("config", &["diagnostic", "toml"]),
+    // Networks are written as in rules.
+    ("config", &["diagnostic", "toml", "ipnet"]),
     ("credential", &["imap", "diagnostic", "toml"]),
     // Problems of certificates are found where rustls lives.
     (
@@ -50,6 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tokio_rustls",
             "rustls",
             "socket2",
+            "ipnet",
         ],
     ),
     // Commands are named as in records.

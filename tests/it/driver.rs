@@ -100,6 +100,8 @@ impl Driver {
             listener: Arc::from("imap"),
             client_ip: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 5)),
             client_port: 50_000,
+            connected_to: None,
+            via: None,
             tls: setting.tls,
             allow_plaintext_login: setting.allow_plaintext_login,
             tag_prefix: Arc::from(setting.tag_prefix),

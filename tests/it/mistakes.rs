@@ -28,12 +28,14 @@ name = "imaps"
 bind = "127.0.0.1:143"
 tls = "off"
 allow_plaintext_login = true
+proxy_protocol_from = ["127.0.0.1"]
 
 [[listener]]
 name = "office"
 bind = "127.0.0.1:144"
 tls = "off"
 allow_plaintext_login = true
+proxy_protocol_from = ["::1", "127.0.0.0/8"]
 
 [[upstream]]
 name = "main"

@@ -3,6 +3,7 @@
 mod house;
 mod peers;
 
+mod balancers;
 mod certificates;
 mod limits;
 mod records;

@@ -127,6 +127,13 @@ impl Upstream {
         Self { listener, speaks, address }
     }
 
+    /// The next connection, to which nothing was said.
+    pub async fn connected(&self) -> Peer {
+        Peer::new(
+            timeout(PATIENCE, self.listener.accept()).await.expect("a connection in time").expect("a connection").0,
+        )
+    }
+
     /// The next connection, greeted and logged in.
     pub async fn accept(&self) -> Peer {
         let stream =

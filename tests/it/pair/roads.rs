@@ -83,6 +83,8 @@ impl Direct {
             listener: Arc::from("imap"),
             client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             client_port: 50_000,
+            connected_to: None,
+            via: None,
             tls: ListenerTls::Off,
             allow_plaintext_login: true,
             tag_prefix: Arc::from("t"),

@@ -42,6 +42,15 @@ impl Client {
         Self::greeted(Wire::Tls(Box::new(wrap(connect(address), ca, "localhost"))))
     }
 
+    /// The same, from this address of loopback.
+    pub fn tls_from(from: [u8; 4], address: SocketAddr, ca: &Path) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((from, 0)).into()).expect("an address of this host");
+        socket.connect(&address.into()).unwrap_or_else(|e| panic!("{address}: {e}"));
+        let stream = patient(socket.into());
+        Self::greeted(Wire::Tls(Box::new(wrap(stream, ca, "localhost"))))
+    }
+
     /// Connects to a port that does not, or not yet.
     pub fn clear(address: SocketAddr) -> Self {
         Self::greeted(Wire::Clear(connect(address)))
@@ -312,7 +321,10 @@ fn literal(line: &[u8]) -> Option<usize> {
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap_or_else(|e| panic!("{address}: {e}"));
+    patient(TcpStream::connect(address).unwrap_or_else(|e| panic!("{address}: {e}")))
+}
+
+fn patient(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
     stream.set_write_timeout(Some(PATIENCE)).expect("a time limit");
     stream.set_nodelay(true).expect("no delay");

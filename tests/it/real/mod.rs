@@ -23,6 +23,7 @@ pub mod place;
 pub mod proxy;
 mod script;
 
+mod balancers;
 mod broken;
 mod decisions;
 mod disk;

@@ -28,6 +28,7 @@ pub struct Settings {
     in_policy: String,
     in_admin: String,
     in_listener: String,
+    in_upstream: String,
     in_limits: String,
     in_audit: String,
     signed: bool,
@@ -46,6 +47,7 @@ impl Settings {
             in_policy: String::new(),
             in_admin: String::new(),
             in_listener: String::new(),
+            in_upstream: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
             in_audit: String::new(),
             signed: false,
@@ -64,6 +66,7 @@ impl Settings {
             in_policy: String::new(),
             in_admin: String::new(),
             in_listener: String::new(),
+            in_upstream: String::new(),
             in_limits: "drain_delay = \"0s\"\ndrain_window = \"1s\"\n".to_owned(),
             in_audit: String::new(),
             signed: false,
@@ -105,6 +108,18 @@ impl Settings {
     pub fn in_listener(mut self, lines: &str) -> Self {
         self.in_listener.push_str(lines);
         self.in_listener.push('\n');
+        self
+    }
+
+    /// Lines for the upstream.
+    pub fn in_upstream(mut self, lines: &str) -> Self {
+        self.in_upstream = format!("{lines}\n");
+        self
+    }
+
+    /// At another address, spoken to as before.
+    pub fn upstream_at(mut self, port: u16) -> Self {
+        self.upstream = format!("localhost:{port}");
         self
     }
 
@@ -222,7 +237,7 @@ impl Proxy {
             "[[listener]]\nname = \"imaps\"\nbind = \"{implicit}\"\ntls = \"implicit\"\n{certificate}\n{}\n\
              [[listener]]\nname = \"imap\"\nbind = \"{starttls}\"\ntls = \"starttls\"\n{certificate}\n\n\
              [[listener]]\nname = \"clear\"\nbind = \"{clear}\"\ntls = \"off\"\nallow_plaintext_login = true\n\n\
-             [[upstream]]\nname = \"main\"\nservers = [\"{}\"]\ntls = \"{}\"\n{ca}\n\
+             [[upstream]]\nname = \"main\"\nservers = [\"{}\"]\ntls = \"{}\"\n{ca}{}\n\
              [auth]\nmode = \"passthrough\"\n\n\
              [policy]\nrules = {rules}\n{}\n\
              [audit]\ndirectory = \"audit\"\nmin_free = \"1 MiB\"\n{}\n\
@@ -231,6 +246,7 @@ impl Proxy {
             settings.in_listener,
             settings.upstream,
             settings.upstream_tls,
+            settings.in_upstream,
             settings.in_policy,
             settings.in_audit,
             self.admin,
