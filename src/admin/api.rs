@@ -88,7 +88,7 @@ fn admit<'p>(
     local: IpAddr,
     state: &AdminState,
 ) -> Result<(Found<'p>, Way, Caller), (Answer, Option<Caller>)> {
-    guard::check(request, local).map_err(|stranger| (stranger.into(), None))?;
+    guard::check(request, local, &state.hosts.load()).map_err(|stranger| (stranger.into(), None))?;
     let Some(found) = found else { return Err((super::nothing_there(), None)) };
     let Some((way, Some(needs))) = found.route.way(request.method()) else {
         return Err((super::not_that_way(found.route), None));

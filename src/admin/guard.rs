@@ -37,8 +37,8 @@ impl From<Stranger> for Answer {
     }
 }
 
-/// `local` is the address that the client connected to.
-pub(super) fn check<B>(request: &Request<B>, local: IpAddr) -> Result<(), Stranger> {
+/// `local` is the address that the client connected to, `hosts` are further names of it.
+pub(super) fn check<B>(request: &Request<B>, local: IpAddr, hosts: &[Box<str>]) -> Result<(), Stranger> {
     let host = match only(request.headers(), HOST)? {
         Some(host) => Some(host.to_str().ok().and_then(|host| host.parse().ok()).ok_or(Stranger::NoHost)?),
         // Health checks in HTTP/1.0 send none. A browser always does, so none is no page.
@@ -46,11 +46,15 @@ pub(super) fn check<B>(request: &Request<B>, local: IpAddr) -> Result<(), Strang
         None => return Err(Stranger::NoHost),
     };
     // RFC 9112 §3.2.2: a target in absolute form counts instead of the Host; here both must be ours.
-    if ![host.as_ref(), request.uri().authority()].into_iter().flatten().all(|name| is_ours(name, local)) {
+    if ![host.as_ref(), request.uri().authority()]
+        .into_iter()
+        .flatten()
+        .all(|name| is_ours(name, local) || is_named(name, hosts))
+    {
         return Err(Stranger::Host);
     }
     match only(request.headers(), ORIGIN)? {
-        Some(origin) if !is_origin_of(origin, host.as_ref()) => Err(Stranger::Origin),
+        Some(origin) if !is_origin_of(origin, host.as_ref(), hosts) => Err(Stranger::Origin),
         _ => Ok(()),
     }
 }
@@ -78,9 +82,15 @@ fn is_ours(authority: &Authority, local: IpAddr) -> bool {
     })
 }
 
-fn is_origin_of(origin: &HeaderValue, host: Option<&Authority>) -> bool {
-    let own = host.map(|host| format!("http://{host}"));
-    own.is_some_and(|own| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
+fn is_named(authority: &Authority, hosts: &[Box<str>]) -> bool {
+    !authority.as_str().contains('@') && hosts.iter().any(|host| authority.host().eq_ignore_ascii_case(host))
+}
+
+/// What stands before us under a name that was said may speak TLS.
+fn is_origin_of(origin: &HeaderValue, host: Option<&Authority>, hosts: &[Box<str>]) -> bool {
+    let Some(host) = host else { return false };
+    let schemes: &[&str] = if is_named(host, hosts) { &["http", "https"] } else { &["http"] };
+    schemes.iter().any(|scheme| origin.as_bytes().eq_ignore_ascii_case(format!("{scheme}://{host}").as_bytes()))
 }
 
 #[cfg(test)]
@@ -94,7 +104,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        check(&request.body(()).unwrap(), LOCAL.parse().unwrap())
+        check(&request.body(()).unwrap(), LOCAL.parse().unwrap(), &["ops.example.org".into()])
     }
 
     #[test]
@@ -108,6 +118,10 @@ mod tests {
             ("localhost in another case", "LocalHost", Ok(())),
             ("loopback", "127.0.0.1:9143", Ok(())),
             ("loopback, IPv6", "[::1]:9143", Ok(())),
+            ("a name that was said", "Ops.example.org", Ok(())),
+            ("with a port", "ops.example.org:8443", Ok(())),
+            ("behind a user", "x@ops.example.org", Err(Stranger::Host)),
+            ("a name below it", "evil.ops.example.org", Err(Stranger::Host)),
             ("another address", "192.0.2.2:9143", Err(Stranger::Host)),
             ("unspecified", "0.0.0.0:9143", Err(Stranger::Host)),
             ("a name", "evil.example", Err(Stranger::Host)),
@@ -155,5 +169,13 @@ mod tests {
             assert_eq!(verdict("/metrics", Version::HTTP_11, &headers), want, "{name}");
         }
         assert_eq!(verdict("/", Version::HTTP_10, &[("origin", "http://x")]), Err(Stranger::Origin));
+        for (origin, want) in [
+            ("https://ops.example.org", Ok(())),
+            ("http://ops.example.org", Ok(())),
+            ("https://evil.example", Err(Stranger::Origin)),
+        ] {
+            let headers = [("host", "ops.example.org"), ("origin", origin)];
+            assert_eq!(verdict("/metrics", Version::HTTP_11, &headers), want, "{origin}");
+        }
     }
 }

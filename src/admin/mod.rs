@@ -33,7 +33,7 @@ mod tests;
 pub use access::{TokenFault, Tokens};
 pub use control::{Call, Control, Drain, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work};
 pub use query::escaped;
-pub use server::{MAX_CONNECTIONS, serve};
+pub use server::{Door, MAX_CONNECTIONS, SocketPath, serve};
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub struct AdminState {
     pub control: Arc<dyn Control>,
     /// Who may ask; another one after a reload.
     pub tokens: ArcSwap<Tokens>,
+    /// Names by which it is called; others after a reload.
+    pub hosts: ArcSwap<Vec<Box<str>>>,
 }
 
 impl std::fmt::Debug for AdminState {
@@ -83,7 +85,7 @@ async fn answer(request: Request<Incoming>, local: IpAddr, state: &AdminState) -
 
 /// What everybody who can connect may read.
 async fn read(request: &Request<Incoming>, route: Route, local: IpAddr, state: &AdminState) -> Answer {
-    if let Err(refusal) = guard::check(request, local) {
+    if let Err(refusal) = guard::check(request, local, &state.hosts.load()) {
         return refusal.into();
     }
     if route.way(request.method()).is_none() {

@@ -1,7 +1,9 @@
 //! Connections: how many, how long, how large.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,8 @@ use hyper::body::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -40,8 +43,48 @@ const MAX_HEADERS: usize = 64;
 /// After an accept that failed for want of something: a moment for it to come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Where calls come in.
+#[derive(Debug)]
+pub enum Door {
+    /// An address with a port.
+    Tcp(TcpListener),
+    /// A path, which goes when the door does.
+    Unix(UnixListener, Option<SocketPath>),
+}
+
+/// A socket's file.
+#[derive(Debug)]
+pub struct SocketPath(pub PathBuf);
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        // Where it is gone already there is nothing to be done.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Door {
+    /// The next connection, and the address of ours that it came to: that of loopback, where only this host gets in.
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, IpAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let local = stream.local_addr()?.ip();
+                Ok((Box::new(stream), local))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Box::new(stream), Ipv4Addr::LOCALHOST.into()))
+            }
+        }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// Answers on this listener until `stop`; then ends what is open, answers under way first.
-pub async fn serve(listener: TcpListener, state: Arc<AdminState>, stop: impl Future<Output = ()> + Send) {
+pub async fn serve(door: Door, state: Arc<AdminState>, stop: impl Future<Output = ()> + Send) {
     let (stopping, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
@@ -50,9 +93,9 @@ pub async fn serve(listener: TcpListener, state: Arc<AdminState>, stop: impl Fut
             biased;
             () = &mut stop => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, Arc::clone(&state), stopped.clone()));
+            accepted = door.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                Ok((stream, local)) => {
+                    connections.spawn(converse(stream, local, Arc::clone(&state), stopped.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the admin listener cannot accept");
@@ -61,15 +104,13 @@ pub async fn serve(listener: TcpListener, state: Arc<AdminState>, stop: impl Fut
             },
         }
     }
-    drop(listener);
+    drop(door);
     drop(stopping);
     while connections.join_next().await.is_some() {}
 }
 
 /// One connection, to its end. What goes wrong on it is the client's affair.
-async fn converse(stream: TcpStream, state: Arc<AdminState>, mut stopped: watch::Receiver<()>) {
-    let Ok(local) = stream.local_addr() else { return };
-    let local: IpAddr = local.ip();
+async fn converse(stream: Box<dyn Stream>, local: IpAddr, state: Arc<AdminState>, mut stopped: watch::Receiver<()>) {
     let service = service_fn(move |request| {
         let state = Arc::clone(&state);
         async move { Ok::<Response<Full<Bytes>>, Infallible>(answer(request, local, &state).await.into()) }

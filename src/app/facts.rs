@@ -34,7 +34,7 @@ pub(super) fn of(config: &Config) -> Value {
             "min_free": config.audit.min_free,
         },
         "state": { "directory": config.state.directory.display().to_string() },
-        "admin": { "bind": config.admin.bind.to_string(), "tokens": tokens.collect::<Vec<_>>() },
+        "admin": { "bind": config.admin.bind.to_string(), "hosts": config.admin.hosts, "tokens": tokens.collect::<Vec<_>>() },
         "limits": {
             "pre_auth_timeout_s": limits.pre_auth_timeout.as_secs(),
             "idle_timeout_s": limits.idle_timeout.as_secs(),

@@ -6,6 +6,7 @@
 //!
 //! One change after the other: this is the only place that makes any. What cannot be kept or recorded is not done.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::diagnostic::Problem;
 use crate::policy::complete_login;
 use crate::session::event::{EventKind, LockOp};
 use crate::session::locks::{Lock, Locked, Locks};
-use crate::store::{LockFile, told};
+use crate::store::{LockFile, Version, told};
 
 /// More than this nobody has made by hand; each login looks at all of them.
 const MOST: usize = 10_000;
@@ -30,24 +31,48 @@ const MOST: usize = 10_000;
 pub(super) struct Keeper {
     file: LockFile,
     locks: Arc<Locks>,
+    /// That of the file in which they stand.
+    version: Option<Version>,
 }
 
 impl Keeper {
     /// Reads what was kept. What has ended meanwhile ends with the first look at the clock, and is recorded then.
     pub fn open(directory: &Path) -> Result<Self, Problem> {
         let file = LockFile::in_directory(directory);
+        let version = file.version();
         let kept = file.read().map_err(|error| unreadable(&file, &error))?;
         let locks = Arc::new(Locks::default());
         locks.set(kept);
-        Ok(Self { file, locks })
+        Ok(Self { file, locks, version })
     }
 
     pub fn locks(&self) -> Arc<Locks> {
         Arc::clone(&self.locks)
     }
 
+    /// Nobody else changes them as long as what this gives is held, and those hold that the file has.
+    async fn hold(&mut self) -> io::Result<File> {
+        let file = self.file.clone();
+        let held = tokio::task::spawn_blocking(move || file.hold())
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))?;
+        self.follow()?;
+        Ok(held)
+    }
+
+    /// Those hold that another process has written. Were there any?
+    fn follow(&mut self) -> io::Result<bool> {
+        let version = self.file.version();
+        if version == self.version {
+            return Ok(false);
+        }
+        self.locks.set(self.file.read()?);
+        self.version = version;
+        Ok(true)
+    }
+
     /// Others hold from now on, once they are on disk and that is recorded.
-    async fn change(&self, to: Vec<Arc<Lock>>, events: Vec<EventKind>, recorder: &Recorder) -> Result<(), NotDone> {
+    async fn change(&mut self, to: Vec<Arc<Lock>>, events: Vec<EventKind>, recorder: &Recorder) -> Result<(), NotDone> {
         let before = self.locks.all();
         self.keep(to.clone()).await.map_err(NotDone::Disk)?;
         for event in events {
@@ -59,6 +84,7 @@ impl Keeper {
             }
         }
         self.locks.set(to);
+        self.version = self.file.version();
         Ok(())
     }
 
@@ -86,6 +112,10 @@ impl App {
             by: asked.by.into(),
             why: asked.why.into(),
         });
+        let held = match self.locks.hold().await {
+            Ok(held) => held,
+            Err(error) => return self.changed(Err(NotDone::Disk(error)), &lock),
+        };
         let mut locks = self.locks.locks().all().to_vec();
         if locks.len() >= MOST {
             return LockChange::TooMany;
@@ -93,15 +123,22 @@ impl App {
         locks.push(Arc::clone(&lock));
         let changed =
             self.locks.change(locks, vec![event(&lock, LockOp::Add, &lock.by, &lock.why)], &self.recorder).await;
+        drop(held);
         self.changed(changed, &lock)
     }
 
     /// Lets somebody in again.
     pub(super) async fn unlock(&mut self, id: &str, by: &str, why: &str) -> LockChange {
+        let held = self.locks.hold().await;
+        if let Err(error) = &held {
+            tracing::error!(%error, "a lock cannot be taken away: nothing was changed");
+            return LockChange::NotKept;
+        }
         let mut locks = self.locks.locks().all().to_vec();
         let Some(at) = locks.iter().position(|lock| *lock.id == *id) else { return LockChange::Missing };
         let lock = locks.remove(at);
         let changed = self.locks.change(locks, vec![event(&lock, LockOp::Remove, by, why)], &self.recorder).await;
+        drop(held);
         self.changed(changed, &lock)
     }
 
@@ -121,8 +158,12 @@ impl App {
 
     /// Those whose time is over. They hold no longer in any case; this takes them from the list and records it.
     pub(super) async fn end_locks(&mut self) {
-        let all = self.locks.locks().all();
         let now = now();
+        if self.locks.locks().all().iter().all(|lock| lock.until > now) {
+            return;
+        }
+        let Ok(_held) = self.locks.hold().await else { return };
+        let all = self.locks.locks().all();
         let (ended, left): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|lock| lock.until <= now);
         if ended.is_empty() {
             return;
@@ -130,6 +171,15 @@ impl App {
         let events = ended.iter().map(|lock| event(lock, LockOp::Expire, &lock.by, &lock.why)).collect();
         if self.locks.change(left, events, &self.recorder).await.is_err() {
             tracing::warn!("locks have ended and are still listed: the state directory or the audit log fails");
+        }
+    }
+
+    /// Another process that has the same directory, before or after this one, may have changed them.
+    pub(super) async fn follow_locks(&mut self) {
+        match self.locks.follow() {
+            Ok(true) => self.server.look_at_locks(),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "locks that another process has written cannot be read"),
         }
     }
 

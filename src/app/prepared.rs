@@ -118,7 +118,10 @@ fn server_tls(config: &Config, before: Option<&Prepared>, problems: &mut Vec<Pro
         if listener.tls == ListenerTls::Off || listener.certificates.is_empty() {
             return None; // what is missing has been said
         }
-        let before = before.and_then(|before| before.server_tls.get(number)?.as_ref());
+        let before = before.and_then(|before| {
+            let at = before.config.listeners.iter().position(|before| before.name == listener.name)?;
+            before.server_tls.get(at)?.as_ref()
+        });
         let (loaded, faults) = ServerTls::load(listener, now, before);
         let pairs = certificate_places(config, number);
         let all_read = pairs.len() == listener.certificates.len();

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::doors::{Change, Doors};
 use super::record::{asked_by_signal, in_one_line};
 use super::start::App;
-use super::{Found, Prepared, restart, sharing};
+use super::{Found, Prepared, notify, restart, sharing};
 use crate::admin::Reload;
 use crate::diagnostic::{Problem, Severity, Sources, render, to_json};
 use crate::session::event::{EventKind, LoadedBy};
@@ -28,8 +29,9 @@ impl App {
 
     /// Changes what can be changed under open sessions, or nothing, and says so.
     pub(super) async fn reload(&mut self, by: LoadedBy) -> Reload {
+        notify::reloading();
         let reload = match self.read_anew().await {
-            Ok((prepared, warnings)) => self.swap(prepared, by, &warnings).await,
+            Ok((prepared, changes, warnings)) => self.swap(prepared, changes, by, &warnings).await,
             Err(way) => {
                 let lines: Vec<Box<str>> = way.lines().map(String::into_boxed_str).collect();
                 for problem in &lines {
@@ -41,11 +43,12 @@ impl App {
             }
         };
         self.recorder.metrics.reload(matches!(reload, Reload::Done { .. }));
+        notify::ready(&self.status());
         reload
     }
 
     /// Reads all files, away from the threads that move mail; with the warnings, for whoever asked.
-    async fn read_anew(&self) -> Result<(Prepared, Value), InTheWay> {
+    async fn read_anew(&self) -> Result<(Prepared, Vec<Change>, Value), InTheWay> {
         let (path, before) = (self.path.clone(), Arc::clone(&self.prepared));
         let read = tokio::task::spawn_blocking(move || Prepared::load_after(Some(&before), &path)).await;
         let Found { prepared, mut problems, sources, .. } = read.map_err(|error| InTheWay {
@@ -59,14 +62,17 @@ impl App {
         for problem in &warnings {
             tracing::warn!(problem = in_one_line(problem, &sources), "configuration warning");
         }
-        match prepared {
-            Some(prepared) if errors.is_empty() => Ok((prepared, to_json(&warnings, &sources)["problems"].take())),
-            _ => Err(InTheWay { problems: errors, sources }),
+        let Some(prepared) = prepared.filter(|_| errors.is_empty()) else {
+            return Err(InTheWay { problems: errors, sources });
+        };
+        match Doors::plan(&self.prepared.config, &prepared, &self.recorder.metrics) {
+            Ok(changes) => Ok((prepared, changes, to_json(&warnings, &sources)["problems"].take())),
+            Err(problems) => Err(InTheWay { problems, sources }),
         }
     }
 
     /// Puts what was read in the place of what runs; only once the log has it.
-    async fn swap(&mut self, prepared: Prepared, by: LoadedBy, warnings: &Value) -> Reload {
+    async fn swap(&mut self, prepared: Prepared, changes: Vec<Change>, by: LoadedBy, warnings: &Value) -> Reload {
         let loaded = prepared.rules.event(Some(&self.prepared.rules), by);
         let told = told(&loaded, warnings);
         if self.recorder.record(loaded).await.is_err() {
@@ -79,15 +85,13 @@ impl App {
         let shared =
             Arc::new(sharing::shared(&prepared, Arc::clone(&self.clock), verdicts, self.locks.locks(), Some(before)));
         let connectors = sharing::connectors(&prepared, &self.recorder.log, &self.recorder.metrics);
-        let listeners = prepared.config.listeners.iter().zip(&prepared.server_tls);
-        for (state, (listener, tls)) in self.listeners.iter().zip(listeners) {
-            state.reload(listener, tls.clone());
-        }
         self.server.reload(shared, connectors, prepared.config.limits.auth_failures);
+        self.doors.change(&self.server, &prepared, changes);
         if let Some(logging) = &self.logging {
             logging.set_level(prepared.config.log.level);
         }
         self.admin_state.tokens.store(Arc::new(prepared.tokens.clone()));
+        self.admin_state.hosts.store(Arc::new(prepared.config.admin.hosts.clone()));
         prepared.tell(&self.recorder.metrics);
         self.prepared = Arc::new(prepared);
         let rules = &self.prepared.rules.set;

@@ -1,11 +1,10 @@
-//! What a reload cannot change: sockets that are bound, the log that is open.
+//! What a reload cannot change: the admin port, the log that is open.
 
 use crate::config::Config;
 use crate::diagnostic::Problem;
 
 /// Every difference between what runs and what was read that needs a restart. Where there is one, nothing is reloaded.
 pub(super) fn needed(running: &Config, read: &Config) -> Vec<Problem> {
-    let listeners = listeners(running, read);
     let values = [
         ("admin.bind", running.admin.bind != read.admin.bind),
         ("audit.directory", running.audit.directory != read.audit.directory),
@@ -16,33 +15,11 @@ pub(super) fn needed(running: &Config, read: &Config) -> Vec<Problem> {
         ("state.directory", running.state.directory != read.state.directory),
         ("log.format", running.log.format != read.log.format),
     ];
-    let values = values.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| problem(read, key, key));
-    listeners.into_iter().chain(values).collect()
+    values.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| problem(read, key)).collect()
 }
 
-/// Listeners are what rules and metrics call by name, at the address that is bound; clients know when TLS begins there.
-fn listeners(running: &Config, read: &Config) -> Vec<Problem> {
-    let same = |number: usize| {
-        let (was, is) = (running.listeners.get(number), read.listeners.get(number));
-        was.zip(is).is_some_and(|(was, is)| (&was.name, was.bind) == (&is.name, is.bind))
-    };
-    let changed = (0..read.listeners.len()).filter(|number| !same(*number));
-    let changed = changed.map(|number| problem(read, "listener", &format!("listener.{number}.bind")));
-    let gone = running.listeners.iter().skip(read.listeners.len());
-    let gone = gone.map(|listener| problem(read, &format!("the end of listener `{}`", listener.name), "listener"));
-    let pairs = running.listeners.iter().zip(&read.listeners).enumerate();
-    let tls = pairs.filter(|(_, (was, is))| was.tls != is.tls);
-    let tls = tls.map(|(number, _)| problem(read, "tls", &format!("listener.{number}.tls")));
-    changed.chain(tls).chain(gone).collect()
-}
-
-fn problem(read: &Config, what: &str, place: &str) -> Problem {
-    let what = match what {
-        "listener" => String::from("a new listener, or another name or address of one,"),
-        what if what.contains(' ') => what.to_owned(),
-        key => format!("another `{key}`"),
-    };
-    let problem = read.places.error(place, format!("{what} needs a restart"));
+fn problem(read: &Config, key: &str) -> Problem {
+    let problem = read.places.error(key, format!("another `{key}` needs a restart"));
     problem.help("nothing was reloaded; take the change back, or restart imapwarden")
 }
 
@@ -83,15 +60,15 @@ mod tests {
             ("another upstream", "imap.example.org", "imap.example.net", 0),
             ("the level", "[log]", "[log]\nlevel = \"debug\"", 0),
             ("the format", "[log]", "[log]\nformat = \"json\"", 1),
-            ("the address of a listener", "127.0.0.1:143", "127.0.0.1:1143", 1),
-            ("the name of a listener", "[[listener]]", "[[listener]]\nname = \"imap\"", 1),
+            ("the address of a listener", "127.0.0.1:143", "127.0.0.1:1143", 0),
+            ("the name of a listener", "[[listener]]", "[[listener]]\nname = \"imap\"", 0),
             (
                 "when TLS begins",
                 "tls = \"off\"\nallow_plaintext_login = true",
                 "certificate = \"c\"\nprivate_key = \"c\"",
-                1,
+                0,
             ),
-            ("a new listener", "[[upstream]]", second, 1),
+            ("a new listener", "[[upstream]]", second, 0),
             ("the admin port", "[admin]", "[admin]\nbind = \"127.0.0.1:9144\"", 1),
             ("what outlives it", "[state]", "[state]\ndirectory = \"kept\"", 1),
             (
@@ -106,7 +83,5 @@ mod tests {
             assert_eq!(needed.len(), problems, "{name}: {needed:?}");
             assert!(needed.iter().all(|problem| problem.is_error() && problem.message.ends_with("needs a restart")));
         }
-        let two = BEFORE.replacen("[[upstream]]", second, 1);
-        assert_eq!(needed(&read(&two), &read(BEFORE))[0].message, "the end of listener `listener-2` needs a restart");
     }
 }

@@ -1,35 +1,40 @@
 //! From files that are in order to a proxy that serves, and what then moves it.
 
-use std::io;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::desk::{self, Desk, Wish};
+use super::doors::Doors;
 use super::locks::Keeper;
 use super::readiness::Readiness;
 use super::record::Recorder;
 use super::signals::{Asked, Signals};
+use super::sockets::{self, Sockets};
 use super::state::State;
-use super::{Logging, Prepared, descriptors, facts, sharing};
+use super::{Logging, Prepared, descriptors, facts, notify, sharing};
 use crate::admin::{self, AdminState};
 use crate::audit::{Log, Settings};
-use crate::config::{Config, Durability, OnFailure};
+use crate::config::{AdminBind, Config, Durability, GroupsPath, OnFailure};
 use crate::diagnostic::{Problem, Severity};
-use crate::metrics::{self, Metrics};
-use crate::net::{self, Bound, ListenerState, Server};
+use crate::metrics::{self, Looked, Metrics};
+use crate::net::{Inherited, MOST_HELD, Server};
 use crate::session::Clock;
 use crate::session::event::{self, EventKind, LoadedBy, StopReason};
+use crate::session::locks::{Locked, Locks};
 
 /// How often wall time and monotonic time are brought together: a step of the clock reaches rules with hours.
 const CLOCK: Duration = Duration::from_secs(5);
+
+/// How often locks are looked for that another process has made: it may still end while this one serves, or the reverse.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A proxy that serves.
 #[derive(Debug)]
@@ -39,7 +44,9 @@ pub struct App {
     /// What is in force.
     pub(super) prepared: Arc<Prepared>,
     pub(super) server: Arc<Server>,
-    pub(super) listeners: Vec<Arc<ListenerState>>,
+    pub(super) doors: Doors,
+    /// Somebody keeps our sockets for the next process.
+    pub(super) kept: bool,
     pub(super) recorder: Recorder,
     pub(super) readiness: Arc<Readiness>,
     pub(super) clock: Arc<Clock>,
@@ -54,7 +61,8 @@ pub struct App {
     pub(super) admin_state: Arc<AdminState>,
     /// Ends the admin port.
     pub(super) admin: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    /// What serves it.
+    admin_task: JoinHandle<()>,
     places: Places,
 }
 
@@ -64,23 +72,21 @@ pub struct Places {
     /// Each listener, in the order of the configuration.
     pub listeners: Vec<SocketAddr>,
     /// The admin port.
-    pub admin: SocketAddr,
-}
-
-/// Sockets that are bound and let nobody in yet.
-struct Sockets {
-    bound: Vec<Bound>,
-    admin: TcpListener,
-    places: Places,
+    pub admin: AdminBind,
 }
 
 impl App {
-    /// Opens the log, binds every address, and serves. Must be called in a runtime.
+    /// Opens the log, binds every address that nobody has bound for it, and serves. Must be called in a runtime.
     ///
     /// # Errors
     ///
     /// All that stands in the way; then nothing is bound.
-    pub async fn start(prepared: Prepared, path: PathBuf, logging: Option<Logging>) -> Result<Self, Vec<Problem>> {
+    pub async fn start(
+        prepared: Prepared,
+        path: PathBuf,
+        logging: Option<Logging>,
+        inherited: Inherited,
+    ) -> Result<Self, Vec<Problem>> {
         let config = &prepared.config;
         // First of all: from the first message on, a signal must not end the process as if it knew none.
         let signals = Signals::listen()
@@ -89,10 +95,10 @@ impl App {
         let version = env!("CARGO_PKG_VERSION");
         let revision = option_env!("IMAPWARDEN_REVISION").unwrap_or("unknown");
         let metrics = Metrics::new(metrics::Settings { version, revision });
-        let log = open_log(config, &metrics).map_err(|problem| vec![problem])?;
+        let log = open_log(config, &metrics, !inherited.is_empty()).map_err(|problem| vec![problem])?;
         let recorder = Recorder { log, metrics };
         let began = begin(&prepared, &recorder).await.map_err(|problem| vec![problem]);
-        let sockets = match began.and_then(|()| bind(&prepared, &recorder.metrics)) {
+        let sockets = match began.and_then(|()| sockets::open(&prepared, &recorder.metrics, inherited)) {
             Ok(sockets) => sockets,
             Err(problems) => {
                 // What keeps it from starting is said by the problems; that this record is missing, by the log.
@@ -108,7 +114,7 @@ impl App {
         path: PathBuf,
         (logging, signals): (Option<Logging>, Signals),
         (recorder, locks): (Recorder, Keeper),
-        Sockets { bound, admin, places }: Sockets,
+        Sockets { bound, admin, places, kept }: Sockets,
     ) -> Self {
         let Recorder { log, metrics } = recorder.clone();
         let clock = Arc::new(Clock::new(Instant::now(), Timestamp::now()));
@@ -120,33 +126,35 @@ impl App {
         let server = Server::new(log.clone(), Arc::clone(&metrics), shared, connectors, rate);
         prepared.tell(&metrics);
         tokio::spawn(server.acquaint());
-        let readiness = Arc::new(Readiness::new(log));
+        let readiness = Arc::new(Readiness::new(log.clone()));
         let (stop_admin, mut stopped) = watch::channel(false);
-        let (desk, wishes) = Desk::new(recorder.clone(), Arc::clone(&server), prepared.config.audit.directory.clone());
+        let (desk, wishes) = Desk::new(recorder.clone(), Arc::clone(&server), log.directory().to_owned());
         let admin_state = Arc::new(AdminState {
             metrics,
             health: Arc::clone(&readiness) as _,
             control: Arc::new(desk),
             tokens: ArcSwap::from_pointee(prepared.tokens.clone()),
+            hosts: ArcSwap::from_pointee(prepared.config.admin.hosts.clone()),
         });
+        recorder.metrics.watch_proxy(look(&server, locks.locks()));
         let served = Arc::clone(&admin_state);
         let serve_admin = async move {
             admin::serve(admin, served, async move { drop(stopped.wait_for(|stopped| *stopped).await) }).await;
         };
-        let listeners = bound.iter().map(Bound::state).collect();
         for (listener, address) in prepared.config.listeners.iter().zip(&places.listeners) {
             tracing::info!(listener = %listener.name, %address, "listening");
         }
         tracing::info!(address = %places.admin, "admin port");
-        let mut tasks: Vec<_> =
-            bound.into_iter().map(|one| tokio::spawn(net::serve(Arc::clone(&server), one))).collect();
-        tasks.push(tokio::spawn(serve_admin));
+        let doors = Doors::open(&server, bound);
+        let admin_task = tokio::spawn(serve_admin);
         descriptors::provide(&prepared.config);
+        tokio::spawn(notify::watchdog(Arc::clone(&server)));
         Self {
             path,
             prepared: Arc::new(prepared),
             server,
-            listeners,
+            doors,
+            kept,
             recorder,
             readiness,
             clock,
@@ -158,7 +166,7 @@ impl App {
             wishes,
             admin_state,
             admin: stop_admin,
-            tasks,
+            admin_task,
             places,
         }
     }
@@ -171,7 +179,8 @@ impl App {
 
     /// Serves until a signal asks for the end, and ends as it asks.
     pub async fn run(mut self) {
-        let mut clock = tokio::time::interval(CLOCK);
+        let (mut clock, mut look) = (tokio::time::interval(CLOCK), tokio::time::interval(LOOK));
+        notify::ready(&self.status());
         let stopped_by = loop {
             tokio::select! {
                 asked = self.signals.next() => match asked {
@@ -183,19 +192,26 @@ impl App {
                 _ = clock.tick() => {
                     self.clock.set(Instant::now(), Timestamp::now());
                     self.end_locks().await;
+                    notify::status(&self.status());
                 }
+                _ = look.tick() => self.follow_locks().await,
             }
         };
         desk::close(&mut self.wishes);
         self.stop(stopped_by).await;
-        for task in self.tasks {
-            // A task of ours that panicked has said so on standard error.
-            let _ = task.await;
-        }
+        // A task of ours that panicked has said so on standard error.
+        self.doors.ended().await;
+        let _ = self.admin_task.await;
     }
 }
 
 impl App {
+    /// For whoever asks the service manager.
+    pub(super) fn status(&self) -> String {
+        let rules = &self.prepared.rules.set;
+        format!("{} sessions, rules {}", self.server.open_sessions(), rules.rev())
+    }
+
     async fn grant(&mut self, wish: Wish) {
         match wish {
             // Whoever asked may be gone: it is done all the same.
@@ -213,6 +229,10 @@ impl Prepared {
     pub(super) fn tell(&self, metrics: &Metrics) {
         let names: Vec<&str> = self.config.upstreams.iter().map(|upstream| &*upstream.name).collect();
         metrics.keep_upstreams(&names);
+        let names: Vec<&str> = self.config.listeners.iter().map(|listener| &*listener.name).collect();
+        metrics.keep_listeners(&names);
+        let groups = matches!(self.config.policy.groups, GroupsPath::File(_)).then_some(("groups", SystemTime::now()));
+        metrics.sources(groups);
         let certificates = self.certificates();
         let time = |end: &Timestamp| UNIX_EPOCH + Duration::from_secs(u64::try_from(end.as_second()).unwrap_or(0));
         metrics.certificates(certificates.iter().map(|(name, end)| (name.as_str(), time(end))));
@@ -220,7 +240,8 @@ impl Prepared {
     }
 }
 
-fn open_log(config: &Config, metrics: &Arc<Metrics>) -> Result<Log, Problem> {
+/// Who was handed sockets takes the place of a process that may still end: then the log may be one beside its own.
+fn open_log(config: &Config, metrics: &Arc<Metrics>, beside: bool) -> Result<Log, Problem> {
     let settings = Settings {
         directory: config.audit.directory.clone(),
         on_failure: match config.audit.on_failure {
@@ -236,11 +257,14 @@ fn open_log(config: &Config, metrics: &Arc<Metrics>) -> Result<Log, Problem> {
         node: rustix::system::uname().nodename().to_string_lossy().as_ref().into(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let log =
-        Log::open(settings, Arc::clone(metrics) as _).map_err(|error| match config.places.says("audit.directory") {
-            true => config.places.error("audit.directory", error.to_string()).help(error.help()),
-            false => error.problem().clone(),
-        })?;
+    let opened = match beside {
+        true => Log::open_beside(settings, Arc::clone(metrics) as _),
+        false => Log::open(settings, Arc::clone(metrics) as _),
+    };
+    let log = opened.map_err(|error| match config.places.says("audit.directory") {
+        true => config.places.error("audit.directory", error.to_string()).help(error.help()),
+        false => error.problem().clone(),
+    })?;
     let (_, limit) = log.queue();
     let queue = log.clone();
     metrics.watch_audit_queue(limit as u64, move || queue.queue().0 as u64);
@@ -261,45 +285,21 @@ async fn begin(prepared: &Prepared, recorder: &Recorder) -> Result<(), Problem> 
     Ok(())
 }
 
-/// All sockets, or every one that cannot be had.
-fn bind(prepared: &Prepared, metrics: &Metrics) -> Result<Sockets, Vec<Problem>> {
-    let config = &prepared.config;
-    let (mut bound, mut places, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, (listener, tls)) in config.listeners.iter().zip(&prepared.server_tls).enumerate() {
-        match Bound::bind(listener, tls.clone(), metrics).and_then(|bound| Ok((bound.local_addr()?, bound))) {
-            Ok((place, one)) => {
-                places.push(place);
-                bound.push(one);
-            }
-            Err(error) => problems.push(cannot_bind(config, &format!("listener.{number}.bind"), listener.bind, &error)),
+/// What is looked up at each scrape.
+fn look(server: &Arc<Server>, locks: Arc<Locks>) -> impl Fn() -> Looked + Send + Sync + 'static {
+    let server = Arc::downgrade(server);
+    move || {
+        let Some(server) = server.upgrade() else { return Looked::default() };
+        let live = server.live();
+        let users: HashSet<Arc<str>> = live.iter().filter_map(|live| live.user()).collect();
+        let locked = locks.all();
+        let by_name = locked.iter().filter(|lock| matches!(lock.whom, Locked::User(_))).count() as u64;
+        Looked {
+            users: users.len() as u64,
+            buffered: live.iter().map(|live| live.held()).fold(0, u64::saturating_add),
+            buffer_limit: server.places().saturating_mul(MOST_HELD),
+            locked_users: by_name,
+            locked_addresses: (locked.len() as u64).saturating_sub(by_name),
         }
     }
-    match bind_admin(config.admin.bind) {
-        Ok((admin, place)) if problems.is_empty() => {
-            Ok(Sockets { bound, admin, places: Places { listeners: places, admin: place } })
-        }
-        Ok(_) => Err(problems),
-        Err(error) => {
-            problems.push(cannot_bind(config, "admin.bind", config.admin.bind, &error));
-            Err(problems)
-        }
-    }
-}
-
-fn bind_admin(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = std::net::TcpListener::bind(address)?;
-    socket.set_nonblocking(true)?;
-    let place = socket.local_addr()?;
-    Ok((TcpListener::from_std(socket)?, place))
-}
-
-fn cannot_bind(config: &Config, place: &str, address: SocketAddr, error: &io::Error) -> Problem {
-    let help = match error.kind() {
-        io::ErrorKind::AddrInUse => "another program listens there: `ss -ltnp` shows which",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need the capability CAP_NET_BIND_SERVICE",
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address: `ip addr` shows those that it has",
-        _ => "name an address that this machine has and a port that is free",
-    };
-    let why = crate::config::reason(error);
-    config.places.error(place, format!("cannot listen on {address}: {why}")).help(help)
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   signal ─▶ /readyz 503 ─ drain_delay ─▶ listeners closed ─ drain_window: BYE, one by one ─▶ the rest closed ─▶ proxy.stop
+//!      │      (kept sockets: left at once to the process that has them, too)
 //!      └─ a second signal, at any time: everything is closed at once
 //! ```
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::notify;
 use super::record::asked_by_signal;
 use super::start::App;
 use crate::admin::Drain;
@@ -49,8 +51,14 @@ impl App {
 
     /// Ends everything. Without a signal it was announced before.
     pub(super) async fn stop(&mut self, signal: Option<&str>) {
+        notify::stopping("draining");
         if signal.is_some() {
             self.announce(signal).await;
+        }
+        if self.kept {
+            // Whoever connects waits for the next process, or has it already. So does who asks here.
+            self.server.leave_kept_sockets();
+            let _ = self.admin.send(true);
         }
         let delay = if signal.is_some() { self.prepared.config.limits.drain_delay } else { Duration::ZERO };
         let reason = tokio::select! {

@@ -12,24 +12,32 @@ pub struct LogFailing;
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .0.message)]
-pub struct OpenError(Problem);
+#[error("{}", .problem.message)]
+pub struct OpenError {
+    problem: Problem,
+    is_taken: bool,
+}
 
 impl OpenError {
     /// It, with its directory and what to do.
     #[must_use]
     pub fn problem(&self) -> &Problem {
-        &self.0
+        &self.problem
     }
 
     /// What to do about it.
     #[must_use]
     pub fn help(&self) -> &str {
-        self.0.help.as_deref().unwrap_or_default()
+        self.problem.help.as_deref().unwrap_or_default()
+    }
+
+    /// Does another process write there?
+    pub(super) fn is_taken(&self) -> bool {
+        self.is_taken
     }
 
     fn new(directory: &Path, message: String, help: &str) -> Self {
-        Self(Problem::in_file(Severity::Error, directory, message).help(help))
+        Self { problem: Problem::in_file(Severity::Error, directory, message).help(help), is_taken: false }
     }
 
     /// A file or the directory itself refuses what has to be done with it.
@@ -51,11 +59,9 @@ impl OpenError {
 
     /// Another process writes there.
     pub(super) fn locked(directory: &Path) -> Self {
-        Self::new(
-            directory,
-            "another process writes to the audit log in this directory".into(),
-            "stop it, or give each process a directory of its own in `[audit] directory`",
-        )
+        let message = "another process writes to the audit log in this directory".into();
+        let help = "stop it, or give each process a directory of its own in `[audit] directory`";
+        Self { is_taken: true, ..Self::new(directory, message, help) }
     }
 
     /// Too little space is free.

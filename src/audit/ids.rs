@@ -24,6 +24,11 @@ pub fn log_id() -> Arc<str> {
     random::<10>().into()
 }
 
+/// Is this written as a log's id is?
+pub(super) fn is_log_id(text: &str) -> bool {
+    text.len() == 10 && text.bytes().all(|octet| ALPHABET.contains(&octet))
+}
+
 /// A lock's id: 40 random bits.
 #[must_use]
 pub fn lock_id() -> Arc<str> {
@@ -48,6 +53,7 @@ mod tests {
             assert_eq!(id.len(), len);
             assert!(id.bytes().all(|byte| ALPHABET.contains(&byte)), "{id}");
         }
+        assert!(is_log_id(&log_id()) && !is_log_id(&session_id()) && !is_log_id("state-file"));
         assert_ne!(session_id(), session_id());
     }
 }

@@ -11,13 +11,14 @@
 //! while the disk was at work share its next turn. While the log fails, [`OnFailure::Refuse`] answers at once that the
 //! batch does not stand; [`OnFailure::Continue`] counts it, gives its numbers away and names them in `audit.gap`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch as changes};
 
+use super::beside::Site;
 use super::chain::Hash;
 use super::error::{LogFailing, OpenError};
 use super::segment::{Disk, RealDisk};
@@ -116,13 +117,48 @@ impl Log {
         Self::open_with(settings, observer, Tuning::STANDARD, Arc::new(RealDisk))
     }
 
+    /// The same for a process that is to take the place of another, which may still write there: then in a directory in that
+    /// one, as a log of its own. The two name each other.
+    ///
+    /// # Errors
+    ///
+    /// As above, but that another process writes there.
+    pub fn open_beside(settings: Settings, observer: Arc<dyn LogObserver>) -> Result<Self, OpenError> {
+        let open = |site: &Site| {
+            Self::open_at(site, settings.clone(), Arc::clone(&observer), Tuning::STANDARD, Arc::new(RealDisk))
+        };
+        let base = &settings.directory;
+        let mut opened = open(&Site::main(base));
+        if !opened.as_ref().is_err_and(OpenError::is_taken) {
+            return opened;
+        }
+        let sites = Site::beside(base).map_err(|error| OpenError::io(base, "the audit log cannot be read", &error))?;
+        for site in sites {
+            opened = open(&site);
+            if !opened.as_ref().is_err_and(OpenError::is_taken) {
+                break;
+            }
+        }
+        opened
+    }
+
     pub(super) fn open_with(
         settings: Settings,
         observer: Arc<dyn LogObserver>,
         tuning: Tuning,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, OpenError> {
-        let writer = Writer::open(settings, observer, tuning, disk)?;
+        Self::open_at(&Site::main(&settings.directory), settings, observer, tuning, disk)
+    }
+
+    fn open_at(
+        site: &Site,
+        settings: Settings,
+        observer: Arc<dyn LogObserver>,
+        tuning: Tuning,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, OpenError> {
+        let writer = Writer::open(site, settings, observer, tuning, disk)?;
         let shared = writer.shared();
         let writer = Arc::new(Mutex::new(writer));
         let path = shared.directory.path().to_owned();
@@ -189,6 +225,19 @@ impl Log {
     #[must_use]
     pub fn checkpoint(&self) -> Option<Arc<str>> {
         self.handle.shared.newest_note()
+    }
+
+    /// Where it is written.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.handle.shared.directory.path()
+    }
+
+    /// Waits for word of the writer: it is at work, be it that the log fails. `false`: it has ended.
+    pub async fn answers(&self) -> bool {
+        let (word, heard) = oneshot::channel();
+        self.handle.shared.ask(word);
+        heard.await.is_ok()
     }
 
     /// Records waiting to be written, and how many may wait.

@@ -19,6 +19,7 @@
 //! stand before the kernel has it; what is lost is named by a record.
 
 mod ahead;
+mod beside;
 pub mod chain;
 mod decision;
 mod error;
@@ -49,6 +50,7 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use beside::{logs, verify_all};
 pub use decision::{Decision, Reference, decision};
 pub use error::{LogFailing, OpenError};
 pub use keys::init;

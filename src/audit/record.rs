@@ -385,13 +385,20 @@ fn data(event: &Event, intent: Option<u64>, start: usize, progress: &mut Progres
             data.maybe_text("target", target.as_deref(), MAX_WORD);
             data.maybe_number("status", *status);
         }
-        K::AuditOpen { reason, segment, version, on_failure, durability, torn } => {
+        K::AuditOpen { reason, segment, version, on_failure, durability, torn, others } => {
             data.word("reason", reason.as_str());
             data.number("segment", segment);
             data.text("version", version, MAX_WORD);
             data.word("on_failure", on_failure.as_str());
             data.word("durability", durability.as_str());
             data.maybe_number("torn", *torn);
+            if !others.is_empty() {
+                let mut named = Object::open(data.key("others"));
+                others
+                    .iter()
+                    .for_each(|other| named.text(&other.log, &format!("{}:{}", other.seq, other.hash), MAX_WORD));
+                named.close();
+            }
         }
         K::AuditClose { reason, records } => {
             data.word("reason", reason.as_str());

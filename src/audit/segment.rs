@@ -272,6 +272,14 @@ pub(super) fn sync(directory: &Path, number: u32) -> io::Result<()> {
     }
 }
 
+/// The first line of a segment without its `\n`, if there is a whole one.
+pub(super) fn first_line(directory: &Path, number: u32) -> io::Result<Option<Vec<u8>>> {
+    match Lines::new(read(directory, number)?).next()? {
+        Piece::Line(line) => Ok(Some(line.to_vec())),
+        Piece::TooLong(_) | Piece::Unfinished(_) => Ok(None),
+    }
+}
+
 /// The last `\n`-ended line of a segment without its `\n`, if it is no longer than `max`.
 pub(super) fn last_line(directory: &Path, number: u32, max: usize) -> io::Result<Option<Vec<u8>>> {
     let mut file = match read(directory, number)? {

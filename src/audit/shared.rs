@@ -117,6 +117,8 @@ pub(super) struct State {
     pub note: Option<Arc<str>>,
     /// Lost, and not yet named by a record.
     pub lost: Option<Lost>,
+    /// Who asks whether the writer is at work.
+    asking: Vec<oneshot::Sender<()>>,
     closing: Option<StopReason>,
     closed: Option<oneshot::Sender<()>>,
     abandoned: bool,
@@ -204,6 +206,7 @@ impl Shared {
                 checkpoint_at: None,
                 note: None,
                 lost: None,
+                asking: Vec::new(),
                 closing: None,
                 closed: None,
                 abandoned: false,
@@ -319,6 +322,9 @@ impl Shared {
     pub fn next(&self, retry: &mut Option<Instant>) -> Work {
         let mut state = self.state();
         loop {
+            for word in state.asking.drain(..) {
+                let _ = word.send(());
+            }
             if state.abandoned {
                 return Work::Abandon;
             }
@@ -400,6 +406,16 @@ impl Shared {
         state.closed = None;
     }
 
+    /// Asks the writer for word.
+    pub fn ask(&self, word: oneshot::Sender<()>) {
+        let mut state = self.state();
+        if !state.abandoned {
+            state.asking.push(word);
+            state.asleep = false;
+            self.work.notify_one();
+        }
+    }
+
     /// Asks the writer to have a segment go.
     pub fn ask_to_purge(&self, sealed: Sealed) {
         let mut state = self.state();
@@ -446,6 +462,7 @@ impl Shared {
         }
         state.waiting.clear();
         state.queue.clear();
+        state.asking.clear();
         drop(state);
         self.room.close();
         self.unsynced().ended = true;

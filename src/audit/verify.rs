@@ -49,7 +49,7 @@ pub fn verify_and_see(directory: &Path, expect: Option<Noted>, see: &mut dyn FnM
     look(directory, &Demands { expect, ..Demands::default() }, see)
 }
 
-fn look(directory: &Path, demands: &Demands, see: &mut dyn FnMut(Seen<'_>)) -> Report {
+pub(super) fn look(directory: &Path, demands: &Demands, see: &mut dyn FnMut(Seen<'_>)) -> Report {
     let live = segment::is_locked(directory);
     // Before the lines: what it names was written before it, so a log that grows is no contradiction.
     let (head, age) = read_head(directory);

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::beside::Site;
 use super::chain::{Hash, Position};
 use super::error::OpenError;
 use super::keys::{self, Signer};
@@ -30,7 +31,7 @@ use super::shared::{Batch, Lost, Shared, State, Waiter, Work, locked};
 use super::sync::Tail;
 use super::{ids, resume, sync};
 use crate::session::event::{
-    CloseSegment, Durability, Event, EventKind, GapReason, LogObserver, OnFailure, OpenReason, StopReason,
+    CloseSegment, Durability, Event, EventKind, GapReason, LogObserver, OnFailure, OpenReason, OtherLog, StopReason,
 };
 
 /// Records written at once: no more are told at once that they stand, and none waits for the spelling of more.
@@ -54,6 +55,8 @@ pub(super) struct Writer {
     undo: Undo,
     batches: Vec<Batch>,
     waiters: Vec<Waiter>,
+    /// Logs beside this one that are still to be named.
+    others: Vec<OtherLog>,
 }
 
 /// The segment that is open.
@@ -86,12 +89,13 @@ struct Undo {
 impl Writer {
     /// Takes the log up and writes the first line of a segment.
     pub fn open(
+        site: &Site,
         settings: Settings,
         observer: Arc<dyn LogObserver>,
         tuning: Tuning,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, OpenError> {
-        let directory = Directory::open(&settings.directory)?;
+        let directory = Directory::open(&site.directory)?;
         let path = directory.path().to_owned();
         let failed = |error: io::Error| OpenError::io(&path, "the audit log cannot be written", &error);
         let space = disk.space(directory.handle()).map_err(failed)?;
@@ -106,7 +110,8 @@ impl Writer {
         let signer = Signer::take_up(&directory, &resumed.left)?;
         // A key that was made before the log began has given it its name.
         let log = resumed.left.log.as_deref().or(signer.as_ref().map(|signer| signer.name().log()));
-        let name = LogName { log: log.map_or_else(ids::log_id, Arc::from), node: Arc::clone(&settings.node) };
+        let log = log.map(Arc::from).or_else(|| site.log.clone()).unwrap_or_else(ids::log_id);
+        let name = LogName { log, node: Arc::clone(&settings.node) };
         let position = resumed.position;
         let shared = Shared::new(settings, tuning, name, directory, (disk, observer), head_file, position);
         let mut writer = Self {
@@ -120,6 +125,7 @@ impl Writer {
             undo: Undo { prev: position.prev, next_seq: position.next_seq, lost: None },
             batches: Vec::new(),
             waiters: Vec::new(),
+            others: site.others(),
         };
         writer.begin_segment(reason, resumed.torn).map_err(failed)?;
         sync::sync(&writer.shared).map_err(failed)?;
@@ -335,8 +341,9 @@ impl Writer {
         self.segment = Some(Segment { file: Arc::new(file), number, len: 0, records: 0, began: Instant::now() });
         let (version, on_failure) = (Arc::clone(&shared.settings.version), shared.settings.on_failure);
         let durability = shared.settings.durability;
+        let others = std::mem::take(&mut self.others);
         let opened = self.own_lines(false, |writer| {
-            let kind = EventKind::AuditOpen { reason, segment: number, version, on_failure, durability, torn };
+            let kind = EventKind::AuditOpen { reason, segment: number, version, on_failure, durability, torn, others };
             writer.line(&Event::of_proxy(kind), None);
             if announces {
                 writer.announce(number);

@@ -11,6 +11,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::config::{self, Role};
+use crate::config::{self, AdminBind, Role};
 use crate::diagnostic::{Problem, Severity, Sources, render};
 
 /// To connect: who listens answers at once.
@@ -34,7 +35,7 @@ pub(super) struct Which {
     /// The configuration that it runs with: `[admin]` says where to ask, and with which token.
     #[arg(long, value_name = "FILE", group = "which")]
     config: Option<PathBuf>,
-    /// Its admin port, as http://127.0.0.1:9143.
+    /// Its admin port, as http://127.0.0.1:9143 or unix:/run/imapwarden/admin.sock.
     #[arg(long, value_name = "URL", group = "which", requires = "token_file")]
     admin: Option<String>,
 }
@@ -77,7 +78,7 @@ impl Asker {
 
 /// Where to ask, and how.
 pub(super) struct Call {
-    address: SocketAddr,
+    place: AdminBind,
     token: Option<Zeroizing<String>>,
     /// How long the answer may take.
     timeout: Duration,
@@ -101,8 +102,8 @@ impl Answer {
 
 impl Call {
     /// To whoever may be asked by everybody.
-    pub const fn open(address: SocketAddr, timeout: Duration) -> Self {
-        Self { address, token: None, timeout }
+    pub const fn open(place: AdminBind, timeout: Duration) -> Self {
+        Self { place, token: None, timeout }
     }
 
     /// With the token of somebody who has one of these roles.
@@ -118,19 +119,38 @@ impl Call {
             (None, Some(url)) => address(url).map_err(|problem| vec![problem]).map(|at| (at, token.token_file.clone())),
             (None, None) => Err(Vec::new()), // clap asks for one of them
         };
-        let found = found.and_then(|(address, file)| {
+        let found = found.and_then(|(place, file)| {
             let token = file.as_deref().map(read_token).transpose().map_err(|problem| vec![problem])?;
-            Ok(Self { address, token, timeout })
+            Ok(Self { place, token, timeout })
         });
         found.map_err(|problems| (problems, sources))
     }
 
     /// Asks, and reads the whole answer.
     pub fn ask(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Answer> {
-        let mut stream = TcpStream::connect_timeout(&self.address, CONNECT)?;
-        stream.set_read_timeout(Some(self.timeout))?;
-        stream.set_write_timeout(Some(CONNECT))?;
-        let mut request = Zeroizing::new(format!("{method} {path} HTTP/1.0\r\nHost: {}\r\n", self.address));
+        match &self.place {
+            AdminBind::Tcp(address) => {
+                let stream = TcpStream::connect_timeout(address, CONNECT)?;
+                stream.set_read_timeout(Some(self.timeout))?;
+                stream.set_write_timeout(Some(CONNECT))?;
+                self.converse(stream, &address.to_string(), (method, path, body))
+            }
+            AdminBind::Unix(socket) => {
+                let stream = UnixStream::connect(socket)?;
+                stream.set_read_timeout(Some(self.timeout))?;
+                stream.set_write_timeout(Some(CONNECT))?;
+                self.converse(stream, "localhost", (method, path, body))
+            }
+        }
+    }
+
+    fn converse(
+        &self,
+        mut stream: impl Read + Write,
+        host: &str,
+        (method, path, body): (&str, &str, Option<&str>),
+    ) -> io::Result<Answer> {
+        let mut request = Zeroizing::new(format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n"));
         if let Some(token) = &self.token {
             request.push_str("Authorization: Bearer ");
             request.push_str(token);
@@ -169,7 +189,7 @@ impl Call {
 
     /// What is said where nobody answers.
     pub fn unanswered(&self, error: &io::Error) -> Problem {
-        let problem = Problem::new(Severity::Error, format!("no proxy answers at {}: {error}", self.address));
+        let problem = Problem::new(Severity::Error, format!("no proxy answers at {}: {error}", self.place));
         problem.help("is imapwarden running, and was `[admin] bind` changed since it started?")
     }
 }
@@ -180,18 +200,14 @@ fn read_answer(answer: &str) -> Option<Answer> {
     Some(Answer { status, body: body.to_owned() })
 }
 
-fn by_config(
-    path: &Path,
-    roles: &[Role],
-    sources: &mut Sources,
-) -> Result<(SocketAddr, Option<PathBuf>), Vec<Problem>> {
+fn by_config(path: &Path, roles: &[Role], sources: &mut Sources) -> Result<(AdminBind, Option<PathBuf>), Vec<Problem>> {
     // An error elsewhere in the file is not this command's affair: what runs has read an earlier version of it.
     let (config, problems) = config::read(path, sources);
     let Some(config) = config else { return Err(problems) };
     let may = |role: Role| role == Role::Admin || roles.contains(&role);
     let token = config.admin.tokens.iter().find(|token| may(token.role));
     match token {
-        Some(token) => Ok((reachable(config.admin.bind), Some(token.file.clone()))),
+        Some(token) => Ok((reachable(&config.admin.bind), Some(token.file.clone()))),
         None => {
             let mut wrong: Vec<Problem> = problems;
             wrong.retain(|problem| config.places.is_about(problem, "admin"));
@@ -207,25 +223,33 @@ fn by_config(
 }
 
 /// What listens on every address is asked on loopback.
-pub(super) fn reachable(bind: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(bind: &AdminBind) -> AdminBind {
+    let bind = match bind {
+        AdminBind::Tcp(bind) => *bind,
+        AdminBind::Unix(path) => return AdminBind::Unix(path.clone()),
+    };
     let ip = match bind.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    SocketAddr::new(ip, bind.port())
+    AdminBind::Tcp(SocketAddr::new(ip, bind.port()))
 }
 
-/// `http://127.0.0.1:9143`
-fn address(url: &str) -> Result<SocketAddr, Problem> {
+/// `http://127.0.0.1:9143`, `unix:/run/imapwarden/admin.sock`
+fn address(url: &str) -> Result<AdminBind, Problem> {
+    if let Some(path) = url.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+        return Ok(AdminBind::Unix(path.into()));
+    }
     let wrong = |why: String| {
         let problem = Problem::new(Severity::Error, format!("cannot ask `{url}`: {why}"));
-        problem.help("write the admin port as http://127.0.0.1:9143; through other networks, in a tunnel")
+        problem
+            .help("write the admin port as http://127.0.0.1:9143, or unix:/path; through other networks, in a tunnel")
     };
     let place = url.strip_prefix("http://").ok_or_else(|| wrong("it does not begin with http://".to_owned()))?;
     let place = place.strip_suffix('/').unwrap_or(place);
     let found = place.to_socket_addrs().map_err(|error| wrong(error.to_string()));
-    found?.next().ok_or_else(|| wrong("no address".to_owned()))
+    found?.next().map(AdminBind::Tcp).ok_or_else(|| wrong("no address".to_owned()))
 }
 
 fn read_token(file: &Path) -> Result<Zeroizing<String>, Problem> {
@@ -258,7 +282,7 @@ mod tests {
             String::from_utf8_lossy(&request[..n]).into_owned()
         });
         let token = token.map(|token| Zeroizing::new(token.to_owned()));
-        let got = Call { address, token, timeout: CONNECT }.ask("POST", "/api/v1/reload", body);
+        let got = Call { place: AdminBind::Tcp(address), token, timeout: CONNECT }.ask("POST", "/api/v1/reload", body);
         (got, server.join().unwrap().replace(&address.to_string(), "PLACE"))
     }
 
@@ -283,7 +307,7 @@ mod tests {
         let rows =
             [("0.0.0.0:9143", "127.0.0.1:9143"), ("[::]:9143", "[::1]:9143"), ("192.0.2.1:9143", "192.0.2.1:9143")];
         for (bind, want) in rows {
-            assert_eq!(reachable(bind.parse().unwrap()), want.parse().unwrap());
+            assert_eq!(reachable(&AdminBind::Tcp(bind.parse().unwrap())), AdminBind::Tcp(want.parse().unwrap()));
         }
     }
 
@@ -295,8 +319,10 @@ mod tests {
             ("https://127.0.0.1:9143", None),
             ("127.0.0.1:9143", None),
             ("http://127.0.0.1", None),
+            ("unix:", None),
         ] {
-            assert_eq!(address(url).ok(), want.map(|want| want.parse().unwrap()), "{url}");
+            assert_eq!(address(url).ok(), want.map(|want| AdminBind::Tcp(want.parse().unwrap())), "{url}");
         }
+        assert_eq!(address("unix:/run/a.sock").ok(), Some(AdminBind::Unix("/run/a.sock".into())));
     }
 }

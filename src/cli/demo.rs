@@ -14,8 +14,10 @@ use std::process::ExitCode;
 use rcgen::CertifiedKey;
 
 use crate::app::{App, Found, Prepared};
+use crate::config::AdminBind;
 use crate::demo::{self, TourPlaces};
 use crate::diagnostic::{Problem, Severity, Sources, render};
+use crate::net::Inherited;
 
 /// Show what rules do: a sample mailbox, the proxy before it, and commands to copy. Nothing is installed; the mail is gone when it ends.
 #[derive(Debug, clap::Args)]
@@ -51,7 +53,7 @@ async fn serve(offset: u16) -> Result<(), Failure> {
     let folder = Folder::make(offset, address).map_err(|error| failure("cannot write the demo's files", &error))?;
     let Found { prepared, problems, sources, .. } = Prepared::load(&folder.configuration());
     let Some(prepared) = prepared else { return Err((problems, sources)) };
-    let app = match App::start(prepared, folder.configuration(), None).await {
+    let app = match App::start(prepared, folder.configuration(), None, Inherited::default()).await {
         Ok(app) => app,
         Err(problems) => {
             folder.remove();
@@ -67,11 +69,15 @@ async fn serve(offset: u16) -> Result<(), Failure> {
 }
 
 fn tour(app: &App, folder: &Folder) -> String {
-    let [imap, imaps] = [0, 1].map(|number| app.places().listeners.get(number).copied().unwrap_or(app.places().admin));
+    let admin = match app.places().admin {
+        AdminBind::Tcp(address) => address,
+        AdminBind::Unix(_) => (Ipv4Addr::LOCALHOST, 0).into(), // the demo's own file names an address
+    };
+    let [imap, imaps] = [0, 1].map(|number| app.places().listeners.get(number).copied().unwrap_or(admin));
     demo::tour(&TourPlaces {
         imap,
         imaps,
-        admin: app.places().admin,
+        admin,
         certificate: &folder.certificate(),
         configuration: &folder.configuration(),
         password: &folder.password(),

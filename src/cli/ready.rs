@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     // An error elsewhere in the file is not this command's affair: what runs has read an earlier version of it.
     let (config, mut problems) = config::read(&arguments.config, &mut sources);
     if let Some(config) = config {
-        let call = Call::open(reachable(config.admin.bind), TIMEOUT);
+        let call = Call::open(reachable(&config.admin.bind), TIMEOUT);
         match call.ask("GET", "/readyz", None) {
             Ok(answer) => {
                 // The exit status is the answer; where nobody reads the words, it still is.

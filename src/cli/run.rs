@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::app::{App, Found, Logging, Prepared};
 use crate::diagnostic::{Problem, Severity, Sources, render};
+use crate::net::Inherited;
 
 /// Run the proxy. SIGHUP reads everything anew; SIGTERM and SIGINT drain, then stop.
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,17 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         say(&found.problems, &found.sources);
         return ExitCode::FAILURE;
     };
-    match serve(prepared, &found, arguments.config.clone()) {
+    // Before there are other threads: it changes the environment.
+    let inherited = match Inherited::take() {
+        Ok(inherited) => inherited,
+        Err(error) => {
+            let problem =
+                Problem::new(Severity::Error, format!("sockets that were handed over cannot be taken: {error}"));
+            say(&[problem.help("LISTEN_FDS says how many there are; each must be a listening socket")], &found.sources);
+            return ExitCode::FAILURE;
+        }
+    };
+    match serve(prepared, &found, arguments.config.clone(), inherited) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problems) => {
             say(&problems, &found.sources);
@@ -30,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn serve(prepared: Prepared, found: &Found, path: PathBuf) -> Result<(), Vec<Problem>> {
+fn serve(prepared: Prepared, found: &Found, path: PathBuf, inherited: Inherited) -> Result<(), Vec<Problem>> {
     let other =
         |what: &str, error: &dyn std::fmt::Display| vec![Problem::new(Severity::Error, format!("{what}: {error}"))];
     let logging = Logging::begin(prepared.config.log).map_err(|error| other("cannot write messages", &error))?;
@@ -38,7 +49,7 @@ fn serve(prepared: Prepared, found: &Found, path: PathBuf) -> Result<(), Vec<Pro
     found.lines().for_each(|problem| tracing::warn!(problem, "configuration warning"));
     let runtime = super::runtime().map_err(|error| other("cannot start", &error))?;
     runtime.block_on(async {
-        App::start(prepared, path, Some(logging)).await?.run().await;
+        App::start(prepared, path, Some(logging), inherited).await?.run().await;
         Ok(())
     })
 }

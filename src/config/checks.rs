@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::table::Table;
-use super::values::Config;
+use super::values::{AdminBind, Config};
 
 /// Two of a name could not be told apart in rules, metrics and records.
 pub(super) fn names(file: &Table<'_>, config: &Config) {
@@ -30,8 +30,11 @@ pub(super) fn binds(file: &Table<'_>, config: &Config) {
     let listeners = config.listeners.iter().enumerate().map(|(number, listener)| {
         (listener.bind, format!("listener `{}`", listener.name), format!("listener.{number}.bind"))
     });
-    let admin = (config.admin.bind, String::from("the admin port"), String::from("admin.bind"));
-    for (bind, what, place) in [admin].into_iter().chain(listeners) {
+    let admin = match config.admin.bind {
+        AdminBind::Tcp(bind) => Some((bind, String::from("the admin port"), String::from("admin.bind"))),
+        AdminBind::Unix(_) => None,
+    };
+    for (bind, what, place) in admin.into_iter().chain(listeners) {
         if let Some((_, other)) = taken.iter().find(|(other, _)| overlap(*other, bind)) {
             let problem = file.reading().error(file.reading().place(&place), format!("`{bind}` is taken twice"));
             let help = format!("give {what} a port of its own");

@@ -72,7 +72,7 @@ pub const STATE: Section = Section { name: "state", many: false, keys: &["direct
 
 /// The admin port.
 pub const ADMIN: Section =
-    Section { name: "admin", many: false, keys: &["bind", "token_file", "tokens"], later: &["hosts"] };
+    Section { name: "admin", many: false, keys: &["bind", "hosts", "token_file", "tokens"], later: &[] };
 
 /// Who else may ask it for what.
 pub const TOKENS: Section =

@@ -38,6 +38,7 @@ pub use places::Places;
 pub use read::read;
 pub use table::reason;
 pub use values::{
-    Admin, AdminToken, Audit, Auth, CertificatePair, Config, Durability, ForwardClient, GroupsPath, Limits, Listener,
-    ListenerTls, Log, LogFormat, LogLevel, OnFailure, Policy, Rate, Role, Server, State, Upstream, UpstreamTls,
+    Admin, AdminBind, AdminToken, Audit, Auth, CertificatePair, Config, Durability, ForwardClient, GroupsPath, Limits,
+    Listener, ListenerTls, Log, LogFormat, LogLevel, OnFailure, Policy, Rate, Role, Server, State, Upstream,
+    UpstreamTls,
 };

@@ -73,7 +73,7 @@ fn sha256(text: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Auth, Listener, ListenerTls, OnFailure, Role, UpstreamTls};
+    use super::super::{Auth, ForwardClient, Listener, ListenerTls, OnFailure, Role, UpstreamTls};
     use super::*;
 
     const REFERENCE: &str = include_str!("../../config/imapwarden.toml");
@@ -127,13 +127,17 @@ mod tests {
     #[test]
     fn the_reference_holds_every_key_at_its_default() {
         let (commented, in_force) = (load(&folder_with(REFERENCE)), load(&folder_with(&uncommented())));
-        let listener = |config: &Config| Listener { certificates: Vec::new(), ..config.listeners[0].clone() };
+        let listener = |config: &Config| Listener {
+            certificates: Vec::new(),
+            proxy_protocol_from: Vec::new(),
+            ..config.listeners[0].clone()
+        };
         assert_eq!(listener(&commented), listener(&in_force));
         assert_eq!(commented.upstreams[0].name, in_force.upstreams[0].name);
         assert_eq!(commented.upstreams[0].tls, in_force.upstreams[0].tls);
         assert_eq!(commented.upstreams[0].deleted_expunges, in_force.upstreams[0].deleted_expunges);
         assert_eq!((commented.limits, commented.log), (in_force.limits, in_force.log));
-        assert_eq!((commented.admin.bind, commented.admin.tokens.len()), (in_force.admin.bind, 0));
+        assert_eq!((&commented.admin.bind, commented.admin.tokens.len()), (&in_force.admin.bind, 0));
         let tokens = in_force.admin.tokens.iter().map(|token| (&*token.name, token.role));
         assert_eq!(tokens.collect::<Vec<_>>(), [("admin", Role::Admin), ("on-call", Role::Operator)]);
         assert_eq!(commented.audit.on_failure, in_force.audit.on_failure);
@@ -167,13 +171,13 @@ mod tests {
         let config = load(&folder_with(&format!(
             "{}\n{}",
             "[[listener]]\nname = \"mail\"\nbind = \"127.0.0.1:143\"\ntls = \"starttls\"\ncertificate = \"tls/fullchain.pem\"
-             private_key = \"tls/privkey.pem\"\nallow_plaintext_login = true\nmax_connections = 7\nmax_connections_per_ip = 3
+             private_key = \"tls/privkey.pem\"\nallow_plaintext_login = true\nproxy_protocol_from = [\"10.0.0.0/8\", \"192.0.2.1\"]\nmax_connections = 7\nmax_connections_per_ip = 3
              [[listener.certificates]]\ncertificate = \"tls/other.pem\"\nprivate_key = \"tls/other-key.pem\"
              [[upstream]]\nname = \"main\"\nservers = [\"[::1]:143\", \"b.example.org:1430\"]\ntls = \"starttls\"
-             ca = \"tls/upstream-ca.pem\"\nserver_name = \"imap.example.org\"\nquirks = [\"deleted-expunges\"]
+             ca = \"tls/upstream-ca.pem\"\nserver_name = \"imap.example.org\"\nforward_client = \"id\"\nquirks = [\"deleted-expunges\"]
              match_user = [\"*@example.org\"]",
             "[auth]\ndefault_domain = \"Example.org\"\n[policy]\nrules = [\"rules/b.toml\", \"rules/*.toml\"]
-             [audit]\ndirectory = \"log\"\non_failure = \"continue\"\nmin_free = \"1 MiB\"\n[admin]\nbind = \"[::1]:1\"
+             [audit]\ndirectory = \"log\"\non_failure = \"continue\"\nmin_free = \"1 MiB\"\n[admin]\nbind = \"unix:a.sock\"\nhosts = [\"Ops.example.org\"]
              [limits]\npre_auth_timeout = \"1m\"\nidle_timeout = \"1h\"\nupstream_timeout = \"5s\"\nauth_failures = \"3/m\"
              drain_delay = \"0s\"\ndrain_window = \"1s\"\nmax_line = \"1 MiB\"\nmax_literal = \"1 GiB\"
              [log]\nlevel = \"debug\"\nformat = \"json\""
@@ -198,7 +202,13 @@ mod tests {
         assert_eq!(files, ["a.toml", "b.toml"]);
         assert!(config.audit.directory.ends_with("log"));
         assert_eq!((config.audit.on_failure, config.audit.min_free), (OnFailure::Continue, 1 << 20));
-        assert_eq!(config.admin.bind.to_string(), "[::1]:1");
+        assert_eq!(config.admin.bind.to_string(), format!("unix:{}", folder.path().join("a.sock").display()));
+        assert_eq!(config.admin.hosts, ["ops.example.org".into()]);
+        assert_eq!(upstream.forward_client, ForwardClient::Id);
+        assert_eq!(
+            listener.proxy_protocol_from,
+            ["10.0.0.0/8".parse().expect("a network"), "192.0.2.1/32".parse().expect("one")]
+        );
         assert_eq!(
             (config.limits.auth_failures.count, config.limits.auth_failures.window),
             (3, Duration::from_secs(60))

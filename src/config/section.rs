@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::table::{Table, Word};
 use super::unit::{self, Wrong};
 use super::values::{
-    Admin, AdminToken, Audit, Auth, Durability, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role, State,
+    Admin, AdminBind, AdminToken, Audit, Auth, Durability, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role,
+    State,
 };
 use super::{keys, rule_files};
 
@@ -30,6 +31,10 @@ const ROLES: &[(&str, Word<Role>)] = &[
 ];
 /// What the token of `token_file` is called.
 const ADMIN: &str = "admin";
+/// Where nothing else is said.
+const ADMIN_PORT: u16 = 9143;
+/// Octets of `sun_path`, without the one at its end.
+const LONGEST_SOCKET: usize = 107;
 const FORMATS: &[(&str, Word<LogFormat>)] =
     &[("text", Word::Means(LogFormat::Text)), ("json", Word::Means(LogFormat::Json))];
 
@@ -105,8 +110,10 @@ pub(super) fn admin(file: &Table<'_>) -> Admin {
     let default = Admin::default();
     let Some(table) = file.table(&keys::ADMIN) else { return default };
     let tokens = tokens(&table);
-    let bind = table.parsed("bind", |text| unit::bind(text, default.bind.port())).unwrap_or(default.bind);
-    if !bind.ip().is_loopback() {
+    let bind = admin_bind(&table).unwrap_or(default.bind);
+    let hosts = table.texts("hosts").unwrap_or_default();
+    let hosts = hosts.iter().filter_map(|text| table.parse_text("hosts", text, host)).collect();
+    if matches!(bind, AdminBind::Tcp(address) if !address.ip().is_loopback()) {
         let help = "bind to a loopback address such as 127.0.0.1:9143, or let a firewall say who may connect";
         let message = match tokens.is_empty() {
             true => "everybody who can connect reads the admin port",
@@ -114,7 +121,33 @@ pub(super) fn admin(file: &Table<'_>) -> Admin {
         };
         table.warn("bind", message, help);
     }
-    Admin { bind, tokens }
+    Admin { bind, hosts, tokens }
+}
+
+/// An address, or the path of a socket.
+fn admin_bind(table: &Table<'_>) -> Option<AdminBind> {
+    let folder = table.reading().folder().to_owned();
+    table.parsed("bind", |text| match text.strip_prefix("unix:") {
+        None => unit::bind(text, ADMIN_PORT).map(AdminBind::Tcp),
+        Some("") => Err(Wrong::new("no path", "write one, such as \"unix:/run/imapwarden/admin.sock\"")),
+        Some(path) => {
+            let path = folder.join(path);
+            let path = std::path::absolute(&path).unwrap_or(path);
+            match path.as_os_str().len() {
+                ..=LONGEST_SOCKET => Ok(AdminBind::Unix(path)),
+                _ => Err(Wrong::new("too long for the path of a socket", "107 octets are all that the system takes")),
+            }
+        }
+    })
+}
+
+fn host(text: &str) -> Result<Box<str>, Wrong> {
+    match unit::is_host(text) {
+        true => Ok(text.to_lowercase().into()),
+        false => {
+            Err(Wrong::new("not the name of a host", "write it without a port, such as \"imap-admin.example.org\""))
+        }
+    }
 }
 
 /// That of `token_file` first.

@@ -205,10 +205,30 @@ pub enum Durability {
 /// The admin port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// Address and port.
-    pub bind: SocketAddr,
+    /// Where it is.
+    pub bind: AdminBind,
+    /// Names by which it is called, beside its address and `localhost`.
+    pub hosts: Vec<Box<str>>,
     /// Who may ask for more than metrics and health.
     pub tokens: Vec<AdminToken>,
+}
+
+/// Where the admin port is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminBind {
+    /// Address and port.
+    Tcp(SocketAddr),
+    /// Path of a socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for AdminBind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// A token of the admin API.
@@ -342,7 +362,7 @@ impl Default for State {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { bind: (Ipv4Addr::LOCALHOST, 9143).into(), tokens: Vec::new() }
+        Self { bind: AdminBind::Tcp((Ipv4Addr::LOCALHOST, 9143).into()), hosts: Vec::new(), tokens: Vec::new() }
     }
 }
 

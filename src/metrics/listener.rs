@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::family::{ByOne, ByTwo, Maker};
-use super::label::{Direction, Outcome, TlsVersion};
+use super::label::{Direction, Label, Outcome, TlsVersion};
 use super::table as t;
 use crate::session::event::{CloseReason, LoginResult, Mechanism, RefusedReason, SessionPhase};
 
@@ -16,6 +16,7 @@ pub(super) struct Families {
     sessions: IntGaugeVec,
     limit: IntGaugeVec,
     closed: IntCounterVec,
+    lasted: HistogramVec,
     handshakes: IntCounterVec,
     bytes: IntCounterVec,
     attempts: IntCounterVec,
@@ -30,10 +31,42 @@ impl Families {
             sessions: make.gauges(&t::SESSIONS),
             limit: make.gauges(&t::SESSIONS_LIMIT),
             closed: make.counters(&t::SESSIONS_CLOSED_TOTAL),
+            lasted: make.histograms(&t::SESSION_DURATION_SECONDS),
             handshakes: make.counters(&t::TLS_HANDSHAKES_TOTAL),
             bytes: make.counters(&t::CLIENT_BYTES_TOTAL),
             attempts: make.counters(&t::AUTH_ATTEMPTS_TOTAL),
             durations: make.histograms(&t::AUTH_DURATION_SECONDS),
+        }
+    }
+}
+
+impl Families {
+    pub(super) fn forget(&self, name: &str) {
+        let _ = self.accepted.remove_label_values(&[name]);
+        let _ = self.limit.remove_label_values(&[name]);
+        let _ = self.durations.remove_label_values(&[name]);
+        let _ = self.lasted.remove_label_values(&[name]);
+        for reason in RefusedReason::all() {
+            let _ = self.refused.remove_label_values(&[name, reason.word()]);
+        }
+        for phase in SessionPhase::all() {
+            let _ = self.sessions.remove_label_values(&[name, phase.word()]);
+        }
+        for reason in CloseReason::all() {
+            let _ = self.closed.remove_label_values(&[name, reason.word()]);
+        }
+        for direction in Direction::all() {
+            let _ = self.bytes.remove_label_values(&[name, direction.word()]);
+        }
+        for version in Option::<TlsVersion>::all() {
+            for outcome in Outcome::all() {
+                let _ = self.handshakes.remove_label_values(&[name, version.word(), outcome.word()]);
+            }
+        }
+        for mechanism in Mechanism::all() {
+            for result in LoginResult::all() {
+                let _ = self.attempts.remove_label_values(&[name, mechanism.word(), result.word()]);
+            }
         }
     }
 }
@@ -46,6 +79,7 @@ pub struct ListenerMetrics {
     sessions: ByOne<SessionPhase, IntGauge>,
     limit: IntGauge,
     closed: ByOne<CloseReason, IntCounter>,
+    lasted: Histogram,
     handshakes: ByTwo<Option<TlsVersion>, Outcome, IntCounter>,
     bytes: ByOne<Direction, IntCounter>,
     attempts: ByTwo<Mechanism, LoginResult, IntCounter>,
@@ -68,6 +102,7 @@ impl ListenerMetrics {
             sessions: ByOne::new(&families.sessions, label),
             limit: families.limit.with_label_values(label),
             closed: ByOne::new(&families.closed, label),
+            lasted: families.lasted.with_label_values(label),
             handshakes: ByTwo::new(&families.handshakes, label),
             bytes: ByOne::new(&families.bytes, label),
             attempts: ByTwo::new(&families.attempts, label),
@@ -115,8 +150,19 @@ impl ListenerMetrics {
         }
     }
 
-    pub(super) fn closed(&self, reason: CloseReason) {
+    pub(super) fn closed(&self, reason: CloseReason, lasted: Duration) {
         self.closed.of(reason).inc();
+        self.lasted.observe(lasted.as_secs_f64());
+    }
+
+    /// How many connections it takes at once.
+    pub(super) fn places(&self) -> u64 {
+        u64::try_from(self.limit.get()).unwrap_or(0)
+    }
+
+    /// Are there sessions of it?
+    pub(super) fn is_in_use(&self) -> bool {
+        self.sessions.iter().any(|(_, sessions)| sessions.get() != 0)
     }
 
     pub(super) fn login(&self, mech: Mechanism, result: LoginResult, took: Duration) {

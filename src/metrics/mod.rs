@@ -27,6 +27,7 @@ mod family;
 mod label;
 mod listener;
 mod log;
+mod looked;
 mod observe;
 mod process;
 mod reading;
@@ -39,6 +40,7 @@ mod upstream;
 
 pub use label::TlsVersion;
 pub use listener::ListenerMetrics;
+pub use looked::Looked;
 pub use reading::Reading;
 pub use rules::RuleFacts;
 pub use upstream::UpstreamMetrics;
@@ -74,6 +76,7 @@ pub struct Metrics {
     rules: rules::Rules,
     log: log::Counters,
     process: process::Process,
+    looked: looked::Gauges,
     certificates: Present,
     policy_info: Present,
     policy_rules: ByOne<RulesCounted, IntGauge>,
@@ -105,6 +108,7 @@ impl Metrics {
             rules: rules::Rules::new(&make),
             log: log::Counters::new(&make),
             process: process::Process::new(&make),
+            looked: looked::Gauges::new(&make),
             certificates: Present::new(make.gauges(&t::TLS_CERTIFICATE_NOT_AFTER_SECONDS)),
             policy_info: Present::new(make.gauges(&t::POLICY_INFO)),
             policy_rules: ByOne::new(&make.gauges(&t::POLICY_RULES), &[]),
@@ -122,6 +126,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         self.process.refresh();
         self.log.refresh();
+        self.looked.refresh();
         let families = self.registry.gather();
         let mut text = String::with_capacity(128 * 1024);
         TextEncoder::new()
@@ -166,6 +171,36 @@ impl Metrics {
         for upstream in gone {
             self.upstream_families.forget(&upstream.name);
         }
+    }
+
+    /// After a reload: forgets the listeners that are no longer configured and have no session left. Of one that still has
+    /// some, sessions are counted until the next reload.
+    pub fn keep_listeners(&self, names: &[&str]) {
+        let (keep, gone): (Vec<_>, Vec<_>) =
+            self.listeners.load().iter().cloned().partition(|known| names.contains(&&*known.name) || known.is_in_use());
+        for listener in keep.iter().filter(|known| !names.contains(&&*known.name)) {
+            listener.limit(0);
+        }
+        self.listeners.store(Arc::new(keep));
+        for listener in gone {
+            self.listener_families.forget(&listener.name);
+        }
+    }
+
+    /// Connections that all listeners together take at once.
+    #[must_use]
+    pub fn places(&self) -> u64 {
+        self.listeners.load().iter().map(|listener| listener.places()).fold(0, u64::saturating_add)
+    }
+
+    /// Where to look, at each scrape, at what nobody tells.
+    pub fn watch_proxy(&self, look: impl Fn() -> Looked + Send + Sync + 'static) {
+        self.looked.watch(Box::new(look));
+    }
+
+    /// When each source beside the rules was read.
+    pub fn sources<'a>(&self, sources: impl IntoIterator<Item = (&'a str, SystemTime)>) {
+        self.looked.sources(sources);
     }
 
     /// The certificates in use and when each ends; those of an earlier call are forgotten.

@@ -4,6 +4,7 @@
 //! [`ListenerMetrics`] or [`UpstreamMetrics`] has for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{ListenerMetrics, Metrics, UpstreamMetrics};
 use crate::session::event::{Event, EventContext, EventKind, Note, Observer};
@@ -14,8 +15,9 @@ impl Observer for Metrics {
             EventKind::SessionRefused { reason } => {
                 self.with_listener(&event.ctx, |listener| listener.refused(*reason));
             }
-            EventKind::SessionClose { reason, .. } => {
-                self.with_listener(&event.ctx, |listener| listener.closed(*reason));
+            EventKind::SessionClose { reason, dur_ms, .. } => {
+                let lasted = Duration::from_millis(*dur_ms);
+                self.with_listener(&event.ctx, |listener| listener.closed(*reason, lasted));
             }
             EventKind::UpstreamState { upstream, up, .. } => {
                 self.with_upstream(Some(upstream), |upstream| upstream.up(*up));

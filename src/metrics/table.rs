@@ -42,6 +42,8 @@ pub struct Row {
 const AUTH: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 /// Commands, and what waits for the upstream.
 const COMMAND: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Sessions: from a look to a day.
+const SESSION: &[f64] = &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0];
 /// The proxy's own share, with stops at 5 ms (the aim) and 25 ms (an alert).
 const OVERHEAD: &[f64] =
     &[0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
@@ -79,6 +81,16 @@ metrics! {
         "Connections that the listener takes at once: max_connections";
     SESSIONS_CLOSED_TOTAL "imapwarden_sessions_closed_total" Counter, ["listener", "reason"],
         "Sessions that ended, by why";
+    SESSION_DURATION_SECONDS "imapwarden_session_duration_seconds" Histogram(SESSION), ["listener"],
+        "From the beginning of a session to its end";
+    USERS "imapwarden_users" Gauge, [],
+        "Users that are logged in, each counted once";
+    BUFFERED_BYTES "imapwarden_buffered_bytes" Gauge, [],
+        "Octets that sessions hold because a peer has not taken them, or has not sent the rest";
+    BUFFER_LIMIT_BYTES "imapwarden_buffer_limit_bytes" Gauge, [],
+        "Octets that they would hold at most, at max_connections of all listeners";
+    LOCKS "imapwarden_locks" Gauge, ["subject"],
+        "Locks that hold, by whom they keep out";
     TLS_HANDSHAKES_TOTAL "imapwarden_tls_handshakes_total" Counter, ["listener", "version", "result"],
         "TLS handshakes with clients; version none where they failed before one was agreed on";
     TLS_CERTIFICATE_NOT_AFTER_SECONDS "imapwarden_tls_certificate_not_after_seconds" Gauge, ["name"],
@@ -133,6 +145,8 @@ metrics! {
         "1 if the last reload, or the start, put what is in the files in force";
     POLICY_LAST_RELOAD_SECONDS "imapwarden_policy_last_reload_seconds" Gauge, [],
         "Time of the last reload that succeeded, or of the start, in seconds since 1970";
+    POLICY_SOURCE_AGE_SECONDS "imapwarden_policy_source_age_seconds" Gauge, ["source"],
+        "Time since a source beside the rules was read";
     HIDDEN_MESSAGES_TOTAL "imapwarden_hidden_messages_total" Counter, [],
         "Messages withheld from clients";
     HIDDEN_MAILBOXES_TOTAL "imapwarden_hidden_mailboxes_total" Counter, [],

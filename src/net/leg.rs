@@ -36,6 +36,9 @@ const JOIN: usize = 4 * 1024;
 /// What waits to be written beyond this is a reason not to read what leads to more.
 const FULL: usize = 64 * 1024;
 
+/// Octets that both legs of a session hold at most: what may wait, what one read more leads to, and a part of a record.
+pub(super) const MOST_HELD: usize = FULL * 4 + FULL + 2 * (READ + SEAL);
+
 /// Times between which a silent connection is probed.
 const KEEPALIVE: Duration = Duration::from_secs(120);
 
@@ -275,6 +278,11 @@ impl Leg {
     fn waiting(&self) -> usize {
         (self.pending.len().saturating_sub(self.sent))
             .saturating_add(self.sealed.len().saturating_sub(self.sealed_sent))
+    }
+
+    /// Octets that it holds, of what goes out and of what has come in part.
+    pub fn held(&self) -> usize {
+        self.waiting().saturating_add(self.incoming.len()).saturating_add(self.early.len())
     }
 
     /// Is everything written that was queued?

@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::admission::Connections;
@@ -47,6 +48,8 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Bound {
     socket: TcpListener,
+    /// Somebody keeps it for the next process.
+    kept: bool,
     state: Arc<ListenerState>,
 }
 
@@ -60,6 +63,8 @@ pub struct ListenerState {
     connections: Connections,
     /// Clients that are being told why they are refused.
     refusals: AtomicUsize,
+    /// It is no longer in the configuration.
+    closed: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -99,21 +104,24 @@ impl Bound {
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
-        let counters = metrics.listener(&listener.name);
-        counters.limit(listener.max_connections as u64);
-        let state = Arc::new(ListenerState {
-            name: Arc::from(&*listener.name),
-            mode: match listener.tls {
-                config::ListenerTls::Implicit => ListenerTls::Implicit,
-                config::ListenerTls::Starttls => ListenerTls::Starttls,
-                config::ListenerTls::Off => ListenerTls::Off,
-            },
-            metrics: counters,
-            settings: ArcSwap::from_pointee(Settings::new(listener, tls)),
-            connections: Connections::default(),
-            refusals: AtomicUsize::new(0),
-        });
-        Ok(Self { socket: TcpListener::from_std(socket.into())?, state })
+        let state = Arc::new(ListenerState::new(listener, tls, metrics));
+        Ok(Self { socket: TcpListener::from_std(socket.into())?, kept: false, state })
+    }
+
+    /// The same with sockets that somebody keeps, one for each of them.
+    ///
+    /// # Errors
+    ///
+    /// The runtime does not take one.
+    pub fn kept(
+        listener: &config::Listener,
+        tls: Option<ServerTls>,
+        metrics: &Metrics,
+        sockets: Vec<std::net::TcpListener>,
+    ) -> io::Result<Vec<Self>> {
+        let state = Arc::new(ListenerState::new(listener, tls, metrics));
+        let bound = |socket| Ok(Self { socket: TcpListener::from_std(socket)?, kept: true, state: Arc::clone(&state) });
+        sockets.into_iter().map(bound).collect()
     }
 
     /// The address that was bound, with the port that the system chose where that was 0.
@@ -133,6 +141,29 @@ impl Bound {
 }
 
 impl ListenerState {
+    fn new(listener: &config::Listener, tls: Option<ServerTls>, metrics: &Metrics) -> Self {
+        let counters = metrics.listener(&listener.name);
+        counters.limit(listener.max_connections as u64);
+        Self {
+            name: Arc::from(&*listener.name),
+            mode: match listener.tls {
+                config::ListenerTls::Implicit => ListenerTls::Implicit,
+                config::ListenerTls::Starttls => ListenerTls::Starttls,
+                config::ListenerTls::Off => ListenerTls::Off,
+            },
+            metrics: counters,
+            settings: ArcSwap::from_pointee(Settings::new(listener, tls)),
+            connections: Connections::default(),
+            refusals: AtomicUsize::new(0),
+            closed: watch::Sender::new(false),
+        }
+    }
+
+    /// Nobody more comes in by it; sessions stay.
+    pub fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
     /// Its name in the configuration.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -212,14 +243,17 @@ impl Drop for Admitted {
     }
 }
 
-/// Accepts until the server stops listening.
+/// Accepts until the server stops listening, or this listener is closed.
 pub async fn serve(server: Arc<Server>, bound: Bound) {
-    let mut listening = server.listening();
+    let (mut accepting, mut closed) = (server.listening(), bound.state.closed.subscribe());
+    let mut heart = server.pulse.heart();
     let mut back_off = BACK_OFF;
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = listening.wait_for(|listening| !listening) => return,
+            _ = accepting.wait_for(|accepting| !accepting.takes(bound.kept)) => return,
+            _ = closed.wait_for(|closed| *closed) => return,
+            () = heart.answer() => continue,
             accepted = bound.socket.accept() => accepted,
         };
         match accepted {

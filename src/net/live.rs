@@ -44,6 +44,8 @@ pub struct Live {
     /// When the client was last heard, in seconds after the beginning.
     heard: AtomicU32,
     last: [AtomicU8; LAST],
+    /// Octets that its legs hold.
+    held: AtomicU32,
     /// A mailbox was opened by the command that is about to be counted.
     opened: AtomicBool,
     facts: Mutex<Facts>,
@@ -122,6 +124,7 @@ impl Default for Live {
             refused: AtomicU32::new(0),
             heard: AtomicU32::new(0),
             last: std::array::from_fn(|_| AtomicU8::new(NONE)),
+            held: AtomicU32::new(0),
             opened: AtomicBool::new(false),
             facts: Mutex::default(),
         }
@@ -195,6 +198,22 @@ impl Live {
 
     fn read(&self, class: ReadClass) -> u64 {
         self.reads.get(class as usize).map_or(0, |n| n.load(Ordering::Relaxed))
+    }
+
+    /// Whose mail is open; `None` before login.
+    #[must_use]
+    pub fn user(&self) -> Option<Arc<str>> {
+        locked(&self.facts).context.user.clone()
+    }
+
+    /// Octets that wait in it for a peer.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed).into()
+    }
+
+    pub(super) fn holds(&self, octets: usize) {
+        self.held.store(u32::try_from(octets).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// `at` is the time of the turn, where there were octets.

@@ -17,11 +17,13 @@ mod admission;
 mod certificate;
 mod channel;
 mod drain;
+mod inherited;
 mod leg;
 mod listener;
 mod live;
 mod outputs;
 mod proxy_protocol;
+mod pulse;
 mod refusals;
 mod relay;
 mod server;
@@ -30,6 +32,7 @@ mod tls;
 mod upstream;
 mod visit;
 
+pub use inherited::{Inherited, Listening};
 pub use listener::{Bound, ListenerState, serve};
 pub use live::{Counted, Facts, Live};
 pub use refusals::Refused;
@@ -37,6 +40,9 @@ pub use server::Server;
 pub use tls::{CertificateFacts, ServerTls, TlsFault, Trust};
 pub use upstream::Connector;
 pub use visit::{Visit, VisitError};
+
+/// Octets that one session holds at most for its peers.
+pub const MOST_HELD: u64 = leg::MOST_HELD as u64;
 
 #[cfg(test)]
 mod tests;

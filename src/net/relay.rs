@@ -359,6 +359,8 @@ impl Relay {
 
     /// The timer is set anew only to make it earlier: it may come too early, but most commands leave it alone.
     fn poll_timer(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
+        let upstream = self.upstream.as_ref().map_or(0, |upstream| upstream.leg.held());
+        self.entry.control.live.holds(self.client.held().saturating_add(upstream));
         if self.relax_at.is_none() && !self.at_rest {
             self.relax_at = Some(now() + QUIET);
         }

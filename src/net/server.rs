@@ -11,6 +11,7 @@ use super::acquaint::acquaint;
 use super::admission::AuthFailures;
 use super::drain::{Order, Sessions, Signal};
 use super::live::Live;
+use super::pulse::Pulse;
 use super::refusals::{Refusals, Refused};
 use super::upstream::Connector;
 use crate::audit::Log;
@@ -29,8 +30,31 @@ pub struct Server {
     connectors: ArcSwap<Vec<Arc<Connector>>>,
     pub(super) sessions: Arc<Sessions>,
     refusals: Refusals,
-    /// Do listeners accept?
-    listening: watch::Sender<bool>,
+    /// Which listeners accept?
+    listening: watch::Sender<Accepting>,
+    pub(super) pulse: Pulse,
+}
+
+/// Which sockets are accepted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accepting {
+    /// All of them.
+    All,
+    /// Those that nobody keeps for the next process.
+    Own,
+    /// None.
+    None,
+}
+
+impl Accepting {
+    /// Is a socket accepted from that somebody keeps, or that nobody does?
+    pub fn takes(self, kept: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Own => !kept,
+            Self::None => false,
+        }
+    }
 }
 
 impl Server {
@@ -53,7 +77,8 @@ impl Server {
             connectors: ArcSwap::from_pointee(upstreams.into_iter().map(Arc::new).collect()),
             sessions,
             refusals: Refusals::default(),
-            listening: watch::Sender::new(true),
+            listening: watch::Sender::new(Accepting::All),
+            pulse: Pulse::default(),
         })
     }
 
@@ -75,6 +100,12 @@ impl Server {
     #[must_use]
     pub fn shared(&self) -> Arc<Shared> {
         self.shared.load_full()
+    }
+
+    /// How many there may be.
+    #[must_use]
+    pub fn places(&self) -> u64 {
+        self.metrics.places()
     }
 
     /// How many sessions are open.
@@ -108,7 +139,23 @@ impl Server {
 
     /// Ends the listeners; sessions stay.
     pub fn stop_listening(&self) {
-        self.listening.send_replace(false);
+        self.listening.send_replace(Accepting::None);
+    }
+
+    /// Ends those whose sockets somebody keeps: who connects there now waits for the next process, or has it already.
+    pub fn leave_kept_sockets(&self) {
+        self.listening.send_if_modified(|accepting| {
+            let all = *accepting == Accepting::All;
+            *accepting = if all { Accepting::Own } else { *accepting };
+            all
+        });
+    }
+
+    /// Are listeners and the audit log at work? Returns when all have answered, and does not if one never does. `false`: the
+    /// log has ended.
+    pub async fn answers(&self) -> bool {
+        self.pulse.all_answer().await;
+        self.log.answers().await
     }
 
     /// Ends the listeners, then the sessions one by one over the window, each between two of its commands; at the end of
@@ -124,7 +171,7 @@ impl Server {
         self.sessions.end().await;
     }
 
-    pub(super) fn listening(&self) -> watch::Receiver<bool> {
+    pub(super) fn listening(&self) -> watch::Receiver<Accepting> {
         self.listening.subscribe()
     }
 

@@ -558,6 +558,8 @@ pub enum EventKind {
         durability: Durability,
         /// Bytes of an unfinished line before it.
         torn: Option<u64>,
+        /// The logs beside this one, in the first segment of a process.
+        others: Vec<OtherLog>,
     },
     /// `audit.close`: last line of a segment. Made by the writer of the log.
     AuditClose {
@@ -674,6 +676,17 @@ impl EventKind {
     pub fn area(&self) -> &'static str {
         self.spelled(None).1.get(..2).unwrap_or_default()
     }
+}
+
+/// A log beside another, and its newest record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherLog {
+    /// Its id.
+    pub log: Arc<str>,
+    /// Number of the record.
+    pub seq: u64,
+    /// Hash of the record.
+    pub hash: Arc<str>,
 }
 
 /// TLS with the client.

@@ -9,7 +9,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +23,17 @@ const FILE: &str = "locks.json";
 
 /// What is being written.
 const NEW: &str = "locks.json.new";
+
+/// Held by whoever changes them.
+const HELD: &str = "locks.held";
+
+/// A version of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    file: u64,
+    len: u64,
+    changed: (i64, i64),
+}
 
 /// Where locks are kept.
 #[derive(Debug, Clone)]
@@ -41,6 +52,25 @@ impl LockFile {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.directory.join(FILE)
+    }
+
+    /// Which version of it is there: another process may have written it.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        let facts = fs::metadata(self.path()).ok()?;
+        Some(Version { file: facts.ino(), len: facts.len(), changed: (facts.mtime(), facts.mtime_nsec()) })
+    }
+
+    /// Waits until no other process changes it, and keeps others from that as long as it is held.
+    ///
+    /// # Errors
+    /// If that cannot be asked for.
+    pub fn hold(&self) -> io::Result<File> {
+        fs::create_dir_all(&self.directory)?;
+        let path = self.directory.join(HELD);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+        Ok(file)
     }
 
     /// What was kept.

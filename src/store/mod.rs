@@ -12,7 +12,7 @@
 
 mod locks;
 
-pub use locks::{LockFile, told};
+pub use locks::{LockFile, Version, told};
 
 use std::fs;
 use std::io;

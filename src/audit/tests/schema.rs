@@ -371,6 +371,11 @@ impl Contents {
                 on_failure: self.pick(OnFailure::ALL),
                 durability: self.pick(Durability::ALL),
                 torn: self.maybe(Self::u64),
+                others: Vec::from_iter(self.maybe(|some| OtherLog {
+                    log: crate::audit::ids::log_id(),
+                    seq: some.u64(),
+                    hash: Hash::of(b"line").to_string().into(),
+                })),
             },
             K::AuditClose { reason: self.pick(CloseSegment::ALL), records: self.u64() },
             K::AuditPurge {

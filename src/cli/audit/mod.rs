@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::audit::logs;
 use crate::config;
 use crate::diagnostic::{Problem, Severity, Sources, render};
 
@@ -67,6 +68,17 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 impl Where {
+    /// Every log: that of the directory, and those of processes that wrote beside it. None where none can be told, which was
+    /// said.
+    fn logs(&self) -> Vec<PathBuf> {
+        let Some(directory) = self.directory() else { return Vec::new() };
+        match logs(&directory) {
+            Ok(logs) if !logs.is_empty() => logs,
+            // What is wrong with it is said by whoever reads it.
+            Ok(_) | Err(_) => vec![directory],
+        }
+    }
+
     /// The directory; where none can be told, why not was said.
     fn directory(&self) -> Option<PathBuf> {
         match (&self.dir, &self.config) {
@@ -106,6 +118,13 @@ fn terminal() -> Option<usize> {
         size.map(|size| usize::from(size.ws_col))
     };
     told.or_else(looks).filter(|columns| *columns > 0)
+}
+
+/// What is told of several logs: altered counts more than unreadable, and that more than incomplete.
+fn worst(codes: impl Iterator<Item = u8>) -> u8 {
+    const ORDER: [u8; 4] = [0, 3, 2, 1];
+    let rank = |code: &u8| ORDER.iter().position(|known| known == code).unwrap_or(ORDER.len());
+    codes.max_by_key(rank).unwrap_or(0)
 }
 
 /// Whoever reads has seen enough: no reason to complain.

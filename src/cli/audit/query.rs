@@ -1,12 +1,13 @@
 //! `imapwarden audit query`: records, as they stand or in words.
 
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
 use super::asked::Asked;
-use super::{UNREADABLE, Where, failed, is_enough, terminal};
+use super::{UNREADABLE, Where, failed, is_enough, terminal, worst};
 use crate::audit::verify;
 use crate::report::{AsWritten, Coverage, Exported, InWords, Printer, Words, query};
 
@@ -71,16 +72,24 @@ Examples:
   imapwarden audit query --dir audit --since 1d --format ocsf >events.ocsf.jsonl";
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let Some(directory) = arguments.place.directory() else { return ExitCode::from(UNREADABLE) };
+    let logs = arguments.place.logs();
+    if logs.is_empty() {
+        return ExitCode::from(UNREADABLE);
+    }
+    ExitCode::from(worst(logs.iter().map(|log| one(log, arguments))))
+}
+
+/// One log, and the status.
+fn one(directory: &Path, arguments: &Arguments) -> u8 {
     let filter = arguments.asked.filter();
     let format = if arguments.json { Format::Jsonl } else { arguments.format };
     let coverage = match arguments.unverified {
         true => Coverage::unverified(&filter),
-        false => Coverage::of(&verify(&directory, None), &filter),
+        false => Coverage::of(&verify(directory, None), &filter),
     };
     if coverage.is_unreadable() {
         eprint!("{coverage}");
-        return ExitCode::from(UNREADABLE);
+        return UNREADABLE;
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let said = match format == Format::Table {
@@ -89,11 +98,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     let mut printer = format.printer();
     let printed = said.and_then(|()| {
-        query(&directory, &filter, &mut *printer, &mut out, &mut |what| eprintln!("not read {what}"))?;
+        query(directory, &filter, &mut *printer, &mut out, &mut |what| eprintln!("not read {what}"))?;
         out.flush()
     });
     match printed {
-        Err(error) if !is_enough(&error) => failed(&directory, &error),
-        _ => ExitCode::from(coverage.exit_code()),
+        Err(error) if !is_enough(&error) => {
+            failed(directory, &error);
+            UNREADABLE
+        }
+        _ => coverage.exit_code(),
     }
 }

@@ -1,14 +1,14 @@
 //! `imapwarden audit report`: what people ask of the log.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use super::asked::Asked;
-use super::{UNREADABLE, Where, failed, is_enough, say, terminal};
+use super::{UNREADABLE, Where, failed, is_enough, say, terminal, worst};
 use crate::app::trial::Ground;
 use crate::audit::{Seen, is_live, verify_and_see};
 use crate::diagnostic::{Problem, Severity, Sources};
@@ -176,14 +176,27 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         say(&usage);
         return ExitCode::from(UNREADABLE);
     }
-    let Some(directory) = common.place.directory() else { return ExitCode::from(UNREADABLE) };
+    let logs = common.place.logs();
+    if logs.is_empty() {
+        return ExitCode::from(UNREADABLE);
+    }
+    let status = |log: &PathBuf| one(log, &arguments.what, filter.clone());
+    ExitCode::from(worst(logs.iter().map(status)))
+}
+
+/// What is told of one log, and the status.
+fn one(directory: &Path, what: &What, filter: Filter) -> u8 {
+    let common = what.common();
     let style = if common.json { Style::Json } else { Style::Table(terminal()) };
     let mut out = BufWriter::new(io::stdout().lock());
-    let printed = report(&arguments.what, &directory, filter, style, &mut out);
+    let printed = report(what, directory, filter, style, &mut out);
     match printed.and_then(|coverage| out.flush().map(|()| coverage)) {
-        Ok(coverage) => ExitCode::from(coverage.exit_code()),
-        Err(error) if is_enough(&error) => ExitCode::SUCCESS,
-        Err(error) => failed(&directory, &error),
+        Ok(coverage) => coverage.exit_code(),
+        Err(error) if is_enough(&error) => 0,
+        Err(error) => {
+            failed(directory, &error);
+            UNREADABLE
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{UNREADABLE, directory_of};
-use crate::audit::{Demands, Noted, PublicKey, verify_with};
+use super::{UNREADABLE, directory_of, worst};
+use crate::audit::{Demands, Noted, PublicKey, Report, verify_all};
 use crate::report::{Coverage, Filter};
 
 /// Tell whether a log is what was written, and all of it. The status is 0 where it is, 1 where it was altered or cut, 2
@@ -51,10 +51,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Some(directory) = directory else { return ExitCode::from(UNREADABLE) };
     let demands =
         Demands { expect: arguments.expect, key: arguments.key.clone(), published: arguments.published.clone() };
-    let report = verify_with(&directory, &demands);
-    let text = match arguments.json {
+    let reports = verify_all(&directory, &demands);
+    let told = |report: &Report| match arguments.json {
         true => {
-            let mut object = Coverage::of(&report, &Filter::default()).json().clone();
+            let mut object = Coverage::of(report, &Filter::default()).json().clone();
             let places = report.findings().iter().map(|finding| finding.what.as_str());
             object["places"] = places.chain(report.unsigned().iter().map(String::as_str)).collect();
             object["exit"] = report.exit_code().into();
@@ -62,8 +62,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
         false => report.to_string(),
     };
+    let text: String = reports.iter().map(told).collect();
     match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::from(report.exit_code()),
+        Ok(()) => ExitCode::from(worst(reports.iter().map(Report::exit_code))),
         Err(_) => ExitCode::from(UNREADABLE),
     }
 }

@@ -74,6 +74,7 @@ impl Log {
             on_failure: OnFailure::Refuse,
             durability: Durability::Batched,
             torn: None,
+            others: Vec::new(),
         };
         self.record(&Event::of_proxy(open), None);
     }
