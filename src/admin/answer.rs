@@ -1,13 +1,18 @@
 //! Answers, and errors as RFC 9457 writes them.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 /// An answer that is whole.
 #[derive(Debug)]
@@ -17,7 +22,40 @@ pub(super) struct Answer {
     allow: Option<String>,
     challenge: bool,
     policy: bool,
-    body: String,
+    body: Content,
+}
+
+/// What an answer says: at once, or piece by piece.
+#[derive(Debug)]
+pub(super) enum Content {
+    Whole(Full<Bytes>),
+    Pieces(mpsc::Receiver<Bytes>),
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Self::Whole(whole) => Pin::new(whole).poll_frame(cx),
+            Self::Pieces(pieces) => pieces.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.is_end_stream(),
+            Self::Pieces(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => whole.size_hint(),
+            Self::Pieces(_) => SizeHint::default(),
+        }
+    }
 }
 
 /// Nothing but what comes from here, nothing inline, and in no frame.
@@ -26,7 +64,24 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 impl Answer {
     pub(super) fn text(content_type: &'static str, body: String) -> Self {
-        Self { status: StatusCode::OK, content_type, allow: None, challenge: false, policy: false, body }
+        Self {
+            status: StatusCode::OK,
+            content_type,
+            allow: None,
+            challenge: false,
+            policy: false,
+            body: Content::Whole(Full::from(body)),
+        }
+    }
+
+    /// Server-sent events, as long as somebody listens.
+    pub(super) fn events(pieces: mpsc::Receiver<Bytes>) -> Self {
+        Self { body: Content::Pieces(pieces), ..Self::text("text/event-stream", String::new()) }
+    }
+
+    /// Does it go on?
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self.body, Content::Pieces(_))
     }
 
     /// A part of the page.
@@ -68,9 +123,9 @@ impl Answer {
     }
 }
 
-impl From<Answer> for Response<Full<Bytes>> {
+impl From<Answer> for Response<Content> {
     fn from(answer: Answer) -> Self {
-        let mut response = Response::new(Full::from(answer.body));
+        let mut response = Response::new(answer.body);
         *response.status_mut() = answer.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));

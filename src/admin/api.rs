@@ -20,10 +20,10 @@ use serde_json::{Map, Value, json};
 use super::AdminState;
 use super::access::{Caller, Denied};
 use super::answer::Answer;
-use super::control::{Call, Control, Drain, Reload, Unlocking};
+use super::control::{Call, Control, Drain, Explained, Reload, Unlocking};
 use super::route::{Found, Route, Way};
 use super::sessions::{Filter, Window};
-use super::{events, guard, locks, overview, query, sessions};
+use super::{events, guard, locks, overview, query, sessions, stream};
 use crate::config::Role;
 use crate::net::Live;
 
@@ -164,6 +164,11 @@ async fn run(asked: Asked<'_>, state: &AdminState, role: Role, target: &mut Opti
             }
         },
         (Route::AuditEvents, _) => events_of(asked.query, control).await,
+        (Route::AuditStream, _) => stream_of(asked.query, control).await,
+        (Route::Explain, _) => {
+            *target = asked.body.get("user").and_then(Value::as_str).map(|user| format!("user={user}").into());
+            explained(control.explain(asked.body).await)
+        }
         (Route::Config, _) => match control.config().await {
             Some(told) => Answer::json(StatusCode::OK, &told),
             None => Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "the proxy stops"),
@@ -232,6 +237,30 @@ async fn events_of(query: Vec<(String, String)>, control: &dyn Control) -> Answe
             Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the records cannot be read"),
         },
         Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the audit log cannot be read"),
+    }
+}
+
+async fn stream_of(query: Vec<(String, String)>, control: &dyn Control) -> Answer {
+    let asked = match events::Asked::of(&query) {
+        Ok(asked) => asked,
+        Err(wrong) => return unclear(wrong),
+    };
+    let Some(place) = stream::place() else {
+        return Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "too many look on already");
+    };
+    match control.follow().await {
+        Ok(follow) => Answer::events(stream::begin(asked, follow, place)),
+        Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the audit log cannot be read"),
+    }
+}
+
+fn explained(explained: Explained) -> Answer {
+    match explained {
+        Explained::Told(told) => Answer::json(StatusCode::OK, &told),
+        Explained::Unclear(why) => {
+            Answer::problem_with(StatusCode::BAD_REQUEST, "this cannot be asked", json!({ "why": why }))
+        }
+        Explained::Unavailable => Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "the proxy stops"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::Role;
 use crate::net::{Live, Refused};
@@ -35,6 +35,12 @@ pub trait Control: Send + Sync {
     /// The configuration, without secrets; `None` where the proxy stops.
     fn config(&self) -> Work<'_, Option<Value>>;
 
+    /// What the rules in force do to a request, as the command `explain` tells it.
+    fn explain(&self, asked: Map<String, Value>) -> Work<'_, Explained>;
+
+    /// Where the records come out that are written from now on.
+    fn follow(&self) -> Work<'_, std::io::Result<Box<dyn Follow>>>;
+
     /// Begins to drain, or calls that off.
     fn drain(&self, begin: bool) -> Work<'_, Drain>;
 
@@ -55,6 +61,26 @@ pub trait Control: Send + Sync {
 
     /// Writes a call down; `false` where that cannot be done.
     fn record(&self, call: Call) -> Work<'_, bool>;
+}
+
+/// Reads the log where it grows.
+pub trait Follow: Send {
+    /// The lines that have come since the last time. May block.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    fn come(&mut self) -> std::io::Result<Vec<Vec<u8>>>;
+}
+
+/// What the rules do to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Explained {
+    /// As the command tells it with `--json`.
+    Told(Value),
+    /// The question cannot be asked, and why.
+    Unclear(String),
+    /// The proxy stops.
+    Unavailable,
 }
 
 /// What came of a reload.

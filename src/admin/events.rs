@@ -63,7 +63,7 @@ impl Asked {
         json!({ "records": found, "read": lines.len() })
     }
 
-    fn takes(&self, record: &Value) -> bool {
+    pub(super) fn takes(&self, record: &Value) -> bool {
         let glob = |glob: &Option<Glob>, text: &Value| {
             glob.as_ref().is_none_or(|glob| text.as_str().is_some_and(|text| glob.matches(&fold_text(text))))
         };

@@ -27,11 +27,14 @@ mod query;
 mod route;
 mod server;
 mod sessions;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use access::{TokenFault, Tokens};
-pub use control::{Call, Control, Drain, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work};
+pub use control::{
+    Call, Control, Drain, Explained, Follow, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work,
+};
 pub use query::escaped;
 pub use server::{Door, MAX_CONNECTIONS, SocketPath, serve};
 

@@ -6,11 +6,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http_body_util::Full;
 use hyper::Response;
-use hyper::body::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::answer::Content;
 use super::{AdminState, answer};
 
 /// Connections at once; more wait in the kernel. A scraper, some probes and a few people need no more.
@@ -30,6 +30,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection ends after that, once its request is answered: one that reads slowly cannot hold a place for ever.
 pub(super) const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
+
+/// The same for one whose answer goes on: whoever looks on comes again.
+const STREAM_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// What an answer under way is given when its connection is to end.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
@@ -109,11 +112,25 @@ pub async fn serve(door: Door, state: Arc<AdminState>, stop: impl Future<Output 
     while connections.join_next().await.is_some() {}
 }
 
+/// Of a connection: longer where somebody looks on, whom `stream` cuts if they do not read.
+async fn lifetime(goes_on: &AtomicBool) {
+    sleep(CONNECTION_LIFETIME).await;
+    if goes_on.load(Ordering::Relaxed) {
+        sleep(STREAM_LIFETIME).await;
+    }
+}
+
 /// One connection, to its end. What goes wrong on it is the client's affair.
 async fn converse(stream: Box<dyn Stream>, local: IpAddr, state: Arc<AdminState>, mut stopped: watch::Receiver<()>) {
+    let goes_on = Arc::new(AtomicBool::new(false));
+    let noting = Arc::clone(&goes_on);
     let service = service_fn(move |request| {
-        let state = Arc::clone(&state);
-        async move { Ok::<Response<Full<Bytes>>, Infallible>(answer(request, local, &state).await.into()) }
+        let (state, noting) = (Arc::clone(&state), Arc::clone(&noting));
+        async move {
+            let answer = answer(request, local, &state).await;
+            noting.store(answer.goes_on(), Ordering::Relaxed);
+            Ok::<Response<Content>, Infallible>(answer.into())
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -126,7 +143,7 @@ async fn converse(stream: Box<dyn Stream>, local: IpAddr, state: Arc<AdminState>
     tokio::select! {
         _ = &mut connection => return,
         _ = stopped.changed() => {}
-        () = sleep(CONNECTION_LIFETIME) => {}
+        () = lifetime(&goes_on) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(GRACE, connection).await;

@@ -12,10 +12,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::access::tokens;
+use super::route::Route;
 use super::server::{CONNECTION_LIFETIME, GRACE};
 use super::{
-    AdminState, Call, Control, Drain, Health, InForce, LockChange, Locking, MAX_CONNECTIONS, Reload, Rule, Tokens,
-    Unlocking, Work, serve,
+    AdminState, Call, Control, Door, Drain, Explained, Follow, Health, InForce, LockChange, Locking, MAX_CONNECTIONS,
+    Reload, Rule, Tokens, Unlocking, Work, serve,
 };
 use crate::config::Role;
 use crate::metrics::{Metrics, Settings};
@@ -30,6 +31,16 @@ impl Health for Checks {
     fn checks(&self) -> Vec<(&'static str, bool)> {
         let draining = self.draining.load(Ordering::Relaxed);
         vec![("listeners", true), ("policy", true), ("audit", true), ("draining", !draining)]
+    }
+}
+
+/// A log to which one record is written.
+struct OneRecord(bool);
+
+impl Follow for OneRecord {
+    fn come(&mut self) -> std::io::Result<Vec<Vec<u8>>> {
+        let first = !std::mem::replace(&mut self.0, true);
+        Ok(first.then(|| br#"{"seq":7,"type":"session.open"}"#.to_vec()).into_iter().collect())
     }
 }
 
@@ -75,6 +86,19 @@ impl Control for Remembering {
 
     fn config(&self) -> Work<'_, Option<serde_json::Value>> {
         Box::pin(async { Some(serde_json::json!({ "sha256": "0" })) })
+    }
+
+    fn explain(&self, asked: serde_json::Map<String, serde_json::Value>) -> Work<'_, Explained> {
+        Box::pin(async move {
+            match asked.get("user") {
+                Some(_) => Explained::Told(serde_json::json!({ "verdict": "allowed" })),
+                None => Explained::Unclear("say whose mail is opened: user".to_owned()),
+            }
+        })
+    }
+
+    fn follow(&self) -> Work<'_, std::io::Result<Box<dyn Follow>>> {
+        Box::pin(async { Ok(Box::new(OneRecord(false)) as Box<dyn Follow>) })
     }
 
     fn drain(&self, begin: bool) -> Work<'_, Drain> {
@@ -152,9 +176,10 @@ impl Server {
             health: Arc::clone(&health) as Arc<dyn Health>,
             control: Arc::clone(&control) as Arc<dyn Control>,
             tokens: ArcSwap::from_pointee(tokens),
+            hosts: ArcSwap::default(),
         });
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(serve(listener, state, async {
+        let served = tokio::spawn(serve(Door::Tcp(listener), state, async {
             let _ = stopped.await;
         }));
         Self { address, health, control, stop, served }
@@ -608,32 +633,79 @@ async fn locks_are_asked_for_in_full() {
     assert_eq!(status(&server.exchange(eyes).await), "403");
 }
 
-/// What each role is let in to, and is told.
+/// What each role is let in to, and is told: every path of the table, each way.
 #[tokio::test]
 async fn what_each_role_may_see() {
+    const LOCK: &str = r#"{"user":"ann","until":"2999-01-01T00:00:00Z","why":"left"}"#;
+    const KILL: &str = r#"{"filter":{"user":"a*"},"dry_run":true}"#;
     let rows = [
-        ("GET", "/api/v1/overview", ["200", "200", "200", "200"]),
-        ("GET", "/api/v1/rules", ["200", "200", "200", "200"]),
-        ("GET", "/api/v1/upstreams", ["200", "200", "200", "200"]),
-        ("GET", "/api/v1/audit/head", ["200", "200", "200", "200"]),
-        ("GET", "/api/v1/audit/checkpoint", ["200", "200", "200", "200"]),
-        ("GET", "/api/v1/sessions", ["403", "200", "200", "200"]),
-        ("GET", "/api/v1/locks", ["403", "200", "403", "200"]),
-        ("GET", "/api/v1/audit/events", ["403", "403", "200", "200"]),
-        ("GET", "/api/v1/config", ["403", "403", "403", "200"]),
-        ("POST", "/api/v1/drain", ["403", "200", "403", "200"]),
-        ("DELETE", "/api/v1/drain", ["403", "409", "403", "409"]),
-        ("POST", "/api/v1/reload", ["403", "200", "403", "422"]),
+        ("GET", "/api/v1/overview", "", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/rules", "", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/upstreams", "", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/audit/head", "", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/audit/checkpoint", "", ["200", "200", "200", "200"]),
+        ("GET", "/api/v1/sessions", "", ["403", "200", "200", "200"]),
+        ("GET", "/api/v1/sessions/{sid}", "", ["403", "200", "200", "200"]),
+        ("DELETE", "/api/v1/sessions/{sid}", "", ["403", "200", "403", "200"]),
+        ("POST", "/api/v1/kill", KILL, ["403", "200", "403", "200"]),
+        ("GET", "/api/v1/locks", "", ["403", "200", "403", "200"]),
+        ("POST", "/api/v1/locks", LOCK, ["403", "200", "403", "200"]),
+        ("DELETE", "/api/v1/locks/{id}", "", ["403", "200", "403", "200"]),
+        ("GET", "/api/v1/audit/events", "", ["403", "403", "200", "200"]),
+        ("GET", "/api/v1/audit/stream", "", ["403", "403", "200", "200"]),
+        ("POST", "/api/v1/explain", r#"{"user":"ann"}"#, ["403", "200", "200", "200"]),
+        ("GET", "/api/v1/config", "", ["403", "403", "403", "200"]),
+        ("POST", "/api/v1/drain", "", ["403", "200", "403", "200"]),
+        ("DELETE", "/api/v1/drain", "", ["403", "409", "403", "409"]),
+        ("POST", "/api/v1/reload", "", ["403", "200", "403", "422"]),
     ];
+    let asked: Vec<_> = rows.iter().map(|(method, path, ..)| (*method, *path)).collect();
+    let mut there: Vec<_> = Route::guarded().collect();
+    there.retain(|way| !asked.contains(way));
+    assert_eq!(there, [], "each has a row");
     let tokens = ["wall-wall-wall-wall", "ops-ops-ops-ops-ops-ops", "eyes-eyes-eyes-eyes", "admin-admin-admin-admin"];
     let server = Server::start_with(some_tokens()).await;
-    for (method, path, codes) in rows {
+    for (method, path, body, codes) in rows {
+        let target = path.replace("{sid}", "ann").replace("{id}", "k3x9q2");
         for (token, code) in tokens.into_iter().zip(codes) {
-            let response = server.exchange(call(method, path, "").replace("ops-ops-ops-ops-ops-ops", token)).await;
-            assert_eq!(status(&response), code, "{method} {path} by {token}: {response}");
+            let request = call(method, &target, body).replace("ops-ops-ops-ops-ops-ops", token);
+            let mut stream = server.connect().await;
+            stream.write_all(request.as_bytes()).await.unwrap();
+            // One of them goes on for as long as somebody listens.
+            let mut begin = [0; 12];
+            stream.read_exact(&mut begin).await.unwrap();
+            assert_eq!(begin, *format!("HTTP/1.1 {code}").as_bytes(), "{method} {path} by {token}");
         }
-        assert_eq!(server.recorded().len(), tokens.len(), "each call is recorded");
+        let recorded = server.recorded();
+        let of_it = recorded.iter().filter(|call| call.contains(&format!(": {method} {path} "))).count();
+        assert_eq!((recorded.len(), of_it), (tokens.len(), tokens.len()), "each call is recorded: {recorded:?}");
     }
+}
+
+#[tokio::test]
+async fn records_come_as_they_are_written() {
+    let server = Server::start_with(some_tokens()).await;
+    let request = call("GET", "/api/v1/audit/stream?type=session.*", "")
+        .replace("ops-ops-ops-ops-ops-ops", "eyes-eyes-eyes-eyes");
+    let mut stream = server.connect().await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (mut heard, mut part) = (String::new(), [0; 1024]);
+    while !heard.contains("id: 7\ndata: {\"seq\":7,\"type\":\"session.open\"}\n\n") {
+        let n = stream.read(&mut part).await.unwrap();
+        assert!(n > 0, "{heard}");
+        heard.push_str(std::str::from_utf8(&part[..n]).unwrap());
+    }
+    assert_eq!(header(&heard, "content-type"), Some("text/event-stream"));
+    let wrong = call("GET", "/api/v1/audit/stream?usr=x", "").replace("ops-ops-ops-ops-ops-ops", "eyes-eyes-eyes-eyes");
+    assert_eq!(status(&server.exchange(wrong).await), "400");
+}
+
+#[tokio::test]
+async fn what_cannot_be_explained_says_why() {
+    let server = Server::start_with(some_tokens()).await;
+    let response = server.exchange(call("POST", "/api/v1/explain", "{}")).await;
+    assert_eq!(status(&response), "400");
+    assert!(body(&response).contains("say whose mail is opened"), "{response}");
 }
 
 #[tokio::test]

@@ -2,16 +2,20 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use super::record::Recorder;
-use crate::admin::{Call, Control, Drain, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work};
-use crate::audit::newest;
+use super::{Prepared, asked};
+use crate::admin::{
+    Call, Control, Drain, Explained, Follow, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work,
+};
+use crate::audit::{Item, Reader, newest, segments};
 use crate::net::{Live, Refused, Server};
 use crate::policy::{Mode, RuleInfo};
 use crate::session::event::EventKind;
@@ -30,6 +34,8 @@ pub(super) enum Wish {
     Reload(oneshot::Sender<Reload>),
     /// Tell the configuration.
     Config(oneshot::Sender<Value>),
+    /// Say what is in force.
+    Prepared(oneshot::Sender<Arc<Prepared>>),
     /// Begin to drain, or call that off.
     Drain(bool, oneshot::Sender<Drain>),
     /// Keep somebody out.
@@ -106,6 +112,23 @@ impl Control for Desk {
         Box::pin(async { self.ask(Wish::Config).await })
     }
 
+    fn explain(&self, asked: Map<String, Value>) -> Work<'_, Explained> {
+        Box::pin(async move {
+            let Some(prepared) = self.ask(Wish::Prepared).await else { return Explained::Unavailable };
+            let told = tokio::task::spawn_blocking(move || asked::explain(&prepared, &asked)).await;
+            told.unwrap_or(Explained::Unavailable)
+        })
+    }
+
+    fn follow(&self) -> Work<'_, io::Result<Box<dyn Follow>>> {
+        let directory = self.audit.clone();
+        let opened = tokio::task::spawn_blocking(move || Follower::at_the_end_of(&directory));
+        Box::pin(async {
+            let follower = opened.await.unwrap_or_else(|error| Err(io::Error::other(error)))?;
+            Ok(Box::new(follower) as Box<dyn Follow>)
+        })
+    }
+
     fn drain(&self, begin: bool) -> Work<'_, Drain> {
         Box::pin(async move { self.ask(|reply| Wish::Drain(begin, reply)).await.unwrap_or(Drain::Unavailable) })
     }
@@ -132,6 +155,30 @@ impl Control for Desk {
 
     fn record(&self, call: Call) -> Work<'_, bool> {
         Box::pin(async move { self.recorder.record(asked_by_call(call)).await.is_ok() })
+    }
+}
+
+/// Reads what is written to the log from now on.
+struct Follower(Reader);
+
+impl Follower {
+    fn at_the_end_of(directory: &Path) -> io::Result<Self> {
+        let mut reader = Reader::new(directory, segments(directory)?.last().copied());
+        let _ = reader.advance(&mut |_| ControlFlow::Continue(()))?;
+        Ok(Self(reader))
+    }
+}
+
+impl Follow for Follower {
+    fn come(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let mut lines = Vec::new();
+        let _ = self.0.advance(&mut |item| {
+            if let Item::Record(seen) = item {
+                lines.push(seen.bytes.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(lines)
     }
 }
 

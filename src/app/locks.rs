@@ -18,6 +18,7 @@ use super::start::App;
 use crate::admin::{LockChange, Locking};
 use crate::audit::ids;
 use crate::diagnostic::Problem;
+use crate::net::Server;
 use crate::policy::complete_login;
 use crate::session::event::{EventKind, LockOp};
 use crate::session::locks::{Lock, Locked, Locks};
@@ -69,6 +70,15 @@ impl Keeper {
         self.locks.set(self.file.read()?);
         self.version = version;
         Ok(true)
+    }
+
+    /// Another process that has the same directory, before or after this one, may have changed them.
+    pub fn follow_others(&mut self, server: &Server) {
+        match self.follow() {
+            Ok(true) => server.look_at_locks(),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "locks that another process has written cannot be read"),
+        }
     }
 
     /// Others hold from now on, once they are on disk and that is recorded.
@@ -171,15 +181,6 @@ impl App {
         let events = ended.iter().map(|lock| event(lock, LockOp::Expire, &lock.by, &lock.why)).collect();
         if self.locks.change(left, events, &self.recorder).await.is_err() {
             tracing::warn!("locks have ended and are still listed: the state directory or the audit log fails");
-        }
-    }
-
-    /// Another process that has the same directory, before or after this one, may have changed them.
-    pub(super) async fn follow_locks(&mut self) {
-        match self.locks.follow() {
-            Ok(true) => self.server.look_at_locks(),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "locks that another process has written cannot be read"),
         }
     }
 

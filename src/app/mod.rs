@@ -10,6 +10,7 @@
 //! changed together or not at all.
 
 mod addresses;
+mod asked;
 mod descriptors;
 mod desk;
 mod doors;

@@ -34,7 +34,7 @@ use crate::session::locks::{Locked, Locks};
 const CLOCK: Duration = Duration::from_secs(5);
 
 /// How often locks are looked for that another process has made: it may still end while this one serves, or the reverse.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// A proxy that serves.
 #[derive(Debug)]
@@ -194,7 +194,7 @@ impl App {
                     self.end_locks().await;
                     notify::status(&self.status());
                 }
-                _ = look.tick() => self.follow_locks().await,
+                _ = look.tick() => self.locks.follow_others(&self.server),
             }
         };
         desk::close(&mut self.wishes);
@@ -217,6 +217,7 @@ impl App {
             // Whoever asked may be gone: it is done all the same.
             Wish::Reload(reply) => drop(reply.send(self.reload(LoadedBy::Api).await)),
             Wish::Config(reply) => drop(reply.send(facts::of(&self.prepared.config))),
+            Wish::Prepared(reply) => drop(reply.send(Arc::clone(&self.prepared))),
             Wish::Drain(begin, reply) => drop(reply.send(self.drain(begin).await)),
             Wish::Lock(asked, reply) => drop(reply.send(self.lock(asked).await)),
             Wish::Unlock(asked, reply) => drop(reply.send(self.unlock(&asked.id, &asked.by, &asked.why).await)),

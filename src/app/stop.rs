@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::locks::Keeper;
 use super::notify;
 use super::record::asked_by_signal;
-use super::start::App;
+use super::start::{App, LOOK};
 use crate::admin::Drain;
 use crate::net::Server;
 use crate::session::event::{EventKind, StopReason};
@@ -61,6 +62,7 @@ impl App {
             let _ = self.admin.send(true);
         }
         let delay = if signal.is_some() { self.prepared.config.limits.drain_delay } else { Duration::ZERO };
+        let window = self.prepared.config.limits.drain_window;
         let reason = tokio::select! {
             biased;
             second = self.signals.stop() => {
@@ -69,7 +71,8 @@ impl App {
                 let _ = timeout(AT_ONCE, self.server.end()).await;
                 StopReason::Forced
             }
-            reason = drain(&self.server, delay, self.prepared.config.limits.drain_window) => reason,
+            () = follow_locks(&mut self.locks, &self.server) => StopReason::Drained, // it never ends
+            reason = drain(&self.server, delay, window) => reason,
         };
         let _ = self.admin.send(true);
         match self.recorder.log.close(reason).await {
@@ -87,6 +90,15 @@ impl App {
             self.recorder.note(asked_by_signal(signal, "drain", false)).await;
         }
         self.recorder.note(EventKind::ProxyDrain { open: open as u64, window_s: window.as_secs() }).await;
+    }
+}
+
+/// The next process may have the same locks, and change them: they hold here, too.
+async fn follow_locks(locks: &mut Keeper, server: &Server) {
+    loop {
+        sleep(LOOK).await;
+        locks.follow_others(server);
+        notify::status(&format!("draining, {} sessions left", server.open_sessions()));
     }
 }
 

@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let config = load(&folder_with(&format!(
+        let folder = folder_with(&format!(
             "{}\n{}",
             "[[listener]]\nname = \"mail\"\nbind = \"127.0.0.1:143\"\ntls = \"starttls\"\ncertificate = \"tls/fullchain.pem\"
              private_key = \"tls/privkey.pem\"\nallow_plaintext_login = true\nproxy_protocol_from = [\"10.0.0.0/8\", \"192.0.2.1\"]\nmax_connections = 7\nmax_connections_per_ip = 3
@@ -181,7 +181,8 @@ mod tests {
              [limits]\npre_auth_timeout = \"1m\"\nidle_timeout = \"1h\"\nupstream_timeout = \"5s\"\nauth_failures = \"3/m\"
              drain_delay = \"0s\"\ndrain_window = \"1s\"\nmax_line = \"1 MiB\"\nmax_literal = \"1 GiB\"
              [log]\nlevel = \"debug\"\nformat = \"json\""
-        )));
+        ));
+        let config = load(&folder);
         let listener = &config.listeners[0];
         assert_eq!((&*listener.name, listener.tls, listener.certificates.len()), ("mail", ListenerTls::Starttls, 2));
         assert_eq!((listener.max_connections, listener.max_connections_per_ip), (7, 3));

@@ -41,3 +41,5 @@ mod schema;
 mod surface;
 /// `transcripts/**/*.txt`: one behaviour each, played whole, byte by byte and at random cuts.
 mod transcripts;
+/// Units of systemd: `systemd-analyze` on each, and on broken copies.
+mod units;

@@ -1,5 +1,9 @@
 //! The program while it runs: start, reload, drain, stop, and the records of each. The demo's server is the upstream.
 
+mod listeners;
+mod notified;
+mod upgrade;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -144,6 +148,28 @@ impl Drop for Proxy {
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();
             let _ = self.child.wait();
+        }
+    }
+}
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Running {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).expect("it runs");
+    }
+
+    fn ends(&mut self) -> Option<i32> {
+        self.0.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
         }
     }
 }
@@ -294,7 +320,7 @@ fn a_reload_takes_all_or_nothing() {
     client.log_in();
     for (name, from, to) in [
         ("a value that is wrong", "[log]", "[log]\nlevel = \"loud\""),
-        ("what needs a restart", "bind = \"127.0.0.1:0\"", "bind = \"127.0.0.2:0\""),
+        ("what needs a restart", "[admin]\nbind = \"127.0.0.1:0\"", "[admin]\nbind = \"127.0.0.2:0\""),
     ] {
         place.write("", "");
         place.change(from, to);

@@ -1,5 +1,6 @@
 //! A log on a disk that can be full, broken or stuck.
 
+mod beside;
 mod failing;
 mod in_place;
 mod killing;

@@ -23,7 +23,8 @@ const NAMES: &str = "
     policy_last_reload_ok policy_last_reload_seconds hidden_messages_total hidden_mailboxes_total filter_failures_total
     messages_read_total message_bytes_total limit_hits_total audit_records_total audit_lost_total audit_failing
     audit_refused_total audit_queue audit_queue_limit audit_write_seconds audit_sync_seconds audit_last_write_seconds
-    audit_last_checkpoint_seconds audit_disk_free_ratio draining";
+    audit_last_checkpoint_seconds audit_disk_free_ratio draining session_duration_seconds users buffered_bytes buffer_limit_bytes locks
+    policy_source_age_seconds";
 
 const PROCESS_NAMES: &str = "
     process_cpu_seconds_total process_open_fds process_max_fds process_virtual_memory_bytes

@@ -191,7 +191,15 @@ fn events_move_counters() {
             refused,
             &[(r#"connections_refused_total{listener="imaps",reason="too_many_from_address"}"#, 1.0)],
         ),
-        ("the end of a session", close, &[(r#"sessions_closed_total{listener="imaps",reason="upstream_bye"}"#, 1.0)]),
+        (
+            "the end of a session",
+            close,
+            &[
+                (r#"sessions_closed_total{listener="imaps",reason="upstream_bye"}"#, 1.0),
+                (r#"session_duration_seconds_count{listener="imaps"}"#, 1.0),
+                (r#"session_duration_seconds_sum{listener="imaps"}"#, 0.001),
+            ],
+        ),
         ("an upstream that is up", state(true), &[(r#"upstream_up{upstream="main"}"#, 1.0)]),
         ("an upstream that is down", state(false), &[]),
         (
