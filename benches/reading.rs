@@ -148,6 +148,7 @@ impl<'d> Story<'d> {
             on_failure: OnFailure::Refuse,
             durability: Durability::Batched,
             torn: None,
+            others: Vec::new(),
         };
         self.record(&Event::of_proxy(open), None);
     }

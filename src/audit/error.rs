@@ -14,7 +14,7 @@ pub struct LogFailing;
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .problem.message)]
 pub struct OpenError {
-    problem: Problem,
+    problem: Box<Problem>,
     is_taken: bool,
 }
 
@@ -37,7 +37,7 @@ impl OpenError {
     }
 
     fn new(directory: &Path, message: String, help: &str) -> Self {
-        Self { problem: Problem::in_file(Severity::Error, directory, message).help(help), is_taken: false }
+        Self { problem: Box::new(Problem::in_file(Severity::Error, directory, message).help(help)), is_taken: false }
     }
 
     /// A file or the directory itself refuses what has to be done with it.

@@ -1,6 +1,7 @@
 //! The program while it runs: start, reload, drain, stop, and the records of each. The demo's server is the upstream.
 
 mod listeners;
+mod many;
 mod notified;
 mod upgrade;
 

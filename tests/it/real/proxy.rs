@@ -394,9 +394,12 @@ impl Proxy {
 
     /// SIGTERM, and all that must hold after a clean stop. The records that it left.
     pub fn stop(&mut self) -> Vec<Value> {
-        self.no_secret_is_written(&get(self.admin, "/metrics").map(|(_, page)| page).unwrap_or_default());
+        let metrics = get(self.admin, "/metrics").map(|(_, page)| page).unwrap_or_default();
+        self.no_secret_is_written(&metrics);
         self.process().signal(Signal::TERM);
-        self.ended_well()
+        let records = self.ended_well();
+        labels_tell_nobody(&metrics, &records);
+        records
     }
 
     /// What must hold after a clean stop, however it was asked for.
@@ -456,6 +459,23 @@ impl Drop for Proxy {
             self.process = None;
             let _ = output(tool("umount").arg("--lazy").arg(at)); // there is nothing else to be done about it
         }
+    }
+}
+
+/// Of whatever a test did, few series are left, and nothing in a label that the log knows of somebody.
+fn labels_tell_nobody(metrics: &str, records: &[Value]) {
+    let series: Vec<&str> = metrics.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    assert!(series.len() < 3000, "{} series", series.len());
+    let said = |record: &Value| -> Vec<String> {
+        let places = ["/user", "/actor", "/sid", "/client_ip", "/mailbox/name", "/data/dst", "/data/to", "/data/name"];
+        let said = places.iter().filter_map(|place| record.pointer(place)?.as_str());
+        said.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    };
+    let known: std::collections::BTreeSet<String> = records.iter().flat_map(said).collect();
+    for line in series {
+        let labels = line.split('"').skip(1).step_by(2);
+        let told = labels.filter(|value| known.contains(*value)).collect::<Vec<_>>();
+        assert!(told.is_empty(), "{told:?} in {line}");
     }
 }
 
