@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::who::Who;
 use crate::app::trial::{Ground, Past, Question, to_json, to_text};
-use crate::audit::{Reference, decision};
+use crate::audit::{Reference, decision, logs};
 use crate::diagnostic::{Problem, Severity, Sources};
 
 /// Say what the rules do to a request, which of them took what, and why others did not. Without a mailbox and a command
@@ -75,7 +75,9 @@ fn print(text: String) -> ExitCode {
 
 /// What is on record, then what is asked of the rules as they are.
 fn explain_decision(arguments: &Arguments, reference: &Reference, directory: &Path, ground: &Ground) -> ExitCode {
-    let problem = match decision(directory, reference) {
+    let logs = logs(directory).ok().filter(|logs| !logs.is_empty()).unwrap_or_else(|| vec![directory.to_owned()]);
+    let mut found = logs.iter().map(|log| decision(log, reference));
+    let problem = match found.find(|found| !matches!(found, Ok(None))).unwrap_or(Ok(None)) {
         Ok(Some(found)) => {
             let past = Past::of(found, ground, arguments.who.at);
             let rev = ground.rules.rev();
