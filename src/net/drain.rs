@@ -19,6 +19,9 @@ use tokio::time::{Instant, sleep_until};
 use super::live::Live;
 use crate::session::event::KilledBy;
 
+/// What the sessions that are told last have to end in, or a tenth of the window.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// What a session is to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Signal(u8);
@@ -163,9 +166,11 @@ impl Sessions {
     pub async fn drain(&self, window: Duration) {
         let mut controls = self.controls();
         shuffle(&mut controls);
+        // The last ones need some of it to end.
+        let spread = window.saturating_sub((window / 10).min(LAST_WORDS));
         let (begin, count) = (Instant::now(), u32::try_from(controls.len()).unwrap_or(u32::MAX).max(1));
         for (at, control) in controls.iter().enumerate() {
-            let share = window.saturating_mul(u32::try_from(at).unwrap_or(u32::MAX)) / count;
+            let share = spread.saturating_mul(u32::try_from(at).unwrap_or(u32::MAX)) / count;
             if self.all_ended_by(begin + share).await {
                 return;
             }

@@ -258,6 +258,7 @@ impl Client {
     fn new(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
+        stream.set_nodelay(true).expect("it is a socket");
         let mut client = Self(BufReader::new(stream));
         assert!(client.line().starts_with("* OK"));
         client
