@@ -122,6 +122,14 @@ impl UidSet {
         self.runs.get(at).is_some_and(|run| run.0 <= uid)
     }
 
+    /// First and last of the run that it is in.
+    #[must_use]
+    pub fn run_of(&self, uid: Uid) -> Option<(Uid, Uid)> {
+        let at = self.runs.partition_point(|run| run.1 < uid.get());
+        let (first, last) = *self.runs.get(at)?;
+        Some((Uid::new(first)?, Uid::new(last)?)).filter(|(first, _)| *first <= uid)
+    }
+
     /// How many UIDs.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -432,6 +440,11 @@ mod tests {
         assert_eq!(runs.to_string(), "1,4:10,20");
         assert!(runs.remove(uid(5)) && !runs.remove(uid(5)));
         assert_eq!(runs.to_string(), "1,4,6:10,20");
+        let run_of = |number| runs.run_of(uid(number)).map(|(first, last)| (first.get(), last.get()));
+        assert_eq!(
+            [5, 6, 10, 11, 20, 21].map(run_of),
+            [None, Some((6, 10)), Some((6, 10)), None, Some((20, 20)), None]
+        );
         assert_eq!(runs.len(), 8);
     }
 

@@ -261,6 +261,17 @@ impl MessageFilter {
         self.rules.iter().all(|rule| rule.program.is_lasting())
     }
 
+    /// Are messages judged alike whose fetched fields are alike, whatever else is true of them?
+    #[must_use]
+    pub fn goes_by_fields(&self) -> bool {
+        let by_uid = |test: &Test| test.has(|test| matches!(test, Test::Uid(_)));
+        let Needs { flags, internal_date, size, ref fields } = self.needs;
+        self.lasting()
+            && self.searches.is_empty()
+            && !(flags || internal_date || size || fields.is_empty())
+            && !self.rules.iter().any(|rule| rule.program.parts.iter().any(by_uid))
+    }
+
     /// Tells these programs, on this day, from all others.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {

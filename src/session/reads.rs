@@ -178,6 +178,15 @@ impl Reads {
         true
     }
 
+    /// Lines of nothing but flags, of so many messages whose UIDs follow that of a line that was taken.
+    pub fn add_flags(&mut self, behind: Uid, count: u32) {
+        let first = Uid::new(behind.get().saturating_add(1));
+        let last = Uid::new(behind.get().saturating_add(count));
+        if let (Some(first), Some(last), true) = (first, last, self.wants_flags && count > 0) {
+            self.listed.add_run(first, last);
+        }
+    }
+
     /// A FETCH response begins: its number, and its text behind the word FETCH.
     pub fn begin(&mut self, seq: u64, uid_is_number: bool, text: &[u8], literal: Option<u64>) {
         self.now = Current { open: true, seq, only_flags: true, ..Current::default() };
@@ -408,6 +417,15 @@ impl Class {
             Some(uid) if !self.uids.insert(uid) => {}
             _ => self.n = self.n.saturating_add(1),
         }
+    }
+
+    fn add_run(&mut self, first: Uid, last: Uid) {
+        if self.uids.last().is_some_and(|known| known >= first) {
+            // Some of them have been told before, perhaps.
+            return UidSet::run(first, last).iter().for_each(|uid| self.add(Some(uid)));
+        }
+        self.uids.insert_run(first, last);
+        self.n = self.n.saturating_add(u64::from(last.get().saturating_sub(first.get()))).saturating_add(1);
     }
 }
 

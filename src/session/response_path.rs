@@ -125,6 +125,13 @@ impl Session {
                     at = at.saturating_add(whole);
                     continue;
                 }
+                let judged = self.judge_at_once(rest);
+                if judged > 0 {
+                    self.hand_on(bytes.get(passed..at));
+                    at = at.saturating_add(judged);
+                    passed = at;
+                    continue;
+                }
                 let relayed = self.relay_at_once(rest);
                 if relayed > 0 {
                     at = at.saturating_add(relayed);

@@ -105,7 +105,7 @@ fn structure<'a>(list: &'a [u8], detail: Detail, told: &mut FetchLine) -> Option
 static CONTENT: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(["BODY[", "BINARY", "RFC822", "PREVIEW"]));
 
 /// What stands behind the first `end`, which is in this line.
-fn up_to(end: u8, text: &[u8]) -> Option<&[u8]> {
+pub(super) fn up_to(end: u8, text: &[u8]) -> Option<&[u8]> {
     let at = find_either(end, b'\n', text)?;
     (text.get(at) == Some(&end)).then(|| text.get(at.saturating_add(1)..))?
 }

@@ -5,6 +5,7 @@ pub mod encode;
 pub mod envelope;
 pub mod error;
 pub mod fetch;
+pub mod fetch_header;
 pub mod fetch_line;
 pub mod frame;
 pub mod list;

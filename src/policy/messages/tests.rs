@@ -184,6 +184,29 @@ fn what_lasts_is_remembered() {
 }
 
 #[test]
+fn what_goes_by_fields_alone() {
+    let rows = [
+        ("a field", "hide_messages = 'HEADER X-A b'", true),
+        (
+            "fields, and none of others",
+            "hide_messages = ['FROM a', 'SENTON 1-Jan-2027']\nexcept_messages = 'NOT SUBJECT b'",
+            true,
+        ),
+        ("a flag", "hide_messages = 'OR HEADER X-A b FLAGGED'", false),
+        ("a size", "hide_messages = ['HEADER X-A b', 'LARGER 5']", false),
+        ("a day", "hide_messages = 'HEADER X-A b BEFORE 1-Jan-2027'", false),
+        ("an age", "hide_messages = 'HEADER X-A b OLDER 5'", false),
+        ("a UID", "hide_messages = 'HEADER X-A b'\nexcept_messages = 'UID 7'", false),
+        ("a body", "hide_messages = 'HEADER X-A b BODY c'", false),
+        ("the upstream", "hide_messages = 'HEADER X-A b'\njudge = \"upstream\"", false),
+        ("nothing", "hide_messages = 'ALL'", false),
+    ];
+    for (name, body, want) in rows {
+        assert_eq!(one(body).goes_by_fields(), want, "{name}");
+    }
+}
+
+#[test]
 fn digests_tell_programs_apart() {
     let bodies = [
         "hide_messages = 'SUBJECT a'",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::imap::message::{Uid, UidSet};
-use crate::policy::{Facts, MessageFilter, Needs};
+use crate::policy::{Facts, Lasting, MessageFilter, Needs};
 use crate::view::messages::Standing;
 
 use super::super::verdicts::{Judged, Verdicts};
@@ -33,10 +33,15 @@ impl View {
 
     /// May it be shown, as far as these facts go? What is missing hides.
     pub(super) fn judge(&mut self, uid: Uid, seen: &Seen, now: jiff::Timestamp) -> bool {
-        let Some(filter) = self.judging() else { return true };
+        self.judged(uid, seen, now).1
+    }
+
+    /// The same, and what of it lasts.
+    pub(super) fn judged(&mut self, uid: Uid, seen: &Seen, now: jiff::Timestamp) -> (Lasting, bool) {
+        let Some(filter) = self.judging() else { return (Lasting::default(), true) };
         if seen.flags.is_none() && (filter.needs().flags || filter.needs_again().flags) {
             self.asking.unsure = true;
-            return false;
+            return (Lasting::default(), false);
         }
         let found: Vec<Option<bool>> =
             self.asking.found.iter().map(|found| found.as_ref().map(|set| set.contains(uid))).collect();
@@ -61,7 +66,7 @@ impl View {
         };
         let filter = self.asking.there.as_ref().or(self.filter.as_ref());
         let Some(judgement) = filter.map(|filter| (filter, filter.judge_changing(&lasting, &facts, now))) else {
-            return true;
+            return (lasting, true);
         };
         let (filter, judgement) = judgement;
         if !judgement.by.is_empty() || !judgement.shadow.is_empty() {
@@ -69,7 +74,7 @@ impl View {
             self.asking.by.join(&by);
             self.asking.shadow.join(&shadow);
         }
-        !judgement.hidden
+        (lasting, !judgement.hidden)
     }
 
     /// What was judged is remembered.
@@ -200,7 +205,7 @@ impl Session {
             return self.look_on(now);
         }
         view.messages.show(&shown, if opening { Standing::Visible } else { Standing::New });
-        for uid in unjudged.iter().filter(|uid| !shown.contains(*uid)) {
+        for uid in unjudged.without(&shown).iter() {
             view.messages.hide(uid);
             view.asking.hidden.insert(uid);
         }
@@ -212,6 +217,15 @@ impl Asking {
     /// What lasts of judgements is another filter's.
     pub(super) fn forget(&mut self) {
         (self.known, self.fresh) = (Judged::default(), Judged::default());
+    }
+
+    /// A message that was asked for: rules say the same of it as of another.
+    pub(super) fn take_judged(&mut self, uid: Uid, lasting: &Lasting, shown: bool) {
+        self.heard = self.heard.saturating_add(1);
+        self.fresh.insert(uid, lasting);
+        if shown {
+            self.shown.insert(uid);
+        }
     }
 
     /// Of which messages the upstream must be asked: those of which nothing is remembered, and where the answer does not last

@@ -157,7 +157,7 @@ impl View {
         let known = self.messages.upstream();
         let last = self.messages.last();
         self.asking.uneven |= all.len() != u64::from(returned);
-        for uid in known.iter().filter(|uid| !all.contains(*uid)) {
+        for uid in known.without(&all).iter() {
             self.messages.lose(uid);
             self.again.remove(uid);
         }
