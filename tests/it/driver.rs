@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use imapwarden::audit::chain::Position;
 use imapwarden::audit::record::{self, LogName};
 use imapwarden::policy::{GroupsFile, LoadContext, RuleFile, RuleSet};
+use imapwarden::session::verdicts::{Verdicts, in_memory};
 use imapwarden::session::{
     ClientTls, Clock, InMemory, Limits, ListenerTls, Output, Session, SessionStart, Shared, UpstreamInfo,
 };
@@ -42,6 +43,7 @@ pub struct Setting {
     pub default_domain: Option<Box<str>>,
     pub limits: Limits,
     pub tag_prefix: &'static str,
+    pub verdicts: Arc<dyn Verdicts>,
 }
 
 impl Default for Setting {
@@ -54,6 +56,7 @@ impl Default for Setting {
             default_domain: None,
             limits: Limits::default(),
             tag_prefix: "t",
+            verdicts: in_memory(),
         }
     }
 }
@@ -86,7 +89,7 @@ pub fn shared(setting: Setting, now: Instant) -> Arc<Shared> {
         limits: setting.limits,
         budgets: Arc::new(InMemory::new(now)),
         locks: Arc::default(),
-        verdicts: imapwarden::session::verdicts::in_memory(),
+        verdicts: setting.verdicts,
         clock: Arc::new(Clock::new(now, "2027-01-13T10:00:00Z".parse().expect("a time"))),
         stopwatch: Instant::now,
     })

@@ -19,6 +19,8 @@ mod documents;
 mod driver;
 /// What the fuzz targets check, over random bytes and every crash that was found.
 mod fuzz;
+/// A mailbox of 100,000 messages, many sessions, and a restart.
+mod large;
 /// Budgets that sessions share, and that outlive them.
 mod limits;
 /// Rules that hide messages, changing under an open session.
