@@ -1,8 +1,8 @@
 //! The answers: in Dovecot's words, made once.
 //!
 //! ```text
-//!   list      each of its mailboxes     flags, envelopes   a line for each message; any run of them is a slice
-//!   search    one line of 64 KiB        big, small         messages of 25 MiB and of 8 KiB
+//!   list      each of its mailboxes     flags, envelopes, marks   a line for each message; any run of them is a slice
+//!   search    one line of 64 KiB        big, small                messages of 25 MiB and of 8 KiB
 //! ```
 
 use std::fmt::Write;
@@ -27,7 +27,9 @@ pub const BIG: usize = 25 << 20;
 /// Octets of the line that answers SEARCH, at least.
 pub const SEARCH_LINE: usize = 64_000;
 /// How many of the last messages are unseen.
-const UNSEEN: u32 = 20;
+pub const UNSEEN: u32 = 20;
+/// Of so many messages the header of one says that it is secret.
+pub const SECRET_ONE_OF: u32 = 100;
 /// Octets of every other message.
 const SMALL: usize = 8 << 10;
 
@@ -45,6 +47,8 @@ pub struct Canned {
     pub flags: Lines,
     /// To FETCH of envelopes.
     pub envelopes: Lines,
+    /// To FETCH of the field X-Classification, without flags and with them.
+    pub marks: [Lines; 2],
     /// To SEARCH of all.
     pub search: Vec<u8>,
     /// To SELECT and EXAMINE.
@@ -67,6 +71,8 @@ impl Canned {
             lsub: names.iter().flat_map(|name| list_line("LSUB", name)).collect(),
             flags: Lines::new(size.messages, |number| flags(number, size.messages)),
             envelopes: Lines::new(size.messages, envelope),
+            marks: [false, true]
+                .map(|flagged| Lines::new(size.messages, |number| marked(number, flagged.then_some(size.messages)))),
             search: search(),
             select: select(size.messages),
             big: message(BIG),
@@ -168,6 +174,20 @@ fn flags(number: u32, messages: u32) -> String {
         _ => r"\Seen",
     };
     format!("* {number} FETCH (UID {number} FLAGS ({flags}))\r\n")
+}
+
+fn marked(number: u32, with_flags_of: Option<u32>) -> String {
+    let field = if is_secret(number) { "X-Classification: secret\r\n\r\n" } else { "\r\n" };
+    let field = format!("BODY[HEADER.FIELDS (X-CLASSIFICATION)] {}", literal(field));
+    match with_flags_of {
+        Some(messages) => flags(number, messages).replace("))\r\n", &format!(") {field})\r\n")),
+        None => format!("* {number} FETCH (UID {number} {field})\r\n"),
+    }
+}
+
+/// Does the header of that message say so?
+pub const fn is_secret(number: u32) -> bool {
+    number % SECRET_ONE_OF == SECRET_ONE_OF / 2
 }
 
 fn envelope(number: u32) -> String {

@@ -6,7 +6,7 @@
 //!
 //! Reads only as much of a command as it takes to tell the answers apart; whether it is legal is nobody's question here.
 
-use super::canned::Canned;
+use super::canned::{Canned, UNSEEN};
 use super::session::Out;
 
 /// The first line.
@@ -55,14 +55,14 @@ pub fn answer(command: &[u8], canned: &'static Canned, out: &mut Out) -> Next {
             return Next::Sasl(tag.to_vec());
         }
         b"AUTHENTICATE" | b"LOGIN" => LOGGED_IN,
-        _ => selected(upper, rest, canned, out),
+        _ => selected(tag, upper, rest, canned, out),
     };
     out.tagged(tag, done);
     Next::Line
 }
 
 /// The commands that are answered within themselves.
-fn selected(name: &[u8], arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static str {
+fn selected(tag: &[u8], name: &[u8], arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static str {
     match name {
         b"NOOP" | b"CHECK" => "OK NOOP completed (0.001 + 0.000 secs).",
         b"FETCH" => fetch(arguments, canned, out),
@@ -88,6 +88,18 @@ fn selected(name: &[u8], arguments: &[u8], canned: &'static Canned, out: &mut Ou
             } else {
                 "OK [READ-ONLY] Examine completed (0.001 + 0.000 secs)."
             }
+        }
+        b"SEARCH" if arguments.starts_with(b"RETURN (ALL) ") => {
+            let messages = canned.messages;
+            let found = match &arguments[b"RETURN (ALL) ".len()..] {
+                b"ALL" => format!(" ALL 1:{messages}"),
+                b"UNSEEN" => format!(" ALL {}:{messages}", messages.saturating_sub(UNSEEN) + 1),
+                _ => String::new(),
+            };
+            out.text(b"* ESEARCH (TAG \"");
+            out.text(tag);
+            out.text(format!("\") UID{found}\r\n").as_bytes());
+            "OK Search completed (0.001 + 0.000 secs)."
         }
         b"SEARCH" => {
             // Anything but all, like what is deleted: none.
@@ -146,16 +158,22 @@ fn list(arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static st
 
 fn fetch(arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static str {
     let (set, items) = word(arguments);
-    let (first, last) = range(set, canned);
     let asks = |item: &[u8]| memchr::memmem::find(items, item).is_some();
-    if asks(b"BODY[") || asks(b"BODY.PEEK[") {
-        for number in first..=last {
-            body(number, canned, out);
-        }
+    let lines = if asks(b"HEADER.FIELDS (") {
+        Some(&canned.marks[usize::from(asks(b"FLAGS"))])
+    } else if asks(b"BODY[") || asks(b"BODY.PEEK[") {
+        None
     } else if asks(b"ENVELOPE") {
-        out.canned(canned.envelopes.of(first, last));
+        Some(&canned.envelopes)
     } else {
-        out.canned(canned.flags.of(first, last));
+        Some(&canned.flags)
+    };
+    for part in set.split(|octet| *octet == b',') {
+        let (first, last) = range(part, canned);
+        match lines {
+            Some(lines) => out.canned(lines.of(first, last)),
+            None => (first..=last).for_each(|number| body(number, canned, out)),
+        }
     }
     "OK Fetch completed (0.001 + 0.000 secs)."
 }

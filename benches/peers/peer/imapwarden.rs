@@ -52,6 +52,9 @@ pub fn start(kind: Kind, plan: &Plan<'_>, doors: &Doors) -> io::Result<Process> 
     Process::start(plan.imapwarden, &["run", "--config", &file.display().to_string()], log)
 }
 
+/// Hides what senders have marked.
+const HIDING_MESSAGES: &str = "[[rule]]\nid = \"secret\"\nhide_messages = 'HEADER \"X-Classification\" \"secret\"'\n";
+
 /// Rules as a company has them: nine of ten about others, the tenth about everybody.
 fn rules(kind: Kind, count: usize) -> String {
     let special = match kind {
@@ -65,6 +68,7 @@ fn rules(kind: Kind, count: usize) -> String {
         Kind::Imapwarden => others.chain((0..special).map(about_everybody)).collect(),
         Kind::ImapwardenOthers => others.collect(),
         Kind::ImapwardenHiding => others.chain((0..special).map(hiding)).collect(),
+        Kind::ImapwardenHidingMessages => HIDING_MESSAGES.to_owned(),
         _ => String::new(),
     }
 }

@@ -34,6 +34,8 @@ pub enum Kind {
     ImapwardenOthers,
     /// The same, with 100 rules of which ten hide mailboxes from everybody: all names are asked for after login
     ImapwardenHiding,
+    /// The same with one rule, which hides messages by a field of their header
+    ImapwardenHidingMessages,
     /// The same without a rule
     ImapwardenNoRules,
     /// nginx's mail proxy, auth_http answered by nginx itself
@@ -52,6 +54,7 @@ impl Kind {
             Self::Imapwarden => "imapwarden",
             Self::ImapwardenOthers => "imapwarden, others' rules",
             Self::ImapwardenHiding => "imapwarden, hiding",
+            Self::ImapwardenHidingMessages => "imapwarden, hiding messages",
             Self::ImapwardenNoRules => "imapwarden, no rules",
             Self::Nginx => "nginx mail",
             Self::Haproxy => "HAProxy TCP",
@@ -71,6 +74,7 @@ impl Kind {
             | Self::Imapwarden
             | Self::ImapwardenOthers
             | Self::ImapwardenHiding
+            | Self::ImapwardenHidingMessages
             | Self::ImapwardenNoRules => None,
             Self::Nginx => Some(("nginx", "nginx libnginx-mod-mail")),
             Self::Haproxy => Some(("haproxy", "haproxy")),
@@ -89,9 +93,11 @@ impl Kind {
     pub fn version(self, imapwarden: &Path) -> String {
         let (program, flag) = match self {
             Self::Direct => return "canned answers, one thread".to_owned(),
-            Self::Imapwarden | Self::ImapwardenOthers | Self::ImapwardenHiding | Self::ImapwardenNoRules => {
-                (Some(imapwarden.to_owned()), "--version")
-            }
+            Self::Imapwarden
+            | Self::ImapwardenOthers
+            | Self::ImapwardenHiding
+            | Self::ImapwardenHidingMessages
+            | Self::ImapwardenNoRules => (Some(imapwarden.to_owned()), "--version"),
             Self::Nginx => (place::program("nginx"), "-v"),
             Self::Haproxy => (place::program("haproxy"), "-v"),
             Self::Dovecot => (place::program("dovecot"), "--version"),
@@ -139,9 +145,11 @@ impl Peer {
         let place = plan.place;
         let process = match kind {
             Kind::Direct => None,
-            Kind::Imapwarden | Kind::ImapwardenOthers | Kind::ImapwardenHiding | Kind::ImapwardenNoRules => {
-                Some(imapwarden::start(kind, plan, &doors)?)
-            }
+            Kind::Imapwarden
+            | Kind::ImapwardenOthers
+            | Kind::ImapwardenHiding
+            | Kind::ImapwardenHidingMessages
+            | Kind::ImapwardenNoRules => Some(imapwarden::start(kind, plan, &doors)?),
             Kind::Nginx => Some(nginx::start(place, &doors, upstream.plain)?),
             Kind::Haproxy => Some(haproxy::start(place, &doors, upstream.plain)?),
             Kind::Dovecot => Some(dovecot::start(place, &doors, upstream.plain)?),

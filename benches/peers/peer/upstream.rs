@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::dovecot::internal_users;
-use crate::backend::Size;
+use crate::backend::{self, Size};
 use crate::place::{self, Place, Process};
 
 /// Which of the two.
@@ -32,7 +32,7 @@ pub struct Upstream {
     process: Process,
 }
 
-/// Messages in the real one's INBOX.
+/// Messages in the real one's INBOX, for the work loads.
 const REAL_MESSAGES: u32 = 1_000;
 
 impl Upstream {
@@ -40,7 +40,7 @@ impl Upstream {
     pub fn start(behind: Behind, place: &Place) -> io::Result<Self> {
         match behind {
             Behind::Canned => Self::canned(place, Size::default()),
-            Behind::Dovecot => Self::dovecot(place),
+            Behind::Dovecot => Self::dovecot(place, REAL_MESSAGES),
         }
     }
 
@@ -70,14 +70,14 @@ impl Upstream {
         }
     }
 
-    /// One user, for each session is a process and a mailbox of its own would be a thousand files.
-    fn dovecot(place: &Place) -> io::Result<Self> {
+    /// The real one, with so many messages. One user, for each session is a process and a mailbox of its own would be a thousand files.
+    pub fn dovecot(place: &Place, messages: u32) -> io::Result<Self> {
         let program = place::program("dovecot").ok_or(io::ErrorKind::NotFound)?;
         let (plain, tls) = (place::free_address()?, place::free_address()?);
         // Dovecot serves no mail as root. Debian's base-passwd: mail:x:8:8.
         let own = (rustix::process::getuid(), rustix::process::getgid());
         let (uid, gid) = if own.0.is_root() { (8, 8) } else { (own.0.as_raw(), own.1.as_raw()) };
-        lay_out_mail(place, uid, gid)?;
+        lay_out_mail(place, messages, uid, gid)?;
         let file = place.write("real/dovecot.conf", configuration(place, plain.port(), tls.port(), uid, gid))?;
         let log = place.path("real/log");
         let mut process = Process::start(&program, &["-F", "-c", &file.display().to_string()], log)?;
@@ -88,7 +88,7 @@ impl Upstream {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let size = Size { mailboxes: 3, messages: REAL_MESSAGES };
+        let size = Size { mailboxes: 3, messages };
         Ok(Self { plain, tls, users: 1, size, process })
     }
 }
@@ -123,8 +123,8 @@ fn configuration(place: &Place, plain: u16, tls: u16, uid: u32, gid: u32) -> Str
     )
 }
 
-/// A Maildir with messages of some 2 KiB, the last twenty unread.
-fn lay_out_mail(place: &Place, uid: u32, gid: u32) -> io::Result<()> {
+/// A Maildir with messages of some 2 KiB, the last twenty unread, one of a hundred classified.
+fn lay_out_mail(place: &Place, messages: u32, uid: u32, gid: u32) -> io::Result<()> {
     let mail = place.path("real/mail");
     let maildir = mail.join("user0@example.org/Maildir");
     if maildir.exists() {
@@ -135,14 +135,15 @@ fn lay_out_mail(place: &Place, uid: u32, gid: u32) -> io::Result<()> {
     {
         fs::create_dir_all(maildir.join(folder))?;
     }
-    for number in 1..=REAL_MESSAGES {
+    for number in 1..=messages {
+        let secret = if backend::is_secret(number) { "X-Classification: secret\r\n" } else { "" };
         let text = format!(
             "From: Ann Author <ann@example.org>\r\nTo: dev@lists.example.org\r\nSubject: Minutes {number}\r\n\
-             Date: Tue, 12 Mar 2024 09:41:12 +0100\r\nMessage-ID: <{number}.4711@mail.example.org>\r\n\r\n{}",
+             Date: Tue, 12 Mar 2024 09:41:12 +0100\r\nMessage-ID: <{number}.4711@mail.example.org>\r\n{secret}\r\n{}",
             "It was agreed that nothing is copied which need not be.\r\n".repeat(32)
         );
-        let flags = if number > REAL_MESSAGES - 20 { "" } else { "S" };
-        fs::write(maildir.join(format!("cur/1710232{number:03}.M{number}P1.bench:2,{flags}")), text)?;
+        let flags = if number > messages - 20 { "" } else { "S" };
+        fs::write(maildir.join(format!("cur/1710{number:06}.M{number}P1.bench:2,{flags}")), text)?;
     }
     if rustix::process::getuid().is_root() {
         let owner = format!("{uid}:{gid}");
