@@ -186,6 +186,18 @@ impl Counts {
     }
 }
 
+/// What was in a mailbox when it was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// UIDNEXT then. While the upstream says the same, and as many messages as these, they are these: none has come, so none can
+    /// have gone (RFC 9051 §2.3.1.1).
+    pub uid_next: u32,
+    /// All messages, the hidden ones among them.
+    pub uids: UidSet,
+    /// HIGHESTMODSEQ then, and which messages were unseen: they are for as long as the upstream says that number.
+    pub unseen: Option<(u64, UidSet)>,
+}
+
 /// What outlives sessions.
 pub trait Verdicts: fmt::Debug + Send + Sync {
     /// What is remembered under this digest.
@@ -200,6 +212,12 @@ pub trait Verdicts: fmt::Debug + Send + Sync {
     /// The user is told of this one.
     fn raise_floor(&self, place: &Place, uid: Uid);
 
+    /// What was in the mailbox when it was opened last.
+    fn contents(&self, place: &Place) -> Option<Contents>;
+
+    /// This is in it.
+    fn keep_contents(&self, place: &Place, contents: &Contents);
+
     /// What was counted last, and what the upstream said then.
     fn counts(&self, place: &Place, digest: &[u8; 32]) -> Option<(Said, Counts)>;
 
@@ -212,6 +230,9 @@ const MOST_DIGESTS: usize = 4;
 
 /// In octets. 100,000 messages of which 1000 are hidden here and there take about 4 KiB.
 const DEFAULT_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Contents that take more octets are not kept: a mailbox with so many gaps is asked for again.
+const MOST_CONTENTS: usize = 64 * 1024;
 
 /// What an entry costs beside what is in it.
 const OVERHEAD: usize = 160;
@@ -248,6 +269,8 @@ enum Change {
 struct Mailbox {
     uid_validity: u32,
     floor: Option<Uid>,
+    /// As [`code`] writes it, or nothing.
+    contents: Box<[u8]>,
     /// The one used last stands last.
     digests: Vec<Remembered>,
     used: u64,
@@ -387,7 +410,7 @@ impl Shard {
 impl Mailbox {
     fn octets(&self) -> usize {
         let digests = self.digests.iter().map(|known| known.judged.len().saturating_add(OVERHEAD)).sum::<usize>();
-        digests.saturating_add(OVERHEAD)
+        digests.saturating_add(self.contents.len()).saturating_add(OVERHEAD)
     }
 
     fn find(&self, digest: &[u8; 32]) -> Option<&Remembered> {
@@ -436,6 +459,23 @@ impl Verdicts for Memory {
         }
         self.write(place, |mailbox| {
             mailbox.floor = mailbox.floor.max(Some(uid));
+            true
+        });
+    }
+
+    fn contents(&self, place: &Place) -> Option<Contents> {
+        let octets = self.read(place, |mailbox| Some(mailbox.contents.clone()))?;
+        Reader::new(&octets).contents()
+    }
+
+    fn keep_contents(&self, place: &Place, contents: &Contents) {
+        let octets =
+            Some(Writer::contents(contents)).filter(|octets| octets.len() <= MOST_CONTENTS).unwrap_or_default();
+        if self.read(place, |mailbox| Some(*mailbox.contents == octets)) == Some(true) {
+            return;
+        }
+        self.write(place, |mailbox| {
+            mailbox.contents = octets.into();
             true
         });
     }

@@ -111,12 +111,7 @@ impl View {
         if self.asking.uneven {
             return;
         }
-        for (first, last) in all.runs() {
-            let len = last.get().saturating_sub(first.get()).saturating_add(1);
-            self.messages.push_run(first, len, Standing::Hidden);
-        }
-        self.pending = 0;
-        self.asking.unjudged = all;
+        self.push_all(all);
     }
 
     /// What was told of messages that have come. `false`: it does not come out even.

@@ -129,6 +129,8 @@ pub(super) struct Asking {
     /// What must be asked when all is judged, the last one first.
     pub(super) wants: Vec<Look>,
     pub(super) unseen: UidSet,
+    /// Is that known, or only taken for want of an answer?
+    pub(super) knows_unseen: bool,
     pub(super) deleted: UidSet,
     /// What a mailbox that was opened again has, until it is known which messages those are.
     pub(super) returned: Option<u32>,
@@ -267,7 +269,10 @@ impl Session {
             Look::Facts => return self.finish_judging(now),
             Look::Unseen | Look::Recent | Look::Deleted if !ok && counts => return self.fail_status(now),
             // Without an answer nothing is unseen, recent or deleted.
-            Look::Unseen => view.asking.unseen = std::mem::take(&mut view.asking.collected),
+            Look::Unseen => {
+                view.asking.unseen = std::mem::take(&mut view.asking.collected);
+                view.asking.knows_unseen = ok;
+            }
             Look::Recent => view.recent = std::mem::take(&mut view.asking.collected),
             Look::Deleted => view.asking.deleted = std::mem::take(&mut view.asking.collected),
             // Without an answer the client hears of it when it asks itself.

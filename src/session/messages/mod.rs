@@ -13,6 +13,7 @@
 
 mod at_once;
 mod commands;
+mod contents;
 mod copy;
 pub mod facts;
 mod fetch;

@@ -13,7 +13,8 @@ use super::super::in_flight::Entry;
 use super::super::names::Resolved;
 use super::super::refusal::Answer;
 use super::super::verdicts::{Place, Verdicts};
-use super::look::{Look, Then, Work};
+use super::contents::Told;
+use super::look::{Then, Work};
 use super::{Session, View};
 
 /// A mailbox that is being opened and in which messages may be hidden: what the upstream says of it meanwhile.
@@ -22,6 +23,8 @@ pub(in crate::session) struct Guarded {
     flags: Vec<u8>,
     permanent: Option<Vec<u8>>,
     sticky: bool,
+    /// What tells whether anything has changed since it was opened last.
+    pub(super) told: Told,
 }
 
 /// The same once the upstream has opened it.
@@ -46,6 +49,7 @@ impl Guarded {
             self.permanent = Some(code.args.to_vec());
         }
         self.sticky |= code.is("UIDNOTSTICKY");
+        self.told.code(code);
     }
 }
 
@@ -83,8 +87,10 @@ impl Session {
         let mut view = View { pending: opening.exists.unwrap_or(0), ..View::default() };
         view.remember_in(places, &*self.shared.verdicts);
         view.set_filter(filter);
-        view.asking.wants = vec![Look::Recent, Look::Unseen];
         view.flags = words(&opened.guarded.flags).filter(|flag| flag.starts_with(b"\\")).map(Into::into).collect();
+        if !opened.guarded.sticky {
+            view.begin_contents(&opened.guarded.told, &*self.shared.verdicts);
+        }
         self.view = Some(Box::new(view));
         if opened.guarded.sticky {
             // UIDs that are others the next time cannot be followed.
@@ -125,6 +131,7 @@ impl Session {
         let exists = view.messages.upstream_count().saturating_add(view.pending);
         let mut out = Vec::new();
         view.keep_floor(&*self.shared.verdicts);
+        view.keep_contents(&opened.guarded.told, &*self.shared.verdicts);
         view.write_opened(&opened, rights, &mut out);
         self.out.client().extend_from_slice(&out);
         if let Effect::Opening(opening) = &mut entry.effect {

@@ -12,6 +12,7 @@ use super::super::effect::{Effect, Own};
 use super::super::event::{CloseReason, Event, EventKind, FaultReason, FilterAction, FilteredResponse, Side};
 use super::super::refusal::Bye;
 use super::super::response_path::Flow;
+use super::contents::Told;
 use super::look::Look;
 use super::{Hush, Session, View};
 
@@ -56,8 +57,13 @@ impl Session {
     /// A mailbox is being opened: what is said of it is kept until it is known what may be said.
     fn route_opening(&mut self, head: &Head<'_>, line: &[u8], literal: Option<u64>) -> Option<(Option<u64>, Flow)> {
         match *head {
-            Head::Number { number, what: Numbered::Exists, .. } => self.follow_exists(number),
+            Head::Number { number, what: Numbered::Exists, .. } => {
+                self.told(|told| told.exists(number));
+                self.follow_exists(number);
+            }
+            Head::Number { number, what: Numbered::Recent, .. } => self.told(|told| told.recent(number)),
             Head::Number { number, what: Numbered::Expunge, .. } => {
+                self.told(Told::expunge);
                 let opening = self.opening()?;
                 let left = opening.exists.filter(|exists| u64::from(*exists) >= number);
                 opening.exists = left.and_then(|exists| exists.checked_sub(1)).or(opening.exists);
@@ -84,6 +90,12 @@ impl Session {
             Head::Data { .. } => return None,
         }
         Some((literal, Flow::Drop))
+    }
+
+    fn told(&mut self, tell: impl FnOnce(&mut Told)) {
+        if let Some(guarded) = self.opening().and_then(|opening| opening.guarded.as_mut()) {
+            tell(&mut guarded.told);
+        }
     }
 
     fn on_guarded_number(

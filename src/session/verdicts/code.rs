@@ -1,11 +1,11 @@
 //! Entries as they are stored: numbers of 7 bits an octet, runs by the distance from the one before.
 //!
 //! ```text
-//!   mailbox     edition, UIDVALIDITY, floor or 0, digests: digest, judged, counted
+//!   mailbox     edition, UIDVALIDITY, floor or 0, digests: digest, judged, counted; contents, if they are known
 //!   judged      kinds: what lasts, runs: distance from the run before, length
 //! ```
 
-use super::{Counts, Judged, MOST_DIGESTS, Mailbox, Remembered, Said};
+use super::{Contents, Counts, Judged, MOST_DIGESTS, Mailbox, Remembered, Said};
 use crate::imap::message::{Uid, UidSet};
 use crate::policy::Lasting;
 
@@ -49,6 +49,17 @@ impl Writer {
         out.0
     }
 
+    pub(super) fn contents(contents: &Contents) -> Vec<u8> {
+        let mut out = Self::default();
+        out.number(u64::from(contents.uid_next));
+        out.uids(&contents.uids);
+        if let Some((mod_seq, unseen)) = &contents.unseen {
+            out.number(*mod_seq);
+            out.uids(unseen);
+        }
+        out.0
+    }
+
     /// A number that may be missing.
     fn maybe(&mut self, number: Option<u64>) {
         self.number(u64::from(number.is_some()));
@@ -75,6 +86,7 @@ impl Mailbox {
                 numbers.into_iter().for_each(|number| out.maybe(number.map(u64::from)));
             }
         }
+        out.0.extend_from_slice(&self.contents);
         out.0
     }
 
@@ -87,7 +99,10 @@ impl Mailbox {
         let (uid_validity, floor) = (reader.small()?, Uid::new(reader.small()?));
         let known = usize::try_from(reader.number()?).ok().filter(|known| *known <= MOST_DIGESTS)?;
         let digests = (0..known).map(|_| reader.remembered()).collect::<Option<_>>()?;
-        reader.0.is_empty().then_some(Self { uid_validity, floor, digests, used: 0 })
+        let contents = reader.0;
+        // What cannot be read now will not be read when it is asked for.
+        let sound = contents.is_empty() || Reader::new(contents).contents().is_some();
+        sound.then(|| Self { uid_validity, floor, contents: contents.into(), digests, used: 0 })
     }
 }
 
@@ -144,6 +159,12 @@ impl<'r> Reader<'r> {
             judged.kinds.insert(lasting, self.uids()?);
         }
         self.0.is_empty().then_some(judged)
+    }
+
+    pub(super) fn contents(mut self) -> Option<Contents> {
+        let (uid_next, uids) = (self.small()?, self.uids()?);
+        let unseen = if self.0.is_empty() { None } else { Some((self.number()?, self.uids()?)) };
+        self.0.is_empty().then_some(Contents { uid_next, uids, unseen })
     }
 
     fn maybe(&mut self) -> Option<Option<u64>> {

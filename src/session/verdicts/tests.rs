@@ -179,6 +179,36 @@ fn what_is_not_used_makes_room() {
 }
 
 #[test]
+fn contents_are_kept_and_restored() {
+    let memory = Memory::default();
+    memory.watch();
+    let set = |numbers: &[u32]| numbers.iter().copied().map(uid).collect::<UidSet>();
+    let rows = [
+        ("nothing in it", Contents { uid_next: 1, uids: UidSet::new(), unseen: None }),
+        ("without mod-sequences", Contents { uid_next: 90, uids: set(&[3, 4, 5, 80]), unseen: None }),
+        ("nothing unseen", Contents { uid_next: 90, uids: set(&[3, 4]), unseen: Some((u64::MAX, UidSet::new())) }),
+        ("unseen", Contents { uid_next: u32::MAX, uids: set(&[3, 4, 9]), unseen: Some((7, set(&[3, 9]))) }),
+    ];
+    for (name, contents) in rows {
+        memory.remember(&place("INBOX", 1), &DIGEST, &judged(&[(0, 1), (2, 5)]));
+        memory.keep_contents(&place("INBOX", 1), &contents);
+        assert_eq!(memory.contents(&place("INBOX", 1)).as_ref(), Some(&contents), "{name}");
+        assert_eq!(memory.contents(&place("INBOX", 2)), None, "{name}: another UIDVALIDITY");
+        let changes = memory.changes();
+        let other = Memory::default();
+        other.restore(changes.iter().filter_map(|(key, entry)| Some((&key[..], entry.as_deref()?))));
+        assert_eq!(other.contents(&place("INBOX", 1)), Some(contents.clone()), "{name}");
+        assert!(!other.recall(&place("INBOX", 1), &DIGEST).is_empty(), "{name}");
+        memory.keep_contents(&place("INBOX", 1), &contents);
+        assert!(memory.changes().is_empty(), "{name}: nothing has changed");
+    }
+    // Every other one of many is there: what would take too much room is not kept.
+    let uids = (1..100_000).map(|number| uid(2 * number)).collect();
+    memory.keep_contents(&place("INBOX", 1), &Contents { uid_next: u32::MAX, uids, unseen: None });
+    assert_eq!(memory.contents(&place("INBOX", 1)), None);
+}
+
+#[test]
 fn a_large_mailbox_is_small() {
     let mut judged = Judged::default();
     for number in 1..=100_000 {
