@@ -85,6 +85,8 @@ const SESSIONS: usize = 40;
 /// Longer than imapwarden lets verdicts wait before it writes them down.
 const WRITTEN: Duration = Duration::from_millis(1_500);
 
+/// What clients ask first, and imapwarden where it may hide something: behind it Dovecot looks through a Maildir that it opens.
+const LIST: &str = "LIST \"\" \"*\"";
 const FLAGS: &str = "UID FETCH 1:* (FLAGS)";
 const FIELD: &str = "UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (X-Classification)])";
 
@@ -162,6 +164,7 @@ impl Bench<'_> {
 
     async fn select(&mut self, work: Work, way: Way, peer: &Peer) -> io::Result<()> {
         let mut client = Client::session(&peer.plain, 0).await?;
+        client.command(LIST).await?;
         self.sample(work, way, peer, &mut client, "SELECT INBOX").await?;
         client.logout().await
     }

@@ -205,10 +205,12 @@ impl Session {
             return self.look_on(now);
         }
         view.messages.show(&shown, if opening { Standing::Visible } else { Standing::New });
-        for uid in unjudged.without(&shown).iter() {
-            view.messages.hide(uid);
-            view.asking.hidden.insert(uid);
+        let rejected = unjudged.without(&shown);
+        // Of a mailbox that is being opened nothing is shown that could be hidden.
+        if !opening {
+            rejected.intersect(&view.messages.shown()).iter().for_each(|uid| view.messages.hide(uid));
         }
+        rejected.runs().for_each(|(first, last)| view.asking.hidden.insert_run(first, last));
         self.look_on(now);
     }
 }
