@@ -80,7 +80,8 @@ impl Generator<'_> {
     }
 
     fn visible_change(&mut self) -> Meanwhile {
-        [Meanwhile::Arrived, Meanwhile::Flagged, Meanwhile::Vanished][self.r.below(3)]
+        let all = [Meanwhile::Arrived, Meanwhile::Flagged, Meanwhile::Vanished, Meanwhile::Marked];
+        all[self.r.below(if self.busy { 4 } else { 3 })]
     }
 
     fn login_form(&mut self) -> LoginForm {

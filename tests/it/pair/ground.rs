@@ -65,6 +65,39 @@ pub struct Ground {
     homes: AtomicU64,
 }
 
+/// Somebody else, who is at the server itself.
+pub struct Straight {
+    dovecot: SocketAddr,
+    user: String,
+}
+
+impl Straight {
+    /// Lets the server look at a mailbox, if it is there: what has come gets its UID.
+    pub fn examine(&self, mailbox: &str) {
+        let mut client = Client::clear(self.dovecot).login(&self.user);
+        client.run(&format!("EXAMINE \"{mailbox}\""));
+        client.logout();
+    }
+
+    /// One of the messages that anybody may see gets a keyword, or loses it.
+    pub fn mark(&self, mailbox: &str, nth: usize) {
+        let mut client = Client::clear(self.dovecot).login(&self.user);
+        client.run(&format!("SELECT \"{mailbox}\""));
+        let found = client.run("UID SEARCH RETURN (ALL) NOT HEADER X-Secret yes NOT KEYWORD $Hidden").whole();
+        let marked = client.run("UID SEARCH RETURN (MIN) NOT HEADER X-Secret yes KEYWORD $Hidden").whole();
+        let number = |text: &str, word: &str| {
+            let rest = text.split_once(word)?.1;
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
+        };
+        match (number(&marked, " MIN "), number(&found, " ALL ")) {
+            (Some(uid), _) if nth % 2 == 0 => client.run(&format!("UID STORE {uid} -FLAGS.SILENT ($Hidden)")),
+            (_, Some(uid)) => client.run(&format!("UID STORE {uid} +FLAGS.SILENT ($Hidden)")),
+            _ => client.run("NOOP"),
+        };
+        client.logout();
+    }
+}
+
 impl Ground {
     /// The session alone before it.
     pub fn direct(names: Names, rules: &str) -> Self {
@@ -102,11 +135,9 @@ impl Ground {
         home
     }
 
-    /// Lets the server look at a mailbox, if it is there: what has come gets its UID.
-    pub fn examine(&self, user: &str, mailbox: &str) {
-        let mut client = Client::clear(self.dovecot.imap()).login(user);
-        client.run(&format!("EXAMINE \"{mailbox}\""));
-        client.logout();
+    /// Somebody else at the server itself.
+    pub fn straight(&self, user: &str) -> Straight {
+        Straight { dovecot: self.dovecot.imap(), user: user.to_owned() }
     }
 
     /// A connection to the proxy. What goes up is kept in `up`, where it can be seen.

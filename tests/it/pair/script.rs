@@ -67,6 +67,8 @@ pub enum Meanwhile {
     Flagged,
     /// One of those goes.
     Vanished,
+    /// One of those gets a keyword, or loses it: under some rules it is hidden from then on.
+    Marked,
 }
 
 impl Step {

@@ -63,7 +63,7 @@ impl Grounds {
         let mut nth = 0;
         let mut meanwhile = |what| {
             touched.extend(changed(&before, &world.hidden_state(&home.maildir)));
-            world.meanwhile(&home.maildir, twin, what, nth, |name| ground.examine(&user, name));
+            world.meanwhile(&home.maildir, twin, what, nth, &ground.straight(&user));
             nth += 1;
             before = world.hidden_state(&home.maildir);
         };

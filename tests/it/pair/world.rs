@@ -11,6 +11,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
+use super::ground::Straight;
 use super::script::Meanwhile;
 use crate::real::dovecot::Names;
 
@@ -517,9 +518,13 @@ impl World {
         state
     }
 
-    /// Changes something that is hidden. A message that arrives takes a UID in both twins. `examine` lets the server look at a
-    /// mailbox.
-    pub fn meanwhile(&self, maildir: &Path, twin: Twin, what: Meanwhile, nth: usize, examine: impl Fn(&str)) {
+    /// Changes something that is hidden. A message that arrives takes a UID in both twins. `other` is at the
+    /// server itself.
+    pub fn meanwhile(&self, maildir: &Path, twin: Twin, what: Meanwhile, nth: usize, other: &Straight) {
+        if what == Meanwhile::Marked {
+            let (name, _) = self.common[nth % self.common.len()];
+            return other.mark(&self.on_wire(name), nth);
+        }
         if matches!(what, Meanwhile::Arrived | Meanwhile::Flagged | Meanwhile::Vanished) {
             let (name, _) = self.common[nth % self.common.len()];
             return change_visible(&folder(maildir, name), what, nth);
@@ -527,7 +532,7 @@ impl World {
         if let Some((name, _)) = self.secrets.get(nth % self.secrets.len().max(1))
             && (self.hidden.is_empty() || !matches!(what, Meanwhile::Created))
         {
-            return change_secret(&folder(maildir, name), twin, what, nth, || examine(&self.on_wire(name)));
+            return change_secret(&folder(maildir, name), twin, what, nth, || other.examine(&self.on_wire(name)));
         }
         if twin == Twin::A {
             return;
@@ -543,7 +548,7 @@ impl World {
             Meanwhile::Removed if name != "INBOX" => {
                 let _ = fs::remove_dir_all(folder(maildir, name));
             }
-            Meanwhile::Removed | Meanwhile::Arrived | Meanwhile::Flagged | Meanwhile::Vanished => {}
+            Meanwhile::Removed | Meanwhile::Arrived | Meanwhile::Flagged | Meanwhile::Vanished | Meanwhile::Marked => {}
             Meanwhile::Subscribed => {
                 let path = maildir.join("subscriptions");
                 let text = fs::read_to_string(&path).unwrap_or_default();
