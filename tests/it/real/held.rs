@@ -104,6 +104,44 @@ fn what_rules_hide_of_an_account_is_counted_and_who_has_read_it_is_told() {
     assert_eq!(json["held"].as_array().map(Vec::len), Some(5), "{json:#}");
 }
 
+/// Rules of every kind that is judged in a way of its own.
+const COUNTED: &str = r#"
+[[rule]]
+id = "of-the-boss"
+mailbox = ["INBOX"]
+hide_messages = ['FROM boss@example.org', 'FLAGGED']
+
+[[rule]]
+id = "large-or-told"
+hide_messages = ['LARGER 100000', 'BODY "companies"', 'ON 14-Nov-2023 SEEN']
+except_messages = ['SUBJECT "apollo"']
+
+[[rule]]
+id = "by-the-server"
+mailbox = ["Archive/**"]
+hide_messages = ['TEXT "grüße"', 'SUBJECT "2024"']
+judge = "upstream"
+"#;
+
+#[test]
+fn what_preview_counts_is_what_a_client_finds() {
+    let (_dovecot, mut proxy) = read_then(COUNTED);
+    let json: Value = serde_json::from_str(&run(&proxy, &[PREVIEW, &["--json"]].concat())).expect("one object");
+    proxy.run_again();
+    let mut client = proxy.login("eve");
+    let mut hidden = 0;
+    for folder in json["mailboxes"].as_array().expect("mailboxes") {
+        let name = folder["name"].as_str().expect("a name").replace('\u{fc}', "&APw-");
+        let count = |key: &str| folder["messages"][key].as_u64().unwrap_or_else(|| panic!("{folder:#}"));
+        let told = client.run(&format!("STATUS \"{name}\" (MESSAGES)")).ok().whole();
+        assert!(told.contains(&format!("(MESSAGES {})", count("all") - count("hidden"))), "{told}{folder:#}");
+        hidden += count("hidden");
+    }
+    assert!(hidden > 8 && json["hidden_messages"] == hidden, "{hidden} {json:#}");
+    client.logout();
+    proxy.stop();
+}
+
 #[test]
 fn a_log_with_headers_says_which_reads_would_be_hidden_and_which_it_cannot_decide() {
     let (_dovecot, proxy) = read_then(BY_SUBJECT);
