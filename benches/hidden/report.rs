@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::Options;
-use super::backend::SECRET_ONE_OF;
+use super::backend::is_secret;
 use super::measure::{Measured, Way, Work};
 
 /// Beyond plain scope, in KiB.
@@ -19,7 +19,7 @@ pub fn head(options: &Options) -> String {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let load = read("/proc/loadavg");
     format!(
-        " - date: {}\n - machine: {cpus} × {}, Linux {}\n - load before: {}\n - rounds: {}\n - mailbox: {} messages, one in {SECRET_ONE_OF} hidden\n",
+        " - date: {}\n - machine: {cpus} × {}, Linux {}\n - load before: {}\n - rounds: {}\n - mailbox: {} messages, {} of them hidden\n",
         jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"),
         model.trim_start_matches(['\t', ' ', ':']),
         rustix::system::uname().release().to_string_lossy(),
@@ -30,6 +30,7 @@ pub fn head(options: &Options) -> String {
             options.rounds.to_string()
         },
         options.messages,
+        (1..=options.messages).filter(|number| is_secret(*number)).count(),
     )
 }
 

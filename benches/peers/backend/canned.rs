@@ -29,7 +29,7 @@ pub const SEARCH_LINE: usize = 64_000;
 /// How many of the last messages are unseen.
 pub const UNSEEN: u32 = 20;
 /// Of so many messages the header of one says that it is secret.
-pub const SECRET_ONE_OF: u32 = 100;
+const SECRET_ONE_OF: u32 = 100;
 /// Octets of every other message.
 const SMALL: usize = 8 << 10;
 

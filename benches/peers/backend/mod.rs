@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use canned::Canned;
-pub use canned::{BIG, SEARCH_LINE, SECRET_ONE_OF, Size, is_secret};
+pub use canned::{BIG, SEARCH_LINE, Size, is_secret};
 
 use crate::load::tls;
 
