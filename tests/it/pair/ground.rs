@@ -90,7 +90,7 @@ impl Straight {
             rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
         };
         match (number(&marked, " MIN "), number(&found, " ALL ")) {
-            (Some(uid), _) if nth % 2 == 0 => client.run(&format!("UID STORE {uid} -FLAGS.SILENT ($Hidden)")),
+            (Some(uid), _) if nth.is_multiple_of(2) => client.run(&format!("UID STORE {uid} -FLAGS.SILENT ($Hidden)")),
             (_, Some(uid)) => client.run(&format!("UID STORE {uid} +FLAGS.SILENT ($Hidden)")),
             _ => client.run("NOOP"),
         };
