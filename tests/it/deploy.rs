@@ -10,6 +10,7 @@ mod package;
 mod pages;
 mod prometheus;
 mod scraped;
+mod unit;
 mod vector;
 mod yaml;
 
@@ -32,12 +33,4 @@ fn each_metric_that_is_named_is_there() {
             assert!(known.contains(word.trim_end_matches("_bucket")), "{word}");
         }
     }
-}
-
-#[test]
-fn a_service_is_given_the_time_to_drain() {
-    let unit = include_str!("../../deploy/systemd/imapwarden.service");
-    let stop = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).expect("a time");
-    // `drain_delay` and `drain_window` at their defaults.
-    assert!(stop.parse::<u64>().expect("seconds") > 10 + 120);
 }

@@ -62,6 +62,12 @@ fn live(place: &Place, name: &str, old: &Path, new: &Path) -> Output {
 }
 
 #[test]
+fn its_changes_are_told_of_this_version() {
+    let changes = include_str!("../../../deploy/debian/changelog");
+    assert!(changes.starts_with(&format!("imapwarden ({}-1) ", env!("CARGO_PKG_VERSION"))), "{changes}");
+}
+
+#[test]
 fn the_package_installs_starts_upgrades_and_goes() {
     let place = Place::new();
     let (built, unpacked) = (place.path("built"), place.path("unpacked"));
