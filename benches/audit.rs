@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! cargo bench --bench audit               in a directory under TMPDIR, which should be on a disk
+//!
+//! Beside it, what the disk does with the same octets and nothing else: a write for each so many records, and a sync each 50 ms.
 //! ```
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +18,9 @@ use imapwarden::session::event::{
     Durability, Event, EventContext, EventKind, GapReason, LogObserver, MailboxRef, OnFailure, ReadClass, ReadMessage,
     Stage, StopReason,
 };
+
+/// Octets of a record as they are made here.
+const RECORD: usize = 510;
 
 /// Listens to nothing.
 struct Nobody;
@@ -68,9 +74,14 @@ fn main() {
         );
         runtime.block_on(log.close(StopReason::Drained)).expect("it is closed");
     }
+    for (name, records) in [("disk, a record a write", 1), ("disk, 64 records a write", 64)] {
+        println!("{name:<24} {:>9.0} records/s", disk(&directory, records).expect("the disk can be written to"));
+    }
     let bytes: u64 = fs::read_dir(&directory)
         .expect("it can be read")
-        .filter_map(|entry| entry.ok()?.metadata().ok().map(|about| about.len()))
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "jsonl"))
+        .filter_map(|entry| entry.metadata().ok().map(|about| about.len()))
         .sum();
     let this = Path::new("/proc/thread-self");
     let before = spent(this);
@@ -79,6 +90,26 @@ fn main() {
     println!("verify           {:.0} MB at {rate:.0} MB a second of CPU", bytes as f64 / 1e6);
     let _ = fs::remove_dir_all(&directory);
     assert_eq!(report.exit_code(), 0, "{report}");
+}
+
+/// Records of the usual size that this disk takes in a second, so many at once.
+fn disk(directory: &Path, records: usize) -> std::io::Result<f64> {
+    let path = directory.with_extension("disk");
+    let mut file = fs::File::create(&path)?;
+    let lines = vec![b'x'; RECORD * records];
+    let (began, mut synced, mut written) = (Instant::now(), Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(1) {
+        file.write_all(&lines)?;
+        written += records;
+        if synced.elapsed() >= Duration::from_millis(50) {
+            file.sync_data()?;
+            synced = Instant::now();
+        }
+    }
+    file.sync_data()?;
+    let rate = written as f64 / began.elapsed().as_secs_f64();
+    fs::remove_file(path)?;
+    Ok(rate)
 }
 
 /// So many records from each of so many sessions, each waiting for its own.

@@ -66,6 +66,9 @@ fn rules(kind: Kind, count: usize) -> String {
     let others = (0..count - special).map(about_others);
     match kind {
         Kind::Imapwarden => others.chain((0..special).map(about_everybody)).collect(),
+        Kind::ImapwardenUnrecorded => {
+            rules(Kind::Imapwarden, count) + "[[rule]]\nid = \"unrecorded\"\naudit = \"none\"\n"
+        }
         Kind::ImapwardenOthers => others.collect(),
         Kind::ImapwardenHiding => others.chain((0..special).map(hiding)).collect(),
         Kind::ImapwardenHidingMessages => HIDING_MESSAGES.to_owned(),

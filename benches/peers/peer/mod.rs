@@ -38,6 +38,8 @@ pub enum Kind {
     ImapwardenHidingMessages,
     /// The same without a rule
     ImapwardenNoRules,
+    /// The same with 100 rules, and one more by which no mailbox and no message is recorded
+    ImapwardenUnrecorded,
     /// nginx's mail proxy, auth_http answered by nginx itself
     Nginx,
     /// HAProxy in TCP mode
@@ -56,6 +58,7 @@ impl Kind {
             Self::ImapwardenHiding => "imapwarden, hiding",
             Self::ImapwardenHidingMessages => "imapwarden, hiding messages",
             Self::ImapwardenNoRules => "imapwarden, no rules",
+            Self::ImapwardenUnrecorded => "imapwarden, unrecorded",
             Self::Nginx => "nginx mail",
             Self::Haproxy => "HAProxy TCP",
             Self::Dovecot => "Dovecot proxy",
@@ -75,7 +78,8 @@ impl Kind {
             | Self::ImapwardenOthers
             | Self::ImapwardenHiding
             | Self::ImapwardenHidingMessages
-            | Self::ImapwardenNoRules => None,
+            | Self::ImapwardenNoRules
+            | Self::ImapwardenUnrecorded => None,
             Self::Nginx => Some(("nginx", "nginx libnginx-mod-mail")),
             Self::Haproxy => Some(("haproxy", "haproxy")),
             Self::Dovecot => Some(("dovecot", "dovecot-imapd")),
@@ -97,7 +101,8 @@ impl Kind {
             | Self::ImapwardenOthers
             | Self::ImapwardenHiding
             | Self::ImapwardenHidingMessages
-            | Self::ImapwardenNoRules => (Some(imapwarden.to_owned()), "--version"),
+            | Self::ImapwardenNoRules
+            | Self::ImapwardenUnrecorded => (Some(imapwarden.to_owned()), "--version"),
             Self::Nginx => (place::program("nginx"), "-v"),
             Self::Haproxy => (place::program("haproxy"), "-v"),
             Self::Dovecot => (place::program("dovecot"), "--version"),
@@ -149,7 +154,8 @@ impl Peer {
             | Kind::ImapwardenOthers
             | Kind::ImapwardenHiding
             | Kind::ImapwardenHidingMessages
-            | Kind::ImapwardenNoRules => Some(imapwarden::start(kind, plan, &doors)?),
+            | Kind::ImapwardenNoRules
+            | Kind::ImapwardenUnrecorded => Some(imapwarden::start(kind, plan, &doors)?),
             Kind::Nginx => Some(nginx::start(place, &doors, upstream.plain)?),
             Kind::Haproxy => Some(haproxy::start(place, &doors, upstream.plain)?),
             Kind::Dovecot => Some(dovecot::start(place, &doors, upstream.plain)?),

@@ -11,6 +11,18 @@ pub async fn noop(bench: Bench) -> io::Result<Measured> {
     turns::measure(&bench, sessions, noops).await
 }
 
+/// 64 sessions, each with one FETCH of a small message under way: two records for each.
+pub async fn small_fetch(bench: Bench) -> io::Result<Measured> {
+    let sessions = turns::selected(&bench, 64).await?;
+    let command = format!("UID FETCH {} (UID BODY.PEEK[])", bench.messages);
+    let turn = async move |client: &mut Client| {
+        let answer = client.command(&command).await?;
+        super::transfers::at_least(answer.untagged, 1, "FETCH responses")?;
+        Ok(1.0)
+    };
+    turns::measure(&bench, sessions, turn).await
+}
+
 /// One session and nothing else on its way: how much longer does an answer take?
 pub async fn single(bench: Bench) -> io::Result<Measured> {
     let sessions = turns::selected(&bench, 1).await?;

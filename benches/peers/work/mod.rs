@@ -132,6 +132,9 @@ pub const WORKS: &[Work] = &[
     row("noop", "NOOP, 64 connections", "command", 64, |b| Box::pin(commands::noop(b))),
     row("noop-pipelined", "NOOP, 64 pipelined", "command", 4, |b| Box::pin(commands::noop_pipelined(b))),
     row("single", "NOOP, one session at a time", "command", 1, |b| Box::pin(commands::single(b))),
+    row("small-fetch", "FETCH of a small message, 64 connections", "command", 64, |b| {
+        Box::pin(commands::small_fetch(b))
+    }),
     row("visit", "a mail reader's visit of 16 commands", "command", 16, |b| Box::pin(commands::visit(b))),
     row("status", "STATUS of 50 mailboxes, pipelined", "command", 4, |b| Box::pin(commands::status(b))),
     row("list", "LIST of 1,000 mailboxes", "MB", 4, |b| Box::pin(transfers::list(b))),

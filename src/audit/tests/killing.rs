@@ -67,18 +67,15 @@ fn record_for_ever(directory: PathBuf) {
     bench.tuning.checkpoint = Duration::from_millis(5);
     let log = bench.log();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
-    let sessions: Vec<_> = (1..4)
-        .map(|n| {
-            let log = log.clone();
-            runtime.spawn(async move {
-                loop {
-                    let batch = log.submit(entries(n)).await;
-                    println!("{}", batch.written().await.expect("it is written"));
-                }
-            })
-        })
-        .collect();
-    for session in sessions {
-        runtime.block_on(session).expect("it is killed before");
-    }
+    let sessions = (1..4).map(|n| {
+        let log = log.clone();
+        async move {
+            loop {
+                let batch = log.submit(entries(n)).await;
+                println!("{}", batch.written().await.expect("it is written"));
+            }
+        }
+    });
+    sessions.for_each(|session| drop(runtime.spawn(session)));
+    std::thread::park(); // until it is killed
 }

@@ -54,7 +54,7 @@ pub enum Way {
     /// The session alone, with these rules.
     Direct(Arc<Shared>),
     /// The program.
-    Program(Proxy),
+    Program(Box<Proxy>),
 }
 
 /// A Dovecot and what stands before it.
@@ -112,7 +112,7 @@ impl Ground {
                 .rules(rules)
                 .in_limits("drain_delay = \"0s\"\ndrain_window = \"1s\"\nauth_failures = \"1000000/1m\"")
         };
-        Self::new(names, Instant::now(), |dovecot| Way::Program(settings(dovecot).start()))
+        Self::new(names, Instant::now(), |dovecot| Way::Program(Box::new(settings(dovecot).start())))
     }
 
     fn new(names: Names, began: Instant, way: impl FnOnce(&Dovecot) -> Way) -> Self {

@@ -209,7 +209,7 @@ impl Proxy {
         let file = self.place.path("imapwarden.toml");
         let made = output(tool(PROGRAM).args(["audit", "init", "--config"]).arg(file));
         assert!(made.status.success(), "audit init: {}", String::from_utf8_lossy(&made.stderr));
-        self.place.write(KEY, &String::from_utf8(made.stdout).expect("UTF-8"));
+        self.place.write(KEY, String::from_utf8(made.stdout).expect("UTF-8"));
     }
 
     fn mount(&mut self, mebibytes: u32) {
