@@ -14,7 +14,7 @@ pub async fn noop(bench: Bench) -> io::Result<Measured> {
 /// 64 sessions, each with one FETCH of a small message under way: two records for each.
 pub async fn small_fetch(bench: Bench) -> io::Result<Measured> {
     let sessions = turns::selected(&bench, 64).await?;
-    let command = format!("UID FETCH {} (UID BODY.PEEK[])", bench.messages);
+    let command = format!("UID FETCH {} (UID BODY.PEEK[])", bench.size.messages);
     let turn = async move |client: &mut Client| {
         let answer = client.command(&command).await?;
         super::transfers::at_least(answer.untagged, 1, "FETCH responses")?;
