@@ -52,6 +52,7 @@ fn main() {
             durability,
             min_free: 0,
             keep: None,
+            hashing: None,
             node: "mx-a1".into(),
             version: "0.1.0".into(),
         };

@@ -288,7 +288,7 @@ fn audit_record(n: u64) {
     event.verb = Some(Verb::UidFetch);
     event.stage = Some(Stage::Intent);
     event.mailbox = Some(Arc::new(MailboxRef::named(Arc::from("INBOX"))));
-    let name = LogName { log: Arc::from("01k9z3t0m4"), node: Arc::from("mx-a1") };
+    let name = LogName { log: Arc::from("01k9z3t0m4"), node: Arc::from("mx-a1"), hashing: None };
     let mut position = Position::START;
     let mut out = Vec::new();
     for _ in 0..n {

@@ -111,7 +111,7 @@ impl<'d> Story<'d> {
     fn begin(directory: &'d Path) -> Self {
         let mut story = Self {
             directory,
-            name: LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into() },
+            name: LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into(), hashing: None },
             position: Position::START,
             segment: 0,
             lines: Vec::with_capacity(SEGMENT + 1024 * 1024),

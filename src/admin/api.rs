@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use super::AdminState;
 use super::access::{Caller, Denied};
 use super::answer::Answer;
-use super::control::{Call, Control, Drain, Explained, Reload, Unlocking};
+use super::control::{Access, Call, Control, Drain, Explained, Reload, Unlocking};
 use super::route::{Found, Route, Way};
 use super::sessions::{Filter, Window};
 use super::{events, guard, locks, overview, query, sessions, stream};
@@ -163,8 +163,14 @@ async fn run(asked: Asked<'_>, state: &AdminState, role: Role, target: &mut Opti
                 Answer::problem(StatusCode::NOT_FOUND, "the audit log has no key: `imapwarden audit init` makes one")
             }
         },
-        (Route::AuditEvents, _) => events_of(asked.query, control).await,
-        (Route::AuditStream, _) => stream_of(asked.query, control).await,
+        (Route::AuditEvents, _) => events_of(asked.query, asked.by, control).await,
+        (Route::AuditAccess, _) => match accessed(&asked.body, &asked.by) {
+            Some(access) => {
+                on_access(access, control, Answer::json(StatusCode::OK, &json!({ "recorded": true }))).await
+            }
+            None => unclear("an access has who, command, filter, rows and maybe case"),
+        },
+        (Route::AuditStream, _) => stream_of(asked.query, asked.by, control).await,
         (Route::Explain, _) => {
             *target = asked.body.get("user").and_then(Value::as_str).map(|user| format!("user={user}").into());
             explained(control.explain(asked.body).await)
@@ -226,21 +232,60 @@ async fn counted(route: Route, state: &AdminState) -> Answer {
     }
 }
 
-async fn events_of(query: Vec<(String, String)>, control: &dyn Control) -> Answer {
+/// What a tool that read the files tells of it. `case` may be null.
+fn accessed(body: &Map<String, Value>, by: &str) -> Option<Access> {
+    let text = |key: &str| body.get(key)?.as_str();
+    if body.keys().any(|key| !["who", "command", "filter", "rows", "case"].contains(&&**key)) {
+        return None;
+    }
+    let case = match body.get("case") {
+        None | Some(Value::Null) => None,
+        Some(case) => Some(case.as_str()?.into()),
+    };
+    Some(Access {
+        who: format!("{} as {by}", text("who")?).into(),
+        by_tool: true,
+        command: text("command")?.into(),
+        filter: text("filter")?.into(),
+        rows: body.get("rows")?.as_u64()?,
+        case,
+    })
+}
+
+/// Somebody read it here.
+fn read_by(who: Box<str>, route: Route, query: &[(String, String)], rows: u64) -> Access {
+    let filter: Vec<String> = query.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let filter = filter.join(" ").into();
+    Access { who, by_tool: false, command: route.path().into(), filter, rows, case: None }
+}
+
+/// What was read of the log leaves once that is on record.
+async fn on_access(access: Access, control: &dyn Control, answer: Answer) -> Answer {
+    match control.accessed(access).await {
+        true => answer,
+        false => Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "the audit log fails: this reading is not on record"),
+    }
+}
+
+async fn events_of(query: Vec<(String, String)>, by: Box<str>, control: &dyn Control) -> Answer {
     let asked = match events::Asked::of(&query) {
         Ok(asked) => asked,
         Err(wrong) => return unclear(wrong),
     };
     match control.newest_records().await {
         Ok(lines) => match tokio::task::spawn_blocking(move || asked.of_lines(&lines)).await {
-            Ok(told) => Answer::json(StatusCode::OK, &told),
+            Ok(told) => {
+                let rows = told["records"].as_array().map_or(0, |records| records.len() as u64);
+                let access = read_by(by, Route::AuditEvents, &query, rows);
+                on_access(access, control, Answer::json(StatusCode::OK, &told)).await
+            }
             Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the records cannot be read"),
         },
         Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the audit log cannot be read"),
     }
 }
 
-async fn stream_of(query: Vec<(String, String)>, control: &dyn Control) -> Answer {
+async fn stream_of(query: Vec<(String, String)>, by: Box<str>, control: &dyn Control) -> Answer {
     let asked = match events::Asked::of(&query) {
         Ok(asked) => asked,
         Err(wrong) => return unclear(wrong),
@@ -249,7 +294,11 @@ async fn stream_of(query: Vec<(String, String)>, control: &dyn Control) -> Answe
         return Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "too many look on already");
     };
     match control.follow().await {
-        Ok(follow) => Answer::events(stream::begin(asked, follow, place)),
+        Ok(follow) => {
+            // How much will be shown nobody knows yet.
+            let access = read_by(by, Route::AuditStream, &query, 0);
+            on_access(access, control, Answer::events(stream::begin(asked, follow, place))).await
+        }
         Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the audit log cannot be read"),
     }
 }

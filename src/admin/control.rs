@@ -59,6 +59,9 @@ pub trait Control: Send + Sync {
     /// Ends the sessions of these ids; tells how many were there.
     fn kill(&self, sids: &HashSet<Arc<str>>, why: &str) -> usize;
 
+    /// Writes down that somebody read the log; `false` where that cannot be done.
+    fn accessed(&self, access: Access) -> Work<'_, bool>;
+
     /// Writes a call down; `false` where that cannot be done.
     fn record(&self, call: Call) -> Work<'_, bool>;
 }
@@ -193,6 +196,23 @@ pub enum LockChange {
     NotKept,
     /// The proxy stops, or the audit log fails: nothing was changed.
     Unavailable,
+}
+
+/// Somebody read the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Name of the token, and in front of it whom a tool says it works for.
+    pub who: Box<str>,
+    /// Did they read files, and tell us?
+    pub by_tool: bool,
+    /// The tool, or the route.
+    pub command: Box<str>,
+    /// What was asked for.
+    pub filter: Box<str>,
+    /// What was shown.
+    pub rows: u64,
+    /// The case that it was for.
+    pub case: Option<Box<str>>,
 }
 
 /// A call as it is recorded.

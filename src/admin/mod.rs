@@ -33,7 +33,7 @@ mod tests;
 
 pub use access::{TokenFault, Tokens};
 pub use control::{
-    Call, Control, Drain, Explained, Follow, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work,
+    Access, Call, Control, Drain, Explained, Follow, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work,
 };
 pub use query::escaped;
 pub use server::{Door, MAX_CONNECTIONS, SocketPath, serve};

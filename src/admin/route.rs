@@ -29,6 +29,7 @@ pub(super) enum Route {
     AuditHead,
     AuditCheckpoint,
     AuditEvents,
+    AuditAccess,
     AuditStream,
     Explain,
     Config,
@@ -80,6 +81,9 @@ const LOCKS: Option<Needs> = Some(Needs { roles: &[Role::Operator], changes: fal
 /// Changes something.
 const CHANGE: Option<Needs> = Some(Needs { roles: &[Role::Operator], changes: true });
 
+/// Tells that they read the log.
+const READ: Option<Needs> = Some(Needs { roles: &[Role::Auditor], changes: true });
+
 /// Every path. What stands in braces is any text without a slash.
 const ROWS: &[Row] = &[
     Row { path: "/", route: Route::Page, ways: EVERYBODY },
@@ -101,6 +105,7 @@ const ROWS: &[Row] = &[
     Row { path: "/api/v1/audit/head", route: Route::AuditHead, ways: &[(Way::Read, COUNTS)] },
     Row { path: "/api/v1/audit/checkpoint", route: Route::AuditCheckpoint, ways: &[(Way::Read, COUNTS)] },
     Row { path: "/api/v1/audit/events", route: Route::AuditEvents, ways: &[(Way::Read, LOG)] },
+    Row { path: "/api/v1/audit/access", route: Route::AuditAccess, ways: &[(Way::Post, READ)] },
     Row { path: "/api/v1/audit/stream", route: Route::AuditStream, ways: &[(Way::Read, LOG)] },
     Row { path: "/api/v1/explain", route: Route::Explain, ways: &[(Way::Post, NAMES)] },
     Row { path: "/api/v1/config", route: Route::Config, ways: &[(Way::Read, ALL)] },

@@ -15,8 +15,8 @@ use super::access::tokens;
 use super::route::Route;
 use super::server::{CONNECTION_LIFETIME, GRACE};
 use super::{
-    AdminState, Call, Control, Door, Drain, Explained, Follow, Health, InForce, LockChange, Locking, MAX_CONNECTIONS,
-    Reload, Rule, Tokens, Unlocking, Work, serve,
+    Access, AdminState, Call, Control, Door, Drain, Explained, Follow, Health, InForce, LockChange, Locking,
+    MAX_CONNECTIONS, Reload, Rule, Tokens, Unlocking, Work, serve,
 };
 use crate::config::Role;
 use crate::metrics::{Metrics, Settings};
@@ -50,6 +50,7 @@ struct Remembering {
     reloads: AtomicUsize,
     killed: Mutex<Vec<String>>,
     calls: Mutex<Vec<Call>>,
+    accesses: Mutex<Vec<Access>>,
     log_fails: AtomicBool,
 }
 
@@ -144,6 +145,11 @@ impl Control for Remembering {
         let n = killed.len();
         self.killed.lock().unwrap().extend(killed);
         n
+    }
+
+    fn accessed(&self, access: Access) -> Work<'_, bool> {
+        self.accesses.lock().unwrap().push(access);
+        Box::pin(async { !self.log_fails.load(Ordering::Relaxed) })
     }
 
     fn record(&self, call: Call) -> Work<'_, bool> {
@@ -637,6 +643,7 @@ async fn locks_are_asked_for_in_full() {
 #[tokio::test]
 async fn what_each_role_may_see() {
     const LOCK: &str = r#"{"user":"ann","until":"2999-01-01T00:00:00Z","why":"left"}"#;
+    const ACCESS: &str = r#"{"who":"ann","command":"query","filter":"user=bob","rows":3}"#;
     const KILL: &str = r#"{"filter":{"user":"a*"},"dry_run":true}"#;
     let rows = [
         ("GET", "/api/v1/overview", "", ["200", "200", "200", "200"]),
@@ -652,6 +659,7 @@ async fn what_each_role_may_see() {
         ("POST", "/api/v1/locks", LOCK, ["403", "200", "403", "200"]),
         ("DELETE", "/api/v1/locks/{id}", "", ["403", "200", "403", "200"]),
         ("GET", "/api/v1/audit/events", "", ["403", "403", "200", "200"]),
+        ("POST", "/api/v1/audit/access", ACCESS, ["403", "403", "200", "200"]),
         ("GET", "/api/v1/audit/stream", "", ["403", "403", "200", "200"]),
         ("POST", "/api/v1/explain", r#"{"user":"ann"}"#, ["403", "200", "200", "200"]),
         ("GET", "/api/v1/config", "", ["403", "403", "403", "200"]),

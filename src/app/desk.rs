@@ -13,12 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::record::Recorder;
 use super::{Prepared, asked};
 use crate::admin::{
-    Call, Control, Drain, Explained, Follow, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work,
+    Access, Call, Control, Drain, Explained, Follow, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work,
 };
 use crate::audit::{Item, Reader, newest, segments};
 use crate::net::{Live, Refused, Server};
 use crate::policy::{Mode, RuleInfo};
-use crate::session::event::EventKind;
+use crate::session::event::{AccessVia, EventKind};
 use crate::store::told;
 
 /// Calls that may wait at the same time; more wait for room.
@@ -151,6 +151,13 @@ impl Control for Desk {
 
     fn kill(&self, sids: &HashSet<Arc<str>>, why: &str) -> usize {
         self.server.kill(sids, why)
+    }
+
+    fn accessed(&self, access: Access) -> Work<'_, bool> {
+        let Access { who, by_tool, command, filter, rows, case } = access;
+        let via = if by_tool { AccessVia::Cli } else { AccessVia::Api };
+        let event = EventKind::AuditAccess { who: who.into(), via, command: command.into(), filter, rows, case };
+        Box::pin(async move { self.recorder.record(event).await.is_ok() })
     }
 
     fn record(&self, call: Call) -> Work<'_, bool> {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::hash_key;
 use crate::config::{Config, ForwardClient, GroupsPath, Listener, ListenerTls, OnFailure, Upstream, UpstreamTls};
 
 /// What stands for a secret.
@@ -32,6 +33,7 @@ pub(super) fn of(config: &Config) -> Value {
             "directory": config.audit.directory.display().to_string(),
             "on_failure": if config.audit.on_failure == OnFailure::Refuse { "refuse" } else { "continue" },
             "min_free": config.audit.min_free,
+            "hashed": config.audit.hashed.iter().map(|field| hash_key::hashed(*field).as_str()).collect::<Vec<_>>(),
         },
         "state": { "directory": config.state.directory.display().to_string() },
         "admin": { "bind": config.admin.bind.to_string(), "hosts": config.admin.hosts, "tokens": tokens.collect::<Vec<_>>() },

@@ -15,6 +15,7 @@ mod descriptors;
 mod desk;
 mod doors;
 mod facts;
+pub mod hash_key;
 mod holders;
 mod locks;
 mod logging;

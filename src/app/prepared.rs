@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::addresses;
+use super::hash_key;
 use super::record::in_one_line;
 use super::rules::{self, Rules};
 use super::sharing;
@@ -87,6 +88,7 @@ impl Prepared {
         let server_tls = server_tls(&config, before, &mut problems);
         let trust = trust(&config, &mut problems);
         let tokens = tokens(&config, &mut problems);
+        hash_key::check(&config, &mut problems);
         check_users(&config, &mut problems);
         let (count, rules) = rules::load(&config, &mut sources, &mut problems);
         addresses::doubt(&config, rules.as_ref().map(|rules| &*rules.set), &mut problems);

@@ -11,6 +11,8 @@ pub(super) fn needed(running: &Config, read: &Config) -> Vec<Problem> {
         ("audit.on_failure", running.audit.on_failure != read.audit.on_failure),
         ("audit.durability", running.audit.durability != read.audit.durability),
         ("audit.keep", running.audit.keep != read.audit.keep),
+        ("audit.hashed", running.audit.hashed != read.audit.hashed),
+        ("audit.hash_key_file", running.hash_key_file() != read.hash_key_file() && !read.audit.hashed.is_empty()),
         ("audit.min_free", running.audit.min_free != read.audit.min_free),
         ("state.directory", running.state.directory != read.state.directory),
         ("log.format", running.log.format != read.log.format),
@@ -77,6 +79,8 @@ mod tests {
                 "[audit]\ndirectory = \"log\"\non_failure = \"continue\"\nmin_free = \"1 MiB\"",
                 3,
             ),
+            ("what is hashed", "[audit]", "[audit]\nhashed = [\"user\"]", 1),
+            ("a key that hashes nothing", "[audit]", "[audit]\nhash_key_file = \"k\"", 0),
             ("how it is written", "[audit]", "[audit]\ndurability = \"strict\"\nkeep = \"90d\"", 2),
         ] {
             let needed = needed(&read(BEFORE), &read(&BEFORE.replacen(from, to, 1)));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use toml::{Table, Value};
 
+use super::App;
 use crate::config::{Config, GroupsPath};
 use crate::diagnostic::{Problem, Sources};
 use crate::metrics::RuleFacts;
@@ -92,8 +93,30 @@ impl Rules {
                 Mode::Shadow => RuleMode::Shadow,
             },
             effects: self.written.by_id.get(rule.id).map(effects).unwrap_or_default(),
+            alerts: self.set.alerts(rule.id),
         });
         rules.collect()
+    }
+}
+
+impl App {
+    /// Rules and exceptions whose end has come since the last look: they take, or spare, nothing any more, and that is
+    /// recorded. What ended while nobody ran was told by the warnings of the start.
+    pub(super) async fn end_rules(&mut self) {
+        let now = Timestamp::now();
+        if now <= self.ended {
+            return; // a clock that went back tells nothing twice
+        }
+        let set = Arc::clone(&self.prepared.rules.set);
+        for end in set.ends().filter(|end| self.ended < end.until && end.until <= now) {
+            let event = EventKind::PolicyExpire {
+                rule: Arc::clone(end.rule),
+                until: end.until.to_string().into(),
+                exception: end.exception.cloned(),
+            };
+            self.recorder.note(event).await;
+        }
+        self.ended = now;
     }
 }
 

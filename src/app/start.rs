@@ -19,7 +19,7 @@ use super::record::Recorder;
 use super::signals::{Asked, Signals};
 use super::sockets::{self, Sockets};
 use super::state::State;
-use super::{Logging, Prepared, descriptors, facts, notify, sharing};
+use super::{Logging, Prepared, descriptors, facts, hash_key, notify, sharing};
 use crate::admin::{self, AdminState};
 use crate::audit::{Log, Settings};
 use crate::config::{AdminBind, Config, Durability, GroupsPath, OnFailure};
@@ -58,6 +58,8 @@ pub struct App {
     pub(super) signals: Signals,
     /// What the admin API asks for.
     pub(super) wishes: mpsc::Receiver<Wish>,
+    /// Up to when ends of rules were recorded.
+    pub(super) ended: Timestamp,
     pub(super) admin_state: Arc<AdminState>,
     /// Ends the admin port.
     pub(super) admin: watch::Sender<bool>,
@@ -164,6 +166,7 @@ impl App {
             logging,
             signals,
             wishes,
+            ended: Timestamp::now(),
             admin_state,
             admin: stop_admin,
             admin_task,
@@ -192,6 +195,7 @@ impl App {
                 _ = clock.tick() => {
                     self.clock.set(Instant::now(), Timestamp::now());
                     self.end_locks().await;
+                    self.end_rules().await;
                     notify::status(&self.status());
                 }
                 _ = look.tick() => self.locks.follow_others(&self.server),
@@ -255,6 +259,7 @@ fn open_log(config: &Config, metrics: &Arc<Metrics>, beside: bool) -> Result<Log
         },
         min_free: config.audit.min_free,
         keep: config.audit.keep,
+        hashing: hash_key::load_or_make(config)?,
         node: rustix::system::uname().nodename().to_string_lossy().as_ref().into(),
         version: env!("CARGO_PKG_VERSION").into(),
     };

@@ -84,6 +84,9 @@ pub struct Line<'l> {
     /// What the type says, as JSON.
     #[serde(borrow, default, deserialize_with = "as_written")]
     pub data: Option<&'l str>,
+    /// Which of the fields are hashes, as JSON.
+    #[serde(borrow, default, deserialize_with = "as_written")]
+    pub(super) hashed: Option<&'l str>,
     #[serde(skip)]
     pub(super) facts: Facts<'l>,
 }
@@ -253,6 +256,12 @@ impl<'l> Line<'l> {
     #[must_use]
     pub fn data<T: Deserialize<'l>>(&self) -> Option<T> {
         serde_json::from_str(self.data?).ok()
+    }
+
+    /// JSON pointers of the fields that are hashes; none for most logs.
+    #[must_use]
+    pub fn hashed(&self) -> Vec<Text<'l>> {
+        self.hashed.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default()
     }
 
     /// Number of the record that announced this one.

@@ -21,6 +21,7 @@ use tokio::sync::{oneshot, watch as changes};
 use super::beside::Site;
 use super::chain::Hash;
 use super::error::{LogFailing, OpenError};
+use super::hashing::Hashing;
 use super::segment::{Disk, RealDisk};
 use super::shared::{Batch, Shared, Stop};
 use super::writer::{self, Writer};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub min_free: u64,
     /// How long sealed segments are kept; for ever where it is not said.
     pub keep: Option<Duration>,
+    /// What is hashed, if anything is.
+    pub hashing: Option<Arc<Hashing>>,
     /// Host name.
     pub node: Arc<str>,
     /// Version of this program.

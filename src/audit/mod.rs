@@ -15,14 +15,16 @@
 //! only with `durability = "strict"`. Each line names the hash of the one before it; the newest hash is noted in `head`. While nothing can be recorded
 //! the log fails, and what it should record is refused, or counted and named later, as `on_failure` says.
 //!
-//! **Invariants:** all file I/O is in [`segment`] and [`keys`], and of what they open; only who holds the writer gives numbers; no record is told to
+//! **Invariants:** all file I/O of the log is in [`segment`] and [`keys`], and of what they open; only who holds the writer gives numbers; no record is told to
 //! stand before the kernel has it; what is lost is named by a record.
 
+mod access;
 mod ahead;
 mod beside;
 pub mod chain;
 mod decision;
 mod error;
+mod hashing;
 pub mod ids;
 mod in_place;
 mod json;
@@ -50,9 +52,11 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use access::{AccessFound, append_access, verify_access};
 pub use beside::{logs, verify_all};
 pub use decision::{Decision, Reference, decision};
 pub use error::{LogFailing, OpenError};
+pub use hashing::{HashKey, HashedField, Hashing, NotAKey, new_key};
 pub use keys::init;
 pub use line::{Line, Mailbox, NotARecord, Outcome, Policy, Text};
 pub use log::{Entry, Log, Pending, Settings};

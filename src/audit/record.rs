@@ -9,6 +9,7 @@
 //! counts `n` and `bytes` are those of the record itself. Knows nothing of files.
 
 mod data;
+mod hashes;
 mod lists;
 mod reads;
 
@@ -17,8 +18,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use self::data::data;
+use self::hashes::Hashes;
 use self::lists::short_list;
 use super::chain::Position;
+use super::hashing::{HashedField, Hashing};
 use super::json::Object;
 use crate::session::event::{Event, EventContext, EventKind, MailboxRef, PolicyOutcome};
 
@@ -39,6 +42,8 @@ pub struct LogName {
     pub log: Arc<str>,
     /// Host name.
     pub node: Arc<str>,
+    /// What is hashed, if anything is.
+    pub hashing: Option<Arc<Hashing>>,
 }
 
 /// Writes `event` as the next lines of the log and moves `position` behind them. `intent` is the number of the record
@@ -94,6 +99,7 @@ fn line(
     out: &mut Vec<u8>,
 ) -> bool {
     let start = out.len();
+    let mut hashes = Hashes::new(name.hashing.as_deref());
     let mut record = Object::open(out);
     record.number("v", SCHEMA);
     record.number("seq", position.next_seq);
@@ -107,9 +113,9 @@ fn line(
     let (type_name, code) = event.kind.spelled(event.stage);
     record.word("type", type_name);
     record.word("code", code);
-    who(&mut record, event);
+    who(&mut record, event, &mut hashes);
     if let Some(mailbox) = &event.mailbox {
-        write_mailbox(&mut record, mailbox);
+        write_mailbox(&mut record, mailbox, &mut hashes);
     }
     if let Some(policy) = &event.policy {
         write_policy(&mut record, policy);
@@ -125,17 +131,18 @@ fn line(
     progress.more = false;
     // Verbs without a type of their own have nothing to say beside themselves.
     if !matches!(event.kind, EventKind::CommandRefused) {
-        data(event, intent, start, progress, record.key("data"));
+        data(event, intent, start, progress, &mut hashes, record.key("data"));
     }
     if progress.more || event.more {
         record.flag("more", true);
     }
+    hashes.write(&mut record);
     record.close();
     progress.more
 }
 
 /// Session, command and person.
-fn who(record: &mut Object<'_>, event: &Event) {
+fn who(record: &mut Object<'_>, event: &Event, hashes: &mut Hashes<'_>) {
     let EventContext { sid, user, actor, credential, client_ip, listener, upstream } = &*event.ctx;
     record.maybe_text("sid", sid.as_deref(), 12);
     if let Some(cmd) = event.cmd {
@@ -145,19 +152,20 @@ fn who(record: &mut Object<'_>, event: &Event) {
     if let Some(stage) = event.stage {
         record.word("stage", stage.as_str());
     }
-    record.maybe_text("user", user.as_deref(), MAX_WORD);
-    record.maybe_text("actor", actor.as_deref().filter(|actor| Some(*actor) != user.as_deref()), MAX_WORD);
+    hashes.maybe_text(record, ("", "user"), HashedField::User, user.as_deref(), MAX_WORD);
+    let actor = actor.as_deref().filter(|actor| Some(*actor) != user.as_deref());
+    hashes.maybe_text(record, ("", "actor"), HashedField::User, actor, MAX_WORD);
     record.maybe_text("credential", credential.as_deref(), MAX_WORD);
     if let Some(client_ip) = client_ip {
-        record.quoted("client_ip", client_ip);
+        hashes.address(record, ("", "client_ip"), *client_ip);
     }
     record.maybe_text("listener", listener.as_deref(), MAX_WORD);
     record.maybe_text("upstream", upstream.as_deref(), MAX_WORD);
 }
 
-fn write_mailbox(record: &mut Object<'_>, mailbox: &MailboxRef) {
+fn write_mailbox(record: &mut Object<'_>, mailbox: &MailboxRef, hashes: &mut Hashes<'_>) {
     let mut object = Object::open(record.key("mailbox"));
-    object.text("name", &mailbox.name, MAX_MAILBOX);
+    hashes.mailbox(&mut object, ("/mailbox", "name"), &mailbox.name);
     object.maybe_number("uidv", mailbox.uidv);
     object.maybe_text("id", mailbox.id.as_deref(), MAX_WORD);
     object.close();

@@ -9,8 +9,11 @@
 //! result: intact, incomplete                                                  exit 3
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
+
+use super::hashing::HashedField;
 
 /// Items of one kind that are shown; the others are counted.
 const SHOWN: usize = 20;
@@ -34,6 +37,7 @@ pub struct Report {
     pub(super) intents: Some20<u64>,
     pub(super) unclosed: Some20<u32>,
     pub(super) clock: Some20<u64>,
+    pub(super) hashed: BTreeSet<HashedField>,
     pub(super) signatures: Signatures,
 }
 
@@ -173,6 +177,8 @@ pub struct Summary<'r> {
     pub unclosed: u64,
     /// How often the clock went back.
     pub clock: u64,
+    /// Of what there are hashes in it.
+    pub hashed: &'r BTreeSet<HashedField>,
 }
 
 impl Report {
@@ -192,6 +198,7 @@ impl Report {
             intents: self.intents.n,
             unclosed: self.unclosed.n,
             clock: self.clock.n,
+            hashed: &self.hashed,
         }
     }
 

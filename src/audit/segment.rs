@@ -195,6 +195,7 @@ impl Directory {
     }
 }
 
+/// A file of ours, never through a link.
 pub(super) fn create(path: &Path, truncate: bool) -> io::Result<File> {
     OpenOptions::new()
         .read(true)

@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvError, Sender, channel, sync_channel};
 use std::time::Duration;
 
 use super::ahead::{self, Ahead, Batch};
+use super::hashing::HashedField;
 use super::line::Line;
 use super::report::{Coverage, HeadState, Number, Report};
 use super::scan::{Before, Foreign, Place, Scan, of_version};
@@ -187,6 +188,10 @@ impl Scan {
         } else {
             self.latest.clear();
             self.latest.extend_from_slice(line.ts.as_bytes());
+        }
+        if self.report.hashed.len() < HashedField::ALL.len() {
+            let fields = line.hashed().into_iter().filter_map(|pointer| HashedField::of_pointer(pointer.as_str()));
+            self.report.hashed.extend(fields);
         }
         let coverage = self.report.coverage.get_or_insert_with(|| Coverage {
             log: line.log.clone().into_owned(),

@@ -111,7 +111,7 @@ impl Writer {
         // A key that was made before the log began has given it its name.
         let log = resumed.left.log.as_deref().or(signer.as_ref().map(|signer| signer.name().log()));
         let log = log.map(Arc::from).or_else(|| site.log.clone()).unwrap_or_else(ids::log_id);
-        let name = LogName { log, node: Arc::clone(&settings.node) };
+        let name = LogName { log, node: Arc::clone(&settings.node), hashing: settings.hashing.clone() };
         let position = resumed.position;
         let shared = Shared::new(settings, tuning, name, directory, (disk, observer), head_file, position);
         let mut writer = Self {

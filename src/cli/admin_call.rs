@@ -126,6 +126,13 @@ impl Call {
         found.map_err(|problems| (problems, sources))
     }
 
+    /// As a configuration says, with the token of somebody who has one of these roles; `None` where that cannot be had.
+    pub fn by_config(path: &Path, roles: &[Role], timeout: Duration) -> Option<Self> {
+        let (address, file) = by_config(path, roles, &mut Sources::default()).ok()?;
+        let token = read_token(&file?).ok()?;
+        Some(Self { place: address, token: Some(token), timeout })
+    }
+
     /// Asks, and reads the whole answer.
     pub fn ask(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Answer> {
         match &self.place {

@@ -81,12 +81,17 @@ fn explain_decision(arguments: &Arguments, reference: &Reference, directory: &Pa
         Ok(Some(found)) => {
             let past = Past::of(found, ground, arguments.who.at);
             let rev = ground.rules.rev();
+            let hashed = past.hashed();
             return print(if arguments.json {
-                let mut told = to_json(&past.told, rev);
+                let mut told = match hashed.is_empty() {
+                    true => to_json(&past.told, rev),
+                    false => serde_json::json!({ "verdict": "undecidable", "hashed": hashed }),
+                };
                 told["decision"] = past.to_json(reference);
                 format!("{told}\n")
             } else {
-                past.to_text(reference) + &to_text(&past.told, rev)
+                let today = if hashed.is_empty() { to_text(&past.told, rev) } else { String::new() };
+                past.to_text(reference) + &today
             });
         }
         Ok(None) => Problem::in_file(Severity::Error, directory, format!("there is no record of `{reference}`"))

@@ -77,7 +77,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let (loaded, problems) = Ground::load(&arguments.config, &mut sources);
     super::test::say(&problems, &sources);
     let Some((ground, _)) = loaded else { return ExitCode::FAILURE };
-    let filter = arguments.asked.filter();
+    let filter = match arguments.asked.filter_with_key(&super::audit::Where::of_config(&arguments.config)) {
+        Ok(filter) => filter,
+        Err(problem) => {
+            super::test::say(&[problem], &sources);
+            return ExitCode::from(UNREADABLE);
+        }
+    };
     let mut replay = Replay::new(&ground, filter.clone());
     let coverage = Coverage::of(&verify_and_see(&arguments.audit, None, &mut |seen| replay.see(seen)), &filter);
     if coverage.is_unreadable() {

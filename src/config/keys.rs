@@ -63,8 +63,8 @@ pub const POLICY: Section = Section { name: "policy", many: false, keys: &["rule
 pub const AUDIT: Section = Section {
     name: "audit",
     many: false,
-    keys: &["directory", "on_failure", "durability", "min_free", "keep"],
-    later: &["hashed"],
+    keys: &["directory", "on_failure", "durability", "min_free", "keep", "hashed", "hash_key_file"],
+    later: &[],
 };
 
 /// What outlives the process.

@@ -38,7 +38,7 @@ pub use places::Places;
 pub use read::read;
 pub use table::reason;
 pub use values::{
-    Admin, AdminBind, AdminToken, Audit, Auth, CertificatePair, Config, Durability, ForwardClient, GroupsPath, Limits,
-    Listener, ListenerTls, Log, LogFormat, LogLevel, OnFailure, Policy, Rate, Role, Server, State, Upstream,
+    Admin, AdminBind, AdminToken, Audit, Auth, CertificatePair, Config, Durability, ForwardClient, GroupsPath, Hashed,
+    Limits, Listener, ListenerTls, Log, LogFormat, LogLevel, OnFailure, Policy, Rate, Role, Server, State, Upstream,
     UpstreamTls,
 };

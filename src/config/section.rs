@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::table::{Table, Word};
 use super::unit::{self, Wrong};
 use super::values::{
-    Admin, AdminBind, AdminToken, Audit, Auth, Durability, Limits, Log, LogFormat, LogLevel, OnFailure, Policy, Role,
-    State,
+    Admin, AdminBind, AdminToken, Audit, Auth, Durability, Hashed, Limits, Log, LogFormat, LogLevel, OnFailure, Policy,
+    Role, State,
 };
 use super::{keys, rule_files};
 
@@ -16,6 +16,14 @@ const ON_FAILURE: &[(&str, Word<OnFailure>)] =
     &[("refuse", Word::Means(OnFailure::Refuse)), ("continue", Word::Means(OnFailure::Continue))];
 const DURABILITY: &[(&str, Word<Durability>)] =
     &[("batched", Word::Means(Durability::Batched)), ("strict", Word::Means(Durability::Strict))];
+const HASHED: &[(&str, Word<Hashed>)] = &[
+    ("user", Word::Means(Hashed::User)),
+    ("mailbox", Word::Means(Hashed::Mailbox)),
+    ("client_ip", Word::Means(Hashed::ClientIp)),
+    ("address", Word::Means(Hashed::Address)),
+    ("subject", Word::Means(Hashed::Subject)),
+    ("search", Word::Means(Hashed::Search)),
+];
 const LEVELS: &[(&str, Word<LogLevel>)] = &[
     ("error", Word::Means(LogLevel::Error)),
     ("warn", Word::Means(LogLevel::Warn)),
@@ -97,13 +105,28 @@ pub(super) fn audit(file: &Table<'_>) -> Audit {
     if directory.exists() && !directory.is_dir() {
         table.reading().problem(table.error("directory", "the audit log needs a directory").label("this is a file"));
     }
+    let hashed = table.texts("hashed").unwrap_or_default();
+    let hashed = hashed.iter().filter_map(|text| table.word_of("hashed", text, HASHED)).collect();
+    let hash_key_file = table.path("hash_key_file").filter(|path| is_apart(&table, path, &directory));
     Audit {
+        hashed,
+        hash_key_file,
         directory,
         on_failure,
         durability,
         min_free: table.parsed("min_free", unit::size).unwrap_or(default.min_free),
         keep: table.parsed("keep", unit::days),
     }
+}
+
+/// Whoever is given the log must not get the key with it.
+fn is_apart(table: &Table<'_>, key: &Path, log: &Path) -> bool {
+    if !key.starts_with(log) {
+        return true;
+    }
+    let problem = table.error("hash_key_file", "the key of the hashes would lie with the log");
+    table.reading().problem(problem.help("whoever has both can test guesses: put it elsewhere, such as in state/"));
+    false
 }
 
 pub(super) fn admin(file: &Table<'_>) -> Admin {

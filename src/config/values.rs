@@ -1,5 +1,6 @@
 //! What a configuration says, with every default filled in.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -34,6 +35,14 @@ pub struct Config {
     pub sha256: String,
     /// Where each value stands, for problems that are found later.
     pub places: Places,
+}
+
+impl Config {
+    /// The file of the key with which values are hashed.
+    #[must_use]
+    pub fn hash_key_file(&self) -> PathBuf {
+        self.audit.hash_key_file.clone().unwrap_or_else(|| self.state.directory.join("audit-hash.key"))
+    }
 }
 
 /// Where clients connect.
@@ -182,6 +191,27 @@ pub struct Audit {
     pub min_free: u64,
     /// How long segments are kept.
     pub keep: Option<Duration>,
+    /// What is written as keyed hashes.
+    pub hashed: BTreeSet<Hashed>,
+    /// Where their key is, if not where it is by default.
+    pub hash_key_file: Option<PathBuf>,
+}
+
+/// What can be written as a keyed hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hashed {
+    /// Names of users and actors.
+    User,
+    /// Names of mailboxes.
+    Mailbox,
+    /// Addresses of clients.
+    ClientIp,
+    /// From and To.
+    Address,
+    /// Subjects.
+    Subject,
+    /// What was searched for.
+    Search,
 }
 
 /// What holds when records cannot be written.
@@ -343,6 +373,8 @@ impl Default for Audit {
             durability: Durability::Batched,
             min_free: 256 << 20,
             keep: None,
+            hashed: BTreeSet::new(),
+            hash_key_file: None,
         }
     }
 }

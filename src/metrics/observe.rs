@@ -23,6 +23,7 @@ impl Observer for Metrics {
                 self.with_upstream(Some(upstream), |upstream| upstream.up(*up));
             }
             EventKind::LimitHit { limit, action, .. } => self.rules.limit(limit, *action),
+            EventKind::PolicyAlert { rules, to: _ } => rules.iter().for_each(|rule| self.rules.alert(rule)),
             EventKind::ProtocolFault { side, reason, .. } => self.sessions.faults.of(*side, *reason).inc(),
             EventKind::FilterFailure { response, .. } => self.sessions.filter_failures.of(*response).inc(),
             // Logins, commands and reads have notes, which come whether or not a record is made of them.
@@ -52,6 +53,8 @@ impl Observer for Metrics {
             | EventKind::ProxyDrain { .. }
             // These are in `audit_records_total` and nowhere else.
             | EventKind::ClientId { .. }
+            | EventKind::PolicyExpire { .. }
+            | EventKind::AuditAccess { .. }
             | EventKind::SessionKill { .. }
             | EventKind::LockChange { .. }
             | EventKind::AdminAction { .. }

@@ -35,9 +35,12 @@ pub struct RuleFacts {
     pub mode: RuleMode,
     /// What it can take. Each is counted from 0; an effect that is not named here appears with its first hit.
     pub effects: Vec<RuleEffect>,
+    /// Does it ask for alerts? They are counted from 0, so that the first one is an increase.
+    pub alerts: bool,
 }
 
 pub(super) struct Rules {
+    alerts: IntCounterVec,
     hits: IntCounterVec,
     limits: IntCounterVec,
     /// Rules with a label of their own.
@@ -49,9 +52,9 @@ pub(super) struct Rules {
 
 impl Rules {
     pub(super) fn new(make: &Maker<'_>) -> Self {
-        // No series before a rule asks for alerts: the family stands in the scrape by its name.
-        let _ = make.counters(&t::POLICY_ALERTS_TOTAL);
         Self {
+            // No series before a rule asks for alerts: the family stands in the scrape by its name.
+            alerts: make.counters(&t::POLICY_ALERTS_TOTAL),
             hits: make.counters(&t::POLICY_RULE_HITS_TOTAL),
             limits: make.counters(&t::LIMIT_HITS_TOTAL),
             named: ArcSwap::default(),
@@ -72,6 +75,10 @@ impl Rules {
                 (Arc::clone(&rule.id), known.unwrap_or_else(|| Arc::new(Series::new(Arc::clone(&rule.id)))))
             })
             .collect();
+        for rule in rules.iter().filter(|rule| rule.alerts) {
+            let name = if named.contains_key(&rule.id) { &rule.id } else { OTHER };
+            self.alerts.with_label_values(&[name]);
+        }
         for rule in rules {
             let series = named.get(&rule.id).map_or(&self.other, |series| series);
             for effect in &rule.effects {
@@ -81,6 +88,8 @@ impl Rules {
         self.named.store(Arc::new(named));
         for gone in before.iter().filter(|(id, _)| !self.named.load().contains_key(*id)) {
             gone.1.forget(&self.hits);
+            // There is none where it never alerted.
+            let _ = self.alerts.remove_label_values(&[&*gone.1.rule]);
         }
         rules.len().saturating_sub(MAX_RULES)
     }
@@ -97,6 +106,13 @@ impl Rules {
     pub(super) fn last_hit(&self, rule: &str) -> Option<u64> {
         let named = self.named.load();
         named.get(rule).map(|series| series.last.load(Ordering::Relaxed)).filter(|last| *last > 0)
+    }
+
+    /// A request ran into a rule that asks for alerts.
+    pub(super) fn alert(&self, rule: &str) {
+        let named = self.named.load();
+        let name = if named.contains_key(rule) { rule } else { OTHER };
+        self.alerts.with_label_values(&[name]).inc();
     }
 
     /// A limit was reached. Rare, so its series is looked up.

@@ -39,7 +39,7 @@ pub use messages::{
     Facts, FilterRule, InternalDate, Judgement, Lasting, MessageFilter, Needs, RuleNumbers, UpstreamSearch,
 };
 pub use request::{FlagChange, FlagsWanted, Request, Role, Roles, SpecialUse, Subject, Target, TlsLevel};
-pub use rule::{Mode, RuleInfo, RuleSet};
+pub use rule::{Mode, RuleEnd, RuleInfo, RuleSet};
 pub use rule_test::{Expect, Given, Placed, RuleTest, check_ids, read_tests};
 pub use survey::{Pattern, PatternKey};
 pub use verdict::{Effect, Hiding, Hit, Hits, Kept, LoginVerdict, Narrowing, Permit, Refusal, RefusalKind, Verdict};

@@ -136,6 +136,8 @@ pub(super) struct Rule {
     pub(super) limits: Option<Limits>,
     /// `audit`
     pub(super) audit: Option<AuditLevel>,
+    /// `alert`
+    pub(super) alert: bool,
 }
 
 impl Rule {
@@ -238,6 +240,18 @@ pub struct RuleSet {
     index: Index,
     /// What sessions have in common.
     pub(super) held: Arc<Held>,
+    alerting: HashSet<Arc<str>>,
+}
+
+/// When a rule, or an exception from one, is over for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleEnd<'a> {
+    /// Id of the rule.
+    pub rule: &'a Arc<str>,
+    /// The first moment that is no longer in it.
+    pub until: Timestamp,
+    /// The reason of the exception; `None` where it is the rule itself.
+    pub exception: Option<&'a Arc<str>>,
 }
 
 impl RuleSet {
@@ -249,7 +263,9 @@ impl RuleSet {
     }
 
     pub(super) fn new(rev: Arc<str>, rules: Box<[Rule]>, groups: Groups) -> Self {
-        Self { rev, index: Index::of(&rules), rules, groups, held: Arc::default() }
+        let alerting = rules.iter().filter(|rule| rule.alert && rule.is_enforced());
+        let alerting = alerting.map(|rule| Arc::clone(&rule.id)).collect();
+        Self { rev, index: Index::of(&rules), rules, groups, held: Arc::default(), alerting }
     }
 
     /// First 8 hex digits of SHA-256 over all rule files, and the groups file.
@@ -292,6 +308,31 @@ impl RuleSet {
     /// What is told of each rule, in the order of files and lines.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = RuleInfo<'_>> {
         self.rules.iter().map(|rule| RuleInfo { id: &rule.id, mode: rule.mode, file: &rule.file, line: rule.line })
+    }
+
+    /// Does any rule ask for alerts?
+    #[must_use]
+    pub fn may_alert(&self) -> bool {
+        !self.alerting.is_empty()
+    }
+
+    /// Does this rule ask for an alert where it takes something?
+    #[must_use]
+    pub fn alerts(&self, rule: &str) -> bool {
+        self.alerting.contains(rule)
+    }
+
+    /// All ends that are said, in the order of the rules.
+    pub fn ends(&self) -> impl Iterator<Item = RuleEnd<'_>> {
+        self.rules.iter().flat_map(|rule| {
+            let own = rule.life.until.map(|until| RuleEnd { rule: &rule.id, until, exception: None });
+            let exceptions = rule.exceptions.iter();
+            own.into_iter().chain(exceptions.map(|exception| RuleEnd {
+                rule: &rule.id,
+                until: exception.until,
+                exception: Some(&exception.reason),
+            }))
+        })
     }
 
     pub(super) fn each_rule(&self) -> impl Iterator<Item = &Rule> {

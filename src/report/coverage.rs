@@ -5,12 +5,13 @@
 //!          mail read past the proxy is not covered
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::filter::Filter;
-use crate::audit::{Number, Report};
+use crate::audit::{HashedField, Number, Report};
 
 /// What is said of the log before what it says.
 #[derive(Debug, Clone)]
@@ -18,6 +19,7 @@ pub struct Coverage {
     lines: Vec<String>,
     json: Value,
     exit: u8,
+    hashed: BTreeSet<HashedField>,
 }
 
 impl Coverage {
@@ -64,10 +66,12 @@ impl Coverage {
                 Number(summary.clock)
             ));
         }
+        let on_hashes = filter.on_hashes(summary.hashed);
+        lines.extend(on_hashes.iter().map(|what| format!("hashed   {what}")));
         if summary.foreign.is_none() {
             lines.push("mail read past the proxy is not covered".to_owned());
         }
-        let json = json!({
+        let mut json = json!({
             "log": summary.log.map(|(log, _)| log),
             "node": summary.log.map(|(_, node)| node),
             "since": since,
@@ -84,7 +88,12 @@ impl Coverage {
             "clock_went_back": summary.clock,
             "past_the_proxy": "not covered",
         });
-        Self { lines, json, exit }
+        if !summary.hashed.is_empty() {
+            json["hashed"] = summary.hashed.iter().map(|field| field.as_str()).collect();
+            json["hash_key"] = filter.key.as_deref().into();
+            json["on_hashes"] = on_hashes.into();
+        }
+        Self { lines, json, exit, hashed: summary.hashed.clone() }
     }
 
     /// Of what nobody verified.
@@ -97,13 +106,19 @@ impl Coverage {
             "mail read past the proxy is not covered".to_owned(),
         ];
         let json = json!({"since": since, "until": until, "state": "not verified", "past_the_proxy": "not covered"});
-        Self { lines, json, exit: 0 }
+        Self { lines, json, exit: 0, hashed: BTreeSet::new() }
     }
 
     /// For programs.
     #[must_use]
     pub fn json(&self) -> &Value {
         &self.json
+    }
+
+    /// Of what there are hashes in the log, as far as it was looked at.
+    #[must_use]
+    pub fn hashed(&self) -> &BTreeSet<HashedField> {
+        &self.hashed
     }
 
     /// The exit status: as of `verify`.

@@ -155,6 +155,20 @@ pub struct Data<'l> {
     /// A rule.
     #[serde(borrow)]
     pub rule: Option<Text<'l>>,
+    /// By which way the log was read.
+    #[serde(borrow)]
+    pub via: Option<Text<'l>>,
+    /// With which tool.
+    #[serde(borrow)]
+    pub command: Option<Text<'l>>,
+    /// What was asked for.
+    #[serde(borrow)]
+    pub filter: Option<Text<'l>>,
+    /// What was shown.
+    pub rows: Option<u64>,
+    /// The case that it was for.
+    #[serde(borrow)]
+    pub case: Option<Text<'l>>,
     /// A limit that is no rule's.
     #[serde(borrow)]
     pub limit: Option<Text<'l>>,

@@ -19,17 +19,7 @@ const SET: usize = 40;
 /// What happened, without who, when and where.
 #[must_use]
 pub fn describe(line: &Line<'_>) -> String {
-    let data = line.data::<Data<'_>>().unwrap_or_default();
-    let mut said = printable(&what(line, &data));
-    match line.stage {
-        Some("intent") => said = format!("is about to: {said}"),
-        Some("refused") => said.push_str(": refused"),
-        _ => {}
-    }
-    if let Some(result) = line.result.as_ref().filter(|result| result.status != "OK" && line.stage == Some("done")) {
-        let code = result.code.as_ref().map_or(String::new(), |code| format!(" [{}]", printable(code.as_str())));
-        said.push_str(&format!(": {}{code}", result.status));
-    }
+    let mut said = describe_deed(line);
     if let Some(policy) = &line.policy {
         let verb = match policy.verdict {
             "narrowed" => "narrowed by",
@@ -43,6 +33,23 @@ pub fn describe(line: &Line<'_>) -> String {
         if !policy.shadow.is_empty() {
             said.push_str(&format!(" (shadow: {})", list(&policy.shadow)));
         }
+    }
+    said
+}
+
+/// The same without the rules that had a part in it: who the mail belongs to need not know them.
+#[must_use]
+pub fn describe_deed(line: &Line<'_>) -> String {
+    let data = line.data::<Data<'_>>().unwrap_or_default();
+    let mut said = printable(&what(line, &data));
+    match line.stage {
+        Some("intent") => said = format!("is about to: {said}"),
+        Some("refused") => said.push_str(": refused"),
+        _ => {}
+    }
+    if let Some(result) = line.result.as_ref().filter(|result| result.status != "OK" && line.stage == Some("done")) {
+        let code = result.code.as_ref().map_or(String::new(), |code| format!(" [{}]", printable(code.as_str())));
+        said.push_str(&format!(": {}{code}", result.status));
     }
     said
 }
@@ -116,6 +123,14 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
         }
         "policy.load" => format!("rules {} loaded, {} rules", text(&data.rev), number(data.rules)),
         "policy.load_failed" => format!("rules do not load: {}", data.problems.first().map_or("", Text::as_str)),
+        "policy.alert" => "ALERT".to_owned(),
+        "policy.expire" => {
+            let what = data
+                .reason
+                .as_ref()
+                .map_or("the rule".to_owned(), |why| format!("an exception ({}) from", why.as_str()));
+            format!("{what} {} has ended: {}", text(&data.rule), text(&data.until))
+        }
         "protocol.fault" => format!("fault of the {}: {}", text(&data.side), text(&data.reason)),
         "filter.failure" => format!("{} could not be filtered: {}", text(&data.response), text(&data.action)),
         "lock.change" => {
@@ -125,6 +140,13 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
         "admin.action" => {
             format!("{} {} by {}", text(&data.method), spaced(&[&data.route, &data.target]), text(&data.who))
         }
+        "audit.access" => format!(
+            "{} read the log: {} {}, {} rows",
+            text(&data.who),
+            text(&data.command),
+            text(&data.filter),
+            number(data.rows)
+        ),
         "audit.open" => format!("segment {} begins: {}", number(data.segment), text(&data.reason)),
         "audit.close" => format!("segment ends: {}, {} records", text(&data.reason), number(data.records)),
         "audit.purge" => format!("segment {} removed, older than is kept", number(data.segment)),
@@ -223,6 +245,22 @@ mod tests {
             (
                 r#""type":"message.expunge","code":"MS150I","stage":"done","result":{"status":"NO","code":"EXPUNGEISSUED"},"data":{"how":"close","uids":"1"}"#,
                 "close of UID 1: NO [EXPUNGEISSUED]",
+            ),
+            (
+                r#""type":"policy.alert","code":"PO300W","policy":{"rev":"9b1d02c4","verdict":"hidden","by":["x"]},"data":{"rules":["x"]}"#,
+                "ALERT (hidden by x)",
+            ),
+            (
+                r#""type":"policy.expire","code":"PO210I","data":{"rule":"x","until":"2027-01-31T00:00:00Z","reason":"IR-204"}"#,
+                "an exception (IR-204) from x has ended: 2027-01-31T00:00:00Z",
+            ),
+            (
+                r#""type":"policy.expire","code":"PO210I","data":{"rule":"x","until":"2027-01-31T00:00:00Z"}"#,
+                "the rule x has ended: 2027-01-31T00:00:00Z",
+            ),
+            (
+                r#""type":"audit.access","code":"AL300I","data":{"who":"ann","via":"cli","command":"query","filter":"user=bob","rows":3}"#,
+                "ann read the log: query user=bob, 3 rows",
             ),
             (r#""type":"later.type","code":"LX100I","data":{"a":1}"#, r#"later.type {"a":1}"#),
         ];

@@ -5,7 +5,15 @@
 //!     who ───────────┘                 what ┘           when ┘      keys: AND, a key said twice: OR
 //! ```
 
-use std::collections::HashMap;
+mod hashes;
+mod test;
+
+#[cfg(test)]
+mod tests;
+
+pub use test::{ClassTest, Pattern, Reference};
+
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,9 +21,6 @@ use ipnet::IpNet;
 
 use super::data::{Data, class_of, may_name};
 use crate::audit::{Line, Seen, Text};
-use crate::imap::glob::{Glob, GlobError};
-use crate::imap::mailbox::{fold, fold_text};
-use crate::imap::message::ReadClass;
 
 /// What must hold of a record. Of a key without a value nothing is asked.
 #[derive(Debug, Clone, Default)]
@@ -52,97 +57,22 @@ pub struct Filter {
     pub since: Option<String>,
     /// Before, as records write times.
     pub until: Option<String>,
-}
-
-/// A glob; case never matters.
-#[derive(Debug, Clone)]
-pub struct Pattern {
-    glob: Glob,
-    /// How names are made comparable.
-    fold: fn(&str) -> String,
-    /// What it is without wildcards.
-    literal: Option<Box<str>>,
-}
-
-impl Pattern {
-    /// Over names of people, programs, rules and types.
-    ///
-    /// # Errors
-    /// Where the text can match nothing.
-    pub fn text(pattern: &str) -> Result<Self, GlobError> {
-        Ok(Self::of(Glob::text(pattern)?, fold_text, pattern))
-    }
-
-    /// Over mailbox names, as in rules.
-    ///
-    /// # Errors
-    /// Where the text can match nothing.
-    pub fn mailbox(pattern: &str) -> Result<Self, GlobError> {
-        Ok(Self::of(Glob::folded(pattern)?, fold, pattern))
-    }
-
-    fn of(glob: Glob, fold: fn(&str) -> String, pattern: &str) -> Self {
-        Self { glob, fold, literal: (!pattern.contains(['*', '?'])).then(|| pattern.into()) }
-    }
-
-    /// Does it name one, and no others?
-    #[must_use]
-    pub const fn is_literal(&self) -> bool {
-        self.literal.is_some()
-    }
-
-    /// Does it match?
-    #[must_use]
-    pub fn matches(&self, text: &str) -> bool {
-        self.literal.as_deref() == Some(text) || self.glob.matches(&(self.fold)(text))
-    }
-}
-
-/// `SID-CMD`, as a refusal names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    sid: String,
-    cmd: u32,
-}
-
-impl std::str::FromStr for Reference {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "a reference is needed as a refusal has it: 4c2q8m0v7x1t-6";
-        let (sid, cmd) = text.rsplit_once('-').ok_or(WRONG)?;
-        Ok(Self { sid: sid.to_owned(), cmd: cmd.parse().map_err(|_| WRONG)? })
-    }
-}
-
-/// `part`, or `>=part`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClassTest {
-    class: ReadClass,
-    or_above: bool,
-}
-
-impl std::str::FromStr for ClassTest {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (or_above, word) = text.strip_prefix(">=").map_or((false, text), |word| (true, word));
-        let class = ReadClass::ALL.into_iter().find(|class| class.as_str() == word.trim());
-        let class =
-            class.ok_or("a class is needed, such as full or '>=part': listed searched envelope preview part full")?;
-        Ok(Self { class, or_above })
-    }
-}
-
-impl ClassTest {
-    /// Does it hold of this class?
-    #[must_use]
-    pub fn holds(self, class: ReadClass) -> bool {
-        class == self.class || self.or_above && class > self.class
-    }
+    /// What stands for an address that is asked for, where addresses are hashed.
+    pub hashed_ips: HashSet<String>,
+    /// The key with which values that are asked for were hashed.
+    pub key: Option<Box<str>>,
 }
 
 impl Filter {
+    /// Is this the client's address that is asked for?
+    fn takes_ip(&self, ip: Option<&str>) -> bool {
+        self.ip.is_empty()
+            || ip.is_some_and(|text| match text.parse::<IpAddr>() {
+                Ok(ip) => self.ip.iter().any(|net| net.contains(&ip)),
+                Err(_) => self.hashed_ips.contains(text),
+            })
+    }
+
     /// Does all that is asked hold of the record?
     #[must_use]
     pub fn matches(&self, seen: Seen<'_>, clients: &Clients) -> bool {
@@ -178,13 +108,12 @@ impl Filter {
         let any = |patterns: &[Pattern], text: Option<&str>| {
             patterns.is_empty() || text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(text)))
         };
-        let ip = session.ip.and_then(|ip| ip.parse::<IpAddr>().ok());
         any(&self.user, session.user)
             && any(&self.actor, session.actor.or(session.user))
             && any(&self.credential, session.credential)
             && any(&self.client, session.client)
             && (self.sid.is_empty() || self.sid.iter().any(|sid| sid == session.sid))
-            && (self.ip.is_empty() || ip.is_some_and(|ip| self.ip.iter().any(|net| net.contains(&ip))))
+            && self.takes_ip(session.ip)
     }
 
     fn is_referred_to(&self, line: &Line<'_>) -> bool {
@@ -195,10 +124,7 @@ impl Filter {
     }
 
     fn came_from(&self, line: &Line<'_>) -> bool {
-        self.ip.is_empty() || {
-            let ip = line.client_ip.as_ref().and_then(|ip| ip.as_str().parse::<IpAddr>().ok());
-            ip.is_some_and(|ip| self.ip.iter().any(|net| net.contains(&ip)))
-        }
+        self.takes_ip(line.client_ip.as_ref().map(Text::as_str))
     }
 
     fn is_of_mailbox(&self, line: &Line<'_>) -> bool {
@@ -322,75 +248,5 @@ pub fn client_of(data: &Data<'_>) -> String {
     match &data.version {
         Some(version) => format!("{name}/{}", version.as_str()),
         None => name.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::audit::Place;
-
-    const READ: &str = r#"{"v":1,"seq":4,"prev":"x","log":"l","node":"n","ts":"2027-01-13T02:13:32.053604Z","type":"message.read","code":"MS101I","sid":"4c2q8m0v7x1t","cmd":5,"verb":"UID FETCH","stage":"done","user":"M.Berg@example.org","actor":"admin","client_ip":"203.0.113.77","mailbox":{"name":"INBOX/Süd","uidv":7},"policy":{"rev":"9b1d02c4","verdict":"narrowed","by":["hide-board-mail"],"shadow":["later"]},"result":{"status":"OK"},"data":{"intent":3,"n":2,"bytes":88213,"msgs":[{"uid":4410,"cls":"full","bytes":81900},{"uid":4412,"cls":"part","bytes":6313,"hdr":{"message_id":"<x@y>"}}]}}"#;
-    const ID: &str = r#"{"v":1,"seq":1,"prev":"x","log":"l","node":"n","ts":"2027-01-13T02:13:30.000000Z","type":"client.id","code":"SE110I","sid":"4c2q8m0v7x1t","data":{"name":"Thunderbird","version":"128.0"}}"#;
-
-    fn ask(change: impl FnOnce(&mut Filter)) -> bool {
-        let mut filter = Filter::default();
-        change(&mut filter);
-        let mut clients = Clients::default();
-        clients.learn(&Line::parse(ID.as_bytes()).expect("a record"));
-        let line = Line::parse(READ.as_bytes()).expect("a record");
-        let place = Place { segment: 1, line: 4, compressed: false };
-        filter.matches(Seen { line: &line, bytes: READ.as_bytes(), place }, &clients)
-    }
-
-    fn text(pattern: &str) -> Vec<Pattern> {
-        vec![Pattern::text(pattern).expect("a pattern")]
-    }
-
-    #[test]
-    fn each_key_asks_its_own() {
-        let mailbox = |pattern| vec![Pattern::mailbox(pattern).expect("a pattern")];
-        let rows: [(&str, bool, bool); 14] = [
-            ("user", ask(|f| f.user = text("M.BERG@*")), ask(|f| f.user = text("admin"))),
-            ("actor", ask(|f| f.actor = text("admin")), ask(|f| f.actor = text("m.berg@example.org"))),
-            ("credential", ask(|f| f.credential = vec![]), ask(|f| f.credential = text("*"))),
-            ("mailbox", ask(|f| f.mailbox = mailbox("inbox/**")), ask(|f| f.mailbox = mailbox("INBOX"))),
-            ("uid", ask(|f| f.uid = vec![1, 4412]), ask(|f| f.uid = vec![4411])),
-            ("Message-ID", ask(|f| f.message_id = vec!["x@y".into()]), ask(|f| f.message_id = vec!["x".into()])),
-            ("session", ask(|f| f.sid = vec!["4c2q8m0v7x1t".into()]), ask(|f| f.sid = vec!["4c".into()])),
-            (
-                "reference",
-                ask(|f| f.reference = vec!["4c2q8m0v7x1t-5".parse().expect("one")]),
-                ask(|f| f.reference = vec!["4c2q8m0v7x1t-6".parse().expect("one")]),
-            ),
-            (
-                "address",
-                ask(|f| f.ip = vec!["203.0.113.0/24".parse().expect("one")]),
-                ask(|f| f.ip = vec!["2001:db8::/32".parse().expect("one")]),
-            ),
-            ("client", ask(|f| f.client = text("thunderbird/*")), ask(|f| f.client = text("Outlook/*"))),
-            ("type", ask(|f| f.type_name = text("message.*")), ask(|f| f.type_name = text("mailbox.*"))),
-            ("class", ask(|f| f.class = ">=part".parse().ok()), ask(|f| f.class = "envelope".parse().ok())),
-            ("rule", ask(|f| f.rule = text("later")), ask(|f| f.rule = text("other"))),
-            ("verdict", ask(|f| f.verdict = vec!["narrowed".into()]), ask(|f| f.verdict = vec!["allowed".into()])),
-        ];
-        for (name, found, missed) in rows {
-            assert!(found, "{name} holds");
-            assert!(!missed, "{name} does not");
-        }
-        let at = |f: &mut Filter, since: &str, until: &str| {
-            (f.since, f.until) = (Some(since.to_owned()), Some(until.to_owned()));
-        };
-        assert!(ask(|f| at(f, "2027-01-13T02:13:32.053604Z", "2027-01-13T02:13:32.053605Z")));
-        assert!(!ask(|f| at(f, "2027-01-13T02:13:32.053605Z", "2027-01-14T00:00:00.000000Z")));
-        assert!(!ask(|f| at(f, "2027-01-01T00:00:00.000000Z", "2027-01-13T02:13:32.053604Z")));
-        assert!(!ask(|f| (f.user, f.uid) = (text("m.berg*"), vec![1])), "keys: AND");
-    }
-
-    #[test]
-    fn what_is_no_value_is_said() {
-        assert!("fool".parse::<ClassTest>().is_err());
-        assert!("4c2q8m0v7x1t".parse::<Reference>().is_err());
-        assert_eq!(">=part".parse(), Ok(ClassTest { class: ReadClass::Part, or_above: true }));
     }
 }

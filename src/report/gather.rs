@@ -55,30 +55,31 @@ impl Gathering {
         self.clients.forget(seen.line);
     }
 
-    /// Prints the report.
+    /// Prints the report; tells how many rows it has.
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn print(self, coverage: &Coverage, live: bool, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    pub fn print(self, coverage: &Coverage, live: bool, style: Style, out: &mut dyn Write) -> io::Result<u64> {
         let listing = self.report.listing(&self.filter, live);
         print_listing(&listing, coverage, style, out)
     }
 }
 
-/// Prints rows behind what they cover.
+/// Prints rows behind what they cover; tells how many.
 ///
 /// # Errors
 /// Where it cannot be written.
-pub fn print_listing(listing: &Listing, coverage: &Coverage, style: Style, out: &mut dyn Write) -> io::Result<()> {
+pub fn print_listing(listing: &Listing, coverage: &Coverage, style: Style, out: &mut dyn Write) -> io::Result<u64> {
     match style {
         Style::Table(terminal) => {
             write!(out, "{coverage}")?;
-            listing.print(out, terminal)
+            listing.print(out, terminal)?;
         }
         Style::Json => {
             let (rows, totals) = listing.json();
             let object = serde_json::json!({"covers": coverage.json(), "rows": rows, "totals": totals});
-            writeln!(out, "{object}")
+            writeln!(out, "{object}")?;
         }
     }
+    Ok(listing.rows.len() as u64)
 }

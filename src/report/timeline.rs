@@ -5,7 +5,8 @@
 //!   second pass:           their records, in words
 //! ```
 //!
-//! A connection has no user until somebody logs in: that is why there are two.
+//! A connection has no user until somebody logs in: that is why there are two. For an owner: only what others did in their
+//! mail, and no word of rules.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -13,7 +14,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::coverage::Coverage;
-use super::describe::describe;
+use super::describe::{describe, describe_deed};
 use super::filter::{Clients, Filter};
 use super::pending::Pending;
 use super::period;
@@ -34,9 +35,21 @@ const COLUMNS: [Column; 10] = [
     column("client", ""),
 ];
 
-/// `report timeline`
+const OWNER: [Column; 8] = [
+    column("ts", "time"),
+    flexible("actor", "who", 12),
+    flexible("client_ip", "address", 12),
+    flexible("mailbox", "mailbox", 8),
+    flexible("what", "what", 24),
+    column("session", ""),
+    column("seq", ""),
+    column("client", ""),
+];
+
+/// `report timeline`, `report owner`
 #[derive(Debug)]
 pub struct Timeline {
+    for_owner: bool,
     filter: Filter,
     clients: Clients,
     sessions: HashSet<String>,
@@ -47,7 +60,19 @@ impl Timeline {
     /// Of the sessions of whoever the filter asks for.
     #[must_use]
     pub fn new(filter: Filter) -> Self {
-        Self { filter, clients: Clients::default(), sessions: HashSet::new(), pending: Pending::default() }
+        Self {
+            for_owner: false,
+            filter,
+            clients: Clients::default(),
+            sessions: HashSet::new(),
+            pending: Pending::default(),
+        }
+    }
+
+    /// Of what others did in the mail of whoever the filter asks for.
+    #[must_use]
+    pub fn for_owner(filter: Filter) -> Self {
+        Self { for_owner: true, ..Self::new(filter) }
     }
 
     /// The next record of the first pass.
@@ -69,7 +94,13 @@ impl Timeline {
     ///
     /// # Errors
     /// Where the log cannot be read, or nothing can be written.
-    pub fn print(mut self, directory: &Path, coverage: &Coverage, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    pub fn print(
+        mut self,
+        directory: &Path,
+        coverage: &Coverage,
+        style: Style,
+        out: &mut dyn Write,
+    ) -> io::Result<u64> {
         self.clients = Clients::default();
         let lost = self.pending.end();
         let (terminal, json) = match style {
@@ -80,7 +111,8 @@ impl Timeline {
             true => write!(out, "{{\"covers\":{},\"rows\":[", coverage.json())?,
             false => write!(out, "{coverage}")?,
         }
-        let mut rolling = Rolling::new(&COLUMNS, terminal);
+        let columns: &[Column] = if self.for_owner { &OWNER } else { &COLUMNS };
+        let mut rolling = Rolling::new(columns, terminal);
         let (mut rows, mut failed) = (0_u64, None);
         let mut comma = "";
         let _ = Reader::new(directory, None).advance(&mut |item| {
@@ -92,7 +124,7 @@ impl Timeline {
             let Some(row) = row else { return ControlFlow::Continue(()) };
             rows = rows.saturating_add(1);
             let written = match json {
-                true => write!(out, "{comma}\n{}", object(&COLUMNS, &row)),
+                true => write!(out, "{comma}\n{}", object(columns, &row)),
                 false => rolling.row(row, &mut *out),
             };
             comma = ",";
@@ -109,15 +141,19 @@ impl Timeline {
         }
         rolling.flush(out)?;
         match json {
-            true => writeln!(out, "\n],\"totals\":{{\"records\":{rows}}}}}"),
-            false => writeln!(out, "total    records {}", Number(rows)),
+            true => writeln!(out, "\n],\"totals\":{{\"records\":{rows}}}}}")?,
+            false => writeln!(out, "total    records {}", Number(rows))?,
         }
+        Ok(rows)
     }
 
     /// An announcement is shown where no end was recorded.
     fn shows(&self, seen: Seen<'_>, lost: &HashSet<u64>) -> bool {
         let line = seen.line;
         if line.stage == Some("intent") && !lost.contains(&line.seq) {
+            return false;
+        }
+        if self.for_owner && !is_of_others(line) {
             return false;
         }
         if line.user.is_some() {
@@ -132,10 +168,23 @@ impl Timeline {
         let text = |text: &Option<crate::audit::Text<'_>>| -> Cell {
             text.as_ref().map(|text| text.as_str().to_owned()).into()
         };
+        let said = if self.for_owner { describe_deed(line) } else { describe(line) };
         let what = match lost {
-            true => format!("ASSUMED, no end was recorded: {}", describe(line).replace("is about to: ", "")),
-            false => describe(line),
+            true => format!("ASSUMED, no end was recorded: {}", said.replace("is about to: ", "")),
+            false => said,
         };
+        if self.for_owner {
+            return vec![
+                Cell::Time(period::micros(line.ts)),
+                text(&line.actor),
+                text(&line.client_ip),
+                line.mailbox.as_ref().map(|mailbox| mailbox.name.clone().into_owned()).into(),
+                Cell::Text(what),
+                text(&line.sid),
+                Cell::Id(line.seq),
+                self.clients.of(line).map(|client| client.to_string()).into(),
+            ];
+        }
         vec![
             Cell::Time(period::micros(line.ts)),
             text(&line.sid),
@@ -149,4 +198,11 @@ impl Timeline {
             self.clients.of(line).map(|client| client.to_string()).into(),
         ]
     }
+}
+
+/// Somebody else did something in the mail of its user: what was refused was not done.
+fn is_of_others(line: &Line<'_>) -> bool {
+    let of_mail = line.type_name.starts_with("message.") || line.type_name.starts_with("mailbox.");
+    // An actor is written where it is not the user.
+    line.actor.is_some() && of_mail && line.type_name != "mailbox.hidden" && line.stage != Some("refused")
 }

@@ -261,7 +261,7 @@ impl Session {
             Verdict::Allowed(permit) if self.exists(&resolved) => permit,
             Verdict::Allowed(_) => {
                 held.judged.verdict = Some(VerdictKind::Hidden);
-                self.note_verdict(&held.judged, took);
+                self.note_judged(&held, took);
                 self.record_refused(&held, &Answer::TryCreate);
                 return self.refuse_literal(tag, &Answer::TryCreate, *literal, more, now);
             }
@@ -271,7 +271,7 @@ impl Session {
                     if hidden { Answer::TryCreate } else { Answer::NotPermitted { reference: self.reference() } };
                 let verdict = if hidden { VerdictKind::Hidden } else { VerdictKind::Refused };
                 held.judged = Judged { verdict: Some(verdict), by: refusal.by, shadow: refusal.shadow };
-                self.note_verdict(&held.judged, took);
+                self.note_judged(&held, took);
                 self.record_refused(&held, &answer);
                 return self.refuse_literal(tag, &answer, *literal, more, now);
             }
@@ -311,7 +311,7 @@ impl Session {
         let verdict = if narrowing.is_none() { VerdictKind::Allowed } else { VerdictKind::Narrowed };
         let shadow = permit.shadow().joined(&held.judged.shadow);
         held.judged = Judged { verdict: Some(verdict), by: permit.by().clone(), shadow };
-        self.note_verdict(&held.judged, None);
+        self.note_judged(&held, None);
         let from = append.tag.span.end.saturating_add(1);
         held.line = patch.to_vec().get(from..).unwrap_or_default().to_vec();
         held.stream = Some(stream);

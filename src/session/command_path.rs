@@ -233,7 +233,7 @@ impl Session {
                     }
                     let mut held = self.held_of(command, Effect::Plain, now);
                     held.judged.verdict = Some(VerdictKind::Hidden);
-                    self.note_verdict(&held.judged, None);
+                    self.note_judged(&held, None);
                     return self.refuse_held(held, &absent_answer(role));
                 }
             }
@@ -277,17 +277,17 @@ impl Session {
             Verdict::Refused(Refusal { kind: RefusalKind::Hidden, by, shadow }) => {
                 let role = names.first().map_or(crate::wire::command::Role::Open, |(role, _, _)| *role);
                 held.judged = Judged { verdict: Some(VerdictKind::Hidden), by, shadow };
-                self.note_verdict(&held.judged, took);
+                self.note_judged(&held, took);
                 self.refuse_held(held, &absent_answer(role));
             }
             _ if absent.is_some() => {
                 held.judged.verdict = Some(VerdictKind::Hidden);
-                self.note_verdict(&held.judged, took);
+                self.note_judged(&held, took);
                 self.refuse_held(held, &absent.unwrap_or(Answer::Absent));
             }
             Verdict::Refused(Refusal { by, shadow, .. }) => {
                 held.judged = Judged { verdict: Some(VerdictKind::Refused), by, shadow };
-                self.note_verdict(&held.judged, took);
+                self.note_judged(&held, took);
                 let reference = self.reference();
                 self.refuse_held(held, &Answer::NotPermitted { reference });
             }

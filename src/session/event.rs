@@ -496,6 +496,22 @@ pub enum EventKind {
         /// Problems as `file:line:column: text`; the first 20 are written.
         problems: Vec<Box<str>>,
     },
+    /// `policy.alert`: a request ran into rules that ask for alerts; once a session, rule and mailbox.
+    PolicyAlert {
+        /// Their ids.
+        rules: Vec<Arc<str>>,
+        /// Where messages, or the mailbox itself, were to go.
+        to: Option<Arc<str>>,
+    },
+    /// `policy.expire`: the end of a rule, or of an exception from one, has come.
+    PolicyExpire {
+        /// Id of the rule.
+        rule: Arc<str>,
+        /// That end, as RFC 3339 writes it.
+        until: Arc<str>,
+        /// The reason of the exception; `None` where it is the rule itself.
+        exception: Option<Arc<str>>,
+    },
     /// `protocol.fault`
     ProtocolFault {
         /// Whose.
@@ -543,6 +559,21 @@ pub enum EventKind {
         status: Option<u16>,
         /// Was it refused?
         refused: bool,
+    },
+    /// `audit.access`: somebody read the log.
+    AuditAccess {
+        /// Name of the token, or of the account on this machine.
+        who: Arc<str>,
+        /// By which way.
+        via: AccessVia,
+        /// The tool, or the route.
+        command: Arc<str>,
+        /// What was asked for: `key=value`, with blanks between them.
+        filter: Box<str>,
+        /// Records that were shown, or rows.
+        rows: u64,
+        /// The case that it was for, as whoever asked called it.
+        case: Option<Box<str>>,
     },
     /// `audit.open`: first line of a segment. Made by the writer of the log, by nobody else.
     AuditOpen {
@@ -657,11 +688,14 @@ impl EventKind {
             Self::LimitHit { .. } => ("limit.hit", "LI100W"),
             Self::PolicyLoad { .. } => ("policy.load", "PO200I"),
             Self::PolicyLoadFailed { .. } => ("policy.load_failed", "PO200E"),
+            Self::PolicyAlert { .. } => ("policy.alert", "PO300W"),
+            Self::PolicyExpire { .. } => ("policy.expire", "PO210I"),
             Self::ProtocolFault { .. } => ("protocol.fault", "PR100W"),
             Self::FilterFailure { .. } => ("filter.failure", "PR200E"),
             Self::LockChange { .. } => ("lock.change", "AD110W"),
             Self::AdminAction { refused: true, .. } => ("admin.action", "AD100W"),
             Self::AdminAction { refused: false, .. } => ("admin.action", "AD100I"),
+            Self::AuditAccess { .. } => ("audit.access", "AL300I"),
             Self::AuditOpen { .. } => ("audit.open", "AL100I"),
             Self::AuditClose { .. } => ("audit.close", "AL101I"),
             Self::AuditPurge { .. } => ("audit.purge", "AL130I"),
@@ -1151,6 +1185,16 @@ names! {
         Withheld = "withheld",
         /// The session ends, too.
         Closed = "closed",
+    }
+}
+
+names! {
+    /// By which way the log was read.
+    AccessVia {
+        /// With the tools of this program.
+        Cli = "cli",
+        /// Over the admin API.
+        Api = "api",
     }
 }
 

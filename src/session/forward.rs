@@ -36,7 +36,7 @@ impl Session {
             by: permit.by().clone(),
             shadow: permit.shadow().joined(&held.judged.shadow),
         };
-        self.note_verdict(&held.judged, took);
+        self.note_judged(&held, took);
         if self.audit_failing && self.is_recorded(&held) {
             self.note(super::event::Note::RefusedForAudit);
             held.judged = Judged::default();

@@ -220,7 +220,7 @@ impl Session {
     /// Counts and records that a command is refused for a limit, and says how.
     pub(super) fn note_limited(&mut self, held: &mut Held, over: &Over, shadow: Hits) -> Answer {
         held.judged = Judged { verdict: Some(VerdictKind::Limited), by: over.hits(), shadow };
-        self.note_verdict(&held.judged, None);
+        self.note_judged(held, None);
         self.record_limit_hit(over, Some((held.cmd, held.verb)), LimitAction::Refuse);
         over.answer(format!("{}-{}", self.start.sid, held.cmd))
     }
@@ -420,6 +420,7 @@ impl Session {
             self.out.push(Output::Note(super::event::Note::Decided { verdict, took: None }));
         }
         self.note_hits(&by, &shadow);
+        self.alert_of(entry, &by, verdict);
         let over = over?;
         self.record_limit_hit(&over, Some((entry.cmd, entry.verb)), LimitAction::Refuse);
         Some(over.answer(format!("{}-{}", self.start.sid, entry.cmd)))
@@ -432,6 +433,7 @@ impl Session {
         judged.verdict = Some(VerdictKind::Limited);
         judged.by.join(&over.hits());
         self.note_hits(&over.hits(), &Hits::NONE);
+        self.alert_of(entry, &over.hits(), VerdictKind::Limited);
         self.record_limit_hit(&over, Some((entry.cmd, entry.verb)), LimitAction::Refuse);
         over.answer(format!("{}-{}", self.start.sid, entry.cmd))
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
+mod alerts;
 mod append;
 pub mod asks;
 mod auth;
@@ -249,6 +250,7 @@ pub struct Session {
     ctx: Arc<EventContext>,
     phase: Option<SessionPhase>,
     read_counts: ReadCounts,
+    alerts: alerts::Alerts,
     bytes_in: u64,
     bytes_out: u64,
 
@@ -361,6 +363,7 @@ impl Session {
             ctx: Arc::new(EventContext::proxy()),
             phase: None,
             read_counts: ReadCounts::default(),
+            alerts: alerts::Alerts::default(),
             bytes_in: 0,
             bytes_out: 0,
             opened: now,

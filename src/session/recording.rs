@@ -132,6 +132,7 @@ impl Session {
         let mech = mechanism(login.mechanism);
         let judged = Judged { verdict: Some(VerdictKind::Refused), by, shadow };
         self.note_verdict(&judged, None);
+        self.alert(&judged, Some((login.cmd, login.verb)), (None, None));
         let mut event = self.event(EventKind::AuthRefused { mech });
         event.cmd = Some(login.cmd);
         event.verb = Some(login.verb);
@@ -162,6 +163,7 @@ impl Session {
         let mech = mechanism(login.mechanism);
         let judged = Judged { verdict: Some(VerdictKind::Limited), by, shadow };
         self.note_verdict(&judged, None);
+        self.alert(&judged, Some((login.cmd, login.verb)), (None, None));
         let mut event = self.event(EventKind::AuthRefused { mech });
         event.cmd = Some(login.cmd);
         event.verb = Some(login.verb);
@@ -476,7 +478,7 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
 }
 
 /// The mailbox that an effect is about, where that is not the selected one.
-fn mailbox_of(effect: &Effect) -> Option<Arc<super::event::MailboxRef>> {
+pub(super) fn mailbox_of(effect: &Effect) -> Option<Arc<super::event::MailboxRef>> {
     match effect {
         Effect::Opening(opening) => Some(Arc::clone(&opening.mailbox)),
         Effect::Appending { dst, .. } => Some(Arc::clone(dst)),

@@ -10,6 +10,7 @@
 
 mod story;
 
+use imapwarden::imap::message::ReadClass;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -254,6 +255,63 @@ fn a_clock_that_goes_back_is_noted_and_changes_no_order() {
 }
 
 #[test]
+fn an_owner_is_told_what_others_did_and_nothing_of_rules() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = folder.path().join("audit");
+    let mut story = story::Story::begin(&audit, "2027-01-11T08:00:00Z");
+    story.open(imapwarden::session::event::OpenReason::First);
+    for (sid, user, actor) in [
+        ("7h3n0r8m4k2p", "ann", None),
+        ("4c2q8m0v7x1t", "ann", Some("support")),
+        ("5k8t2w6q9d3f", "bob", Some("support")),
+    ] {
+        let mut session = story::session(&mut story, sid, user, "203.0.113.7", None);
+        if let Some(actor) = actor {
+            session = session.by(actor);
+        }
+        session.logs_in(&mut story);
+        session.opens(&mut story, "Finance/Q4", 310, &[7], "hide-board-mail");
+        session.reads(&mut story, (12..17).map(|uid| story::message(uid, ReadClass::Full, 50_000, 50_000)).collect());
+        session.is_refused_a_copy(&mut story, "12:16", "Archive/Private", "no-export-finance");
+        session.ends(&mut story, 7);
+    }
+    story.close();
+    let output = shell(folder.path(), "imapwarden audit report owner --dir audit --user ann");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let rows: Vec<&str> = said.lines().skip_while(|line| !line.starts_with("time ")).skip(1).collect();
+    let [opened, read, total] = rows.as_slice() else { panic!("{said}") };
+    assert!(opened.contains("  support  203.0.113.7  Finance/Q4  opened, 310 messages"), "{said}");
+    assert!(read.contains("  support  203.0.113.7  Finance/Q4  read 5 full"), "{said}");
+    assert_eq!(*total, "total    records 2");
+    assert!(!said.contains("no-export") && !said.contains("hide-board") && !said.contains("bob"), "{said}");
+    let nobody = shell(folder.path(), "imapwarden audit report owner --dir audit");
+    assert_eq!(nobody.status.code(), Some(2), "{nobody:?}");
+}
+
+#[test]
+fn several_logs_are_verified_together_and_the_worst_counts() {
+    let folder = told();
+    shell(folder.path(), "cp -r audit good; cp -r audit bad; sed -i 's/m.berg/n.berg/' bad/00000001.jsonl");
+    let said = |command: &str, status: i32| {
+        let output = shell(folder.path(), command);
+        assert_eq!(output.status.code(), Some(status), "{command}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = said("imapwarden audit verify audit bad good", 1);
+    let heads: Vec<&str> = text.lines().filter(|line| ["audit", "bad", "good"].contains(line)).collect();
+    assert_eq!((heads, text.matches("result: ").count()), (vec!["audit", "bad", "good"], 3), "{text}");
+    assert_eq!(said("imapwarden audit verify good audit nowhere", 2).matches("result: ").count(), 3);
+    let json = said("imapwarden audit verify good bad --json", 1);
+    let exits: Vec<_> = json
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an object"))
+        .map(|object| (object["directory"].as_str().expect("where").to_owned(), object["exit"].as_u64()))
+        .collect();
+    assert_eq!(exits, [("good".to_owned(), Some(3)), ("bad".to_owned(), Some(1))]);
+    said("imapwarden audit verify good bad --expect 1:kVUaLU3GKiLkDvAVEzlyP5phw7aFT-Yd3fF9lCUm7Cg", 2);
+}
+
+#[test]
 fn every_example_of_the_help_can_be_copied() {
     let folder = told();
     for name in ["imapwarden.toml", "tomorrow.toml"] {
@@ -261,11 +319,20 @@ fn every_example_of_the_help_can_be_copied() {
     }
     fs::create_dir(folder.path().join("rules")).expect("room");
     fs::copy(here().join("tomorrow/rules/finance.toml"), folder.path().join("rules/finance.toml")).expect("room");
-    let reports = "reads sessions timeline message exfil volume clients refusals denies rules searches".split(' ');
+    for copy in ["mx-a2", "state"] {
+        fs::create_dir(folder.path().join(copy)).expect("room");
+    }
+    shell(
+        folder.path(),
+        "cp -r audit mx-a2/audit; head -c 32 /dev/urandom | basenc --base64url | tr -d = >state/audit-hash.key",
+    );
+    let reports =
+        "reads sessions timeline owner message exfil volume clients refusals denies rules searches".split(' ');
     let reports = reports.map(|report| format!("audit report {report}"));
     fs::create_dir(folder.path().join("notes")).expect("room");
     // The key that the first makes is asked for by the second.
-    let tools = ["audit init", "audit verify", "audit query", "audit tail", "simulate"].map(str::to_owned);
+    let tools =
+        ["audit init", "audit verify", "audit query", "audit tail", "audit hash", "simulate"].map(str::to_owned);
     for tool in tools.into_iter().chain(reports) {
         let help = shell(folder.path(), &format!("imapwarden {tool} --help"));
         let help = String::from_utf8_lossy(&help.stdout).into_owned();

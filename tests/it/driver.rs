@@ -225,7 +225,7 @@ impl Driver {
     }
 
     fn spell(&mut self, event: &imapwarden::session::event::Event) {
-        let name = LogName { log: Arc::from("01k9z3t0m4"), node: Arc::from("test") };
+        let name = LogName { log: Arc::from("01k9z3t0m4"), node: Arc::from("test"), hashing: None };
         let mut position = Position::START;
         let mut out = Vec::new();
         record::write(event, jiff::Timestamp::UNIX_EPOCH, &name, None, &mut position, &mut out);

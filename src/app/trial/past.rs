@@ -5,6 +5,7 @@
 //!                             └─▶ verb, mailboxes, flags ─▶ Question ─┴─▶ Ground::ask
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::question::Recorded;
 use super::{Ground, Question, Told};
-use crate::audit::{Decision, Reference};
+use crate::audit::{Decision, HashedField, Reference};
 use crate::policy::{Given, TlsLevel};
 
 /// What was decided, and what would be today.
@@ -42,6 +43,15 @@ impl Past {
         Self { decision, told, places, today: ground.rules.rev().to_string() }
     }
 
+    /// Fields that are hashes in the record, so that nobody can ask again.
+    #[must_use]
+    pub fn hashed(&self) -> Vec<&'static str> {
+        let fields = ids(&self.decision.record["hashed"]).filter_map(HashedField::of_pointer);
+        let judged =
+            fields.filter(|field| matches!(field, HashedField::User | HashedField::Mailbox | HashedField::ClientIp));
+        judged.collect::<BTreeSet<_>>().into_iter().map(HashedField::as_str).collect()
+    }
+
     /// What is said of it before the account of today, for people.
     #[must_use]
     pub fn to_text(&self, reference: &Reference) -> String {
@@ -65,7 +75,14 @@ impl Past {
             push(&mut text, "limit", &self::limit(&limit["data"]));
         }
         let same = if *rev == *self.today { "the rules are the same" } else { "the rules are others" };
-        push(&mut text, "today", &format!("{same}; they say of that request:"));
+        match self.hashed() {
+            hashed if hashed.is_empty() => push(&mut text, "today", &format!("{same}; they say of that request:")),
+            hashed => {
+                let what =
+                    format!("{same}; they cannot be asked: {} stands hashed in the record", hashed.join(" and "));
+                push(&mut text, "today", &what);
+            }
+        }
         text
     }
 

@@ -8,7 +8,8 @@
 //!
 //! Each command and login counts once: by its done or refusal, by its announcement where no end was recorded. What the log
 //! does not say is undecidable, never guessed: names that a LIST gave, whether a FETCH would set `\Seen`, what was left of
-//! a budget, which messages a rule hides that goes by what a record does not have. Special use is judged by the usual names, since the log does not tell it.
+//! a budget, which messages a rule hides that goes by what a record does not have, what stands there hashed. Special use is judged by
+//! the usual names, since the log does not tell it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +19,7 @@ use super::Ground;
 use super::difference::{Change, Difference, Judged};
 use super::question::{Question, Recorded};
 use super::reads::Reads;
-use crate::audit::{Line, Seen, Text};
+use crate::audit::{HashedField, Line, Seen, Text};
 use crate::imap::mailbox::MailboxName;
 use crate::imap::verb::Verb;
 use crate::policy::{Bound, Given, Hits, LoginVerdict, RefusalKind, Role, Scope, Target, TlsLevel, Verdict};
@@ -75,6 +76,7 @@ const SEEN: Undecidable = "FETCH: whether it would set \\Seen is not in the log"
 const LIMITED: Undecidable = "limits: what was left of a budget then is not known now";
 const MESSAGES: Undecidable = "messages hidden by rules: which would be now is not in the log";
 const NO_MAILBOX: Undecidable = "the record names no mailbox";
+const HASHED: Undecidable = "hashes: whose mail, from where or which mailbox is not in the log";
 const UNKNOWN: Undecidable = "the command is not known to this version";
 
 impl<'g> Replay<'g> {
@@ -200,6 +202,9 @@ impl<'g> Replay<'g> {
             _ if line.type_name == "auth.refused" => Came::Refused,
             _ => Came::Done,
         };
+        if is_hashed(line) {
+            return self.undecidable(line, HASHED);
+        }
         let Some(at) = time(line) else { return self.undecidable(line, UNKNOWN) };
         let comes = match self.bound(line).0.login(at) {
             LoginVerdict::Denied { by, .. } => Comes { came: Came::Refused, rules: ids(&by) },
@@ -228,6 +233,9 @@ impl<'g> Replay<'g> {
 
     /// What comes of the command now.
     fn asks(&mut self, line: &Line<'_>, was: Came) -> Result<Comes, Undecidable> {
+        if is_hashed(line) {
+            return Err(HASHED);
+        }
         let verb = line.verb.as_ref().and_then(|verb| Verb::from_name(verb.as_str())).ok_or(UNKNOWN)?;
         let data = line.data::<Data<'_>>().unwrap_or_default();
         let at = time(line).ok_or(UNKNOWN)?;
@@ -345,6 +353,14 @@ impl<'g> Replay<'g> {
             (ground.rules.bind(&subject), deleted_expunges)
         })
     }
+}
+
+/// Does it hold hashes in place of what rules go by?
+fn is_hashed(line: &Line<'_>) -> bool {
+    line.hashed().iter().any(|pointer| match HashedField::of_pointer(pointer.as_str()) {
+        Some(HashedField::User | HashedField::Mailbox | HashedField::ClientIp) => true,
+        Some(HashedField::Address | HashedField::Subject | HashedField::Search) | None => false,
+    })
 }
 
 /// Does it matter which messages are there?

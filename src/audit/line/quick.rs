@@ -47,9 +47,23 @@ pub(super) fn line(text: &str) -> Option<Line<'_>> {
         lat_us: rest.maybe(",\"lat_us\":", Rest::number)?,
         more: false,
         data: None,
+        hashed: None,
         facts: Facts::default(),
     };
     let end = rest.0.strip_suffix('}')?;
+    let end = match end.ends_with(']').then(|| end.rsplit_once(",\"hashed\":[")).flatten() {
+        Some((end, pointers)) => {
+            let list = rest.0.get(end.len().checked_add(",\"hashed\":".len())?..)?.strip_suffix('}')?;
+            let mut items = Rest(list);
+            items.list()?;
+            if pointers.is_empty() || !items.0.is_empty() {
+                return None;
+            }
+            line.hashed = Some(list);
+            end
+        }
+        None => end,
+    };
     let end = match end.strip_suffix(",\"more\":true") {
         Some(end) => {
             line.more = true;

@@ -1,12 +1,16 @@
 //! What each type says beside whom it is about.
 
-use super::lists::{both_uids, counted, long_list, long_uids, short_list, short_uids};
+use super::hashes::Hashes;
+use super::lists::{both_uids, counted, long_list, long_terms, long_uids, short_list, short_uids};
 use super::reads::read_done;
 use super::{MAX_MAILBOX, MAX_WORD, Progress};
 use crate::audit::chain::HASH_TEXT;
+use crate::audit::hashing::HashedField;
 use crate::audit::json::Object;
 use crate::session::event::{Event, EventKind, HeaderFacts, LimitName, ReadClass, TlsFacts};
 
+/// Where all of it stands.
+const DATA: &str = "/data";
 /// Octets of one value of a client's ID.
 const MAX_CLIENT_ID: usize = 64;
 /// Octets of a search term, and of a field of a message's header.
@@ -17,7 +21,14 @@ const MAX_PROBLEM: usize = 512;
 const MAX_PROBLEMS: usize = 20;
 
 /// The `data` of each type (audit.md §2). `start` is where the line begins in `out`.
-pub(super) fn data(event: &Event, intent: Option<u64>, start: usize, progress: &mut Progress, out: &mut Vec<u8>) {
+pub(super) fn data(
+    event: &Event,
+    intent: Option<u64>,
+    start: usize,
+    progress: &mut Progress,
+    hashes: &mut Hashes<'_>,
+    out: &mut Vec<u8>,
+) {
     use EventKind as K;
     let mut data = Object::open(out);
     match &event.kind {
@@ -84,8 +95,8 @@ pub(super) fn data(event: &Event, intent: Option<u64>, start: usize, progress: &
         K::AuthRefused { mech } => data.word("mech", mech.as_str()),
         K::MailboxList { op, reference, pattern, n, hidden } => {
             data.word("op", op.as_str());
-            data.text("ref", reference, MAX_MAILBOX);
-            data.text("pattern", pattern, MAX_MAILBOX);
+            hashes.mailbox(&mut data, (DATA, "ref"), reference);
+            hashes.mailbox(&mut data, (DATA, "pattern"), pattern);
             data.number("n", n);
             data.number("hidden", hidden);
         }
@@ -103,21 +114,21 @@ pub(super) fn data(event: &Event, intent: Option<u64>, start: usize, progress: &
         K::MailboxChange { op, to } => {
             data.word("op", op.as_str());
             data.maybe_number("intent", intent);
-            data.maybe_text("to", to.as_deref(), MAX_MAILBOX);
+            hashes.maybe_text(&mut data, (DATA, "to"), HashedField::Mailbox, to.as_deref(), MAX_MAILBOX);
         }
         K::MailboxAcl { who, rights } => {
-            data.maybe_text("who", who.as_deref(), MAX_WORD);
+            hashes.maybe_text(&mut data, (DATA, "who"), HashedField::User, who.as_deref(), MAX_WORD);
             data.maybe_text("rights", rights.as_deref(), 64);
         }
         K::MessageRead { uids, want } => {
             long_uids(&mut data, "uids", uids.as_ref(), progress);
             data.word("want", want.as_str());
         }
-        K::MessageReadDone { sets, msgs } => read_done(sets, msgs, intent, start, progress, &mut data),
+        K::MessageReadDone { sets, msgs } => read_done(sets, msgs, intent, start, progress, hashes, &mut data),
         K::MessageSearch { keys, terms, content, hits, uids, hidden } => {
             short_list(data.key("keys"), keys, MAX_WORD);
             if !terms.is_empty() {
-                long_list(&mut data, "terms", terms, MAX_TERM, 0, progress);
+                long_terms(&mut data, terms, MAX_TERM, progress, hashes);
             }
             data.flag("content", *content);
             data.maybe_number("hits", *hits);
@@ -137,7 +148,7 @@ pub(super) fn data(event: &Event, intent: Option<u64>, start: usize, progress: &
         K::MessageCopy { op, dst, dst_uidv, uids, dst_uids, n } => {
             data.word("op", op.as_str());
             data.maybe_number("intent", intent);
-            data.text("dst", dst, MAX_MAILBOX);
+            hashes.mailbox(&mut data, (DATA, "dst"), dst);
             data.maybe_number("dst_uidv", *dst_uidv);
             let here = both_uids(&mut data, uids.as_ref(), dst_uids.as_ref(), progress);
             data.maybe_number("n", counted(*n, here, progress));
@@ -149,7 +160,7 @@ pub(super) fn data(event: &Event, intent: Option<u64>, start: usize, progress: &
             data.maybe_number("uid", *uid);
             data.maybe_number("uidv", *uidv);
             data.maybe_number("replaces", *replaces);
-            write_hdr(&mut data, hdr.as_deref());
+            write_hdr(&mut data, DATA, hdr.as_deref(), hashes);
         }
         K::MessageExpunge { how, uids, n } => {
             data.word("how", how.as_str());
@@ -184,6 +195,15 @@ pub(super) fn data(event: &Event, intent: Option<u64>, start: usize, progress: &
             let first = problems.get(..MAX_PROBLEMS).unwrap_or(problems);
             long_list(&mut data, "problems", first, MAX_PROBLEM, 0, progress);
         }
+        K::PolicyAlert { rules, to } => {
+            short_list(data.key("rules"), rules, MAX_WORD);
+            hashes.maybe_text(&mut data, (DATA, "to"), HashedField::Mailbox, to.as_deref(), MAX_MAILBOX);
+        }
+        K::PolicyExpire { rule, until, exception } => {
+            data.text("rule", rule, MAX_WORD);
+            data.text("until", until, MAX_WORD);
+            data.maybe_text("reason", exception.as_deref(), MAX_WORD);
+        }
         K::ProtocolFault { side, reason, at } => {
             data.word("side", side.as_str());
             data.word("reason", reason.as_str());
@@ -196,7 +216,7 @@ pub(super) fn data(event: &Event, intent: Option<u64>, start: usize, progress: &
         K::LockChange { op, lock, subject, until, by, why } => {
             data.word("op", op.as_str());
             data.text("lock", lock, MAX_WORD);
-            data.text("subject", subject, MAX_WORD);
+            hashes.subject(&mut data, (DATA, "subject"), subject);
             data.text("until", until, MAX_WORD);
             data.text("by", by, MAX_WORD);
             data.text("why", why, MAX_WORD);
@@ -206,8 +226,18 @@ pub(super) fn data(event: &Event, intent: Option<u64>, start: usize, progress: &
             data.maybe_text("role", role.as_deref(), MAX_WORD);
             data.text("method", method, MAX_WORD);
             data.text("route", route, MAX_WORD);
-            data.maybe_text("target", target.as_deref(), MAX_WORD);
+            if let Some(target) = target {
+                hashes.subject(&mut data, (DATA, "target"), target);
+            }
             data.maybe_number("status", *status);
+        }
+        K::AuditAccess { who, via, command, filter, rows, case } => {
+            data.text("who", who, MAX_WORD);
+            data.word("via", via.as_str());
+            data.text("command", command, MAX_WORD);
+            hashes.subject(&mut data, (DATA, "filter"), filter);
+            data.number("rows", rows);
+            data.maybe_text("case", case.as_deref(), MAX_WORD);
         }
         K::AuditOpen { reason, segment, version, on_failure, durability, torn, others } => {
             data.word("reason", reason.as_str());
@@ -268,13 +298,15 @@ fn write_tls(out: &mut Vec<u8>, tls: &TlsFacts) {
     object.close();
 }
 
-pub(super) fn write_hdr(data: &mut Object<'_>, hdr: Option<&HeaderFacts>) {
+/// `place` is the pointer of the object that `hdr` stands in.
+pub(super) fn write_hdr(data: &mut Object<'_>, place: &str, hdr: Option<&HeaderFacts>, hashes: &mut Hashes<'_>) {
     let Some(HeaderFacts { message_id, from, to, date, subject }) = hdr else { return };
     let mut object = Object::open(data.key("hdr"));
+    let place = &format!("{place}/hdr");
     object.maybe_text("message_id", message_id.as_deref(), MAX_TERM);
-    object.maybe_text("from", from.as_deref(), MAX_TERM);
-    object.maybe_text("to", to.as_deref(), MAX_TERM);
+    hashes.maybe_text(&mut object, (place, "from"), HashedField::Address, from.as_deref(), MAX_TERM);
+    hashes.maybe_text(&mut object, (place, "to"), HashedField::Address, to.as_deref(), MAX_TERM);
     object.maybe_text("date", date.as_deref(), MAX_TERM);
-    object.maybe_text("subject", subject.as_deref(), MAX_TERM);
+    hashes.maybe_text(&mut object, (place, "subject"), HashedField::Subject, subject.as_deref(), MAX_TERM);
     object.close();
 }

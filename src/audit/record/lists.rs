@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::Write as _;
 
 use super::Progress;
+use super::hashes::Hashes;
+use crate::audit::hashing::HashedField;
 use crate::audit::json::{self, Object};
 use crate::imap::message::UidSet;
 
@@ -55,6 +57,36 @@ pub(super) fn long_list(
             out.push(b',');
         }
         json::text(out, json::cut(&item.to_string(), max));
+        *done += 1;
+    }
+    out.push(b']');
+}
+
+/// Terms of a search, likewise; an event has no other list beside them.
+pub(super) fn long_terms(
+    data: &mut Object<'_>,
+    terms: &[Box<str>],
+    max: usize,
+    progress: &mut Progress,
+    hashes: &mut Hashes<'_>,
+) {
+    let [done, ..] = &mut progress.lists;
+    let rest = terms.get(*done..).unwrap_or_default();
+    if rest.is_empty() && *done > 0 {
+        return;
+    }
+    let out = data.key("terms");
+    let start = out.len();
+    out.push(b'[');
+    for (nth, term) in rest.iter().enumerate() {
+        if out.len() - start > CHUNK {
+            progress.more = true;
+            break;
+        }
+        if nth > 0 {
+            out.push(b',');
+        }
+        hashes.item(out, HashedField::Search, "/data/terms", nth, term, max);
         *done += 1;
     }
     out.push(b']');

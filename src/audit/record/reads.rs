@@ -1,6 +1,7 @@
 //! `message.read`: what was delivered, in as many records as that takes.
 
 use super::data::write_hdr;
+use super::hashes::Hashes;
 use super::lists::{CHUNK, short_list, write_uids};
 use super::{MAX_LINE, MAX_WORD, Progress};
 use crate::audit::json::Object;
@@ -18,12 +19,13 @@ pub(super) fn read_done(
     intent: Option<u64>,
     start: usize,
     progress: &mut Progress,
+    hashes: &mut Hashes<'_>,
     data: &mut Object<'_>,
 ) {
     data.maybe_number("intent", intent);
     let room = LINE_FULL.saturating_sub(data.len() - start);
     let sets = some_sets(sets, room, progress);
-    let msgs = some_msgs(msgs, room.saturating_sub(sets.json.len()), progress);
+    let msgs = some_msgs(msgs, room.saturating_sub(sets.json.len()), progress, hashes);
     data.number("n", sets.n + msgs.n);
     data.number("bytes", sets.bytes + msgs.bytes);
     for (key, shown) in [("sets", sets), ("msgs", msgs)] {
@@ -85,21 +87,22 @@ fn some_sets(sets: &[ReadSet], room: usize, progress: &mut Progress) -> Shown {
 }
 
 /// Messages from where the record before left off; none before all sets are written.
-fn some_msgs(msgs: &[ReadMessage], room: usize, progress: &mut Progress) -> Shown {
+fn some_msgs(msgs: &[ReadMessage], room: usize, progress: &mut Progress, hashes: &mut Hashes<'_>) -> Shown {
     let mut shown = Shown::default();
     while let Some(message) = msgs.get(progress.msgs) {
-        if progress.more || shown.entries == MAX_MESSAGES || shown.json.len() > room {
+        if progress.more || shown.entries == MAX_MESSAGES || shown.json.len() + hashes.len() > room {
             progress.more = true;
             break;
         }
-        write_message(shown.entry(), message);
+        let index = shown.entries;
+        write_message(shown.entry(), index, message, hashes);
         (shown.n, shown.bytes) = (shown.n + 1, shown.bytes + message.bytes);
         progress.msgs += 1;
     }
     shown
 }
 
-fn write_message(mut object: Object<'_>, message: &ReadMessage) {
+fn write_message(mut object: Object<'_>, index: usize, message: &ReadMessage, hashes: &mut Hashes<'_>) {
     let ReadMessage { uid, class, bytes, size, parts, emailid, hdr } = message;
     object.maybe_number("uid", *uid);
     object.word("cls", class.as_str());
@@ -116,6 +119,6 @@ fn write_message(mut object: Object<'_>, message: &ReadMessage) {
         short_list(object.key("parts"), parts, MAX_WORD);
     }
     object.maybe_text("emailid", emailid.as_deref(), MAX_WORD);
-    write_hdr(&mut object, hdr.as_deref());
+    write_hdr(&mut object, &format!("/data/msgs/{index}"), hdr.as_deref(), hashes);
     object.close();
 }

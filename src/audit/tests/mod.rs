@@ -205,6 +205,7 @@ impl Bench {
             durability: self.durability,
             min_free: self.min_free,
             keep: self.keep,
+            hashing: None,
             node: "mx-a1".into(),
             version: "0.1.0".into(),
         };

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use boon::{Compiler, SchemaIndex, Schemas};
 
 use super::*;
-use crate::audit::ids;
 use crate::audit::record::{self, LogName, MAX_LINE};
+use crate::audit::{HashKey, HashedField, Hashing, ids};
 use crate::imap::message::{Flag, Uid, UidSet};
 use crate::imap::verb::Verb;
 use crate::session::event::*;
@@ -53,10 +53,12 @@ fn close(schema: &mut Value) {
 #[test]
 fn every_line_of_every_event_is_described() {
     let schema = Schema::closed();
-    let name = LogName { log: ids::log_id(), node: "mx-a1".into() };
     let mut codes = BTreeSet::new();
+    let (mut pointers, hashing) = (0, hashing());
     for seed in 0..100 {
         let mut some = Contents(seed);
+        let hashing = Some(Arc::clone(&hashing)).filter(|_| seed % 2 == 1);
+        let name = LogName { log: ids::log_id(), node: "mx-a1".into(), hashing };
         for kind in some.kinds() {
             let event = some.event(kind);
             let (mut position, mut lines) = (Position { next_seq: seed, ..Position::START }, Vec::new());
@@ -76,23 +78,134 @@ fn every_line_of_every_event_is_described() {
                     panic!("seed {seed}: {}\n{error}", String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]))
                 });
                 assert_eq!(line["more"] == true, at + 1 < lines.len() || event.more, "all but the last go on");
+                for pointer in line["hashed"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    let value = line.pointer(pointer).and_then(Value::as_str);
+                    assert!(value.is_some_and(|value| value.contains("h:")), "{pointer} of {line}");
+                    pointers += 1;
+                }
+                assert!(line["hashed"].is_null() || name.hashing.is_some());
                 codes.insert(line["code"].as_str().expect("a code").to_owned());
             }
         }
     }
+    assert!(pointers > 1000, "{pointers} hashes");
     let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
     let described = schema["properties"]["code"]["enum"].as_array().expect("codes");
     let described: BTreeSet<_> = described.iter().map(|code| code.as_str().expect("a code").to_owned()).collect();
     assert_eq!(described, codes, "described, and written");
 }
 
+/// Everything that can be hashed, under a key that is always the same.
+fn hashing() -> Arc<Hashing> {
+    let key = HashKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").expect("a key");
+    Arc::new(Hashing { key, fields: HashedField::ALL.into() })
+}
+
+#[test]
+fn what_is_hashed_is_nowhere_else_and_found_by_its_hash() {
+    use HashedField as F;
+    let hdr = HeaderFacts {
+        message_id: Some("<id@x>".into()),
+        from: Some("canary-from@x".into()),
+        to: Some("canary-to@x,canary-two@x".into()),
+        date: Some("today".into()),
+        subject: Some("Canary subject".into()),
+    };
+    let message = |uid| ReadMessage {
+        uid: Uid::new(uid),
+        class: ReadClass::Full,
+        bytes: 1,
+        size: None,
+        parts: Vec::new(),
+        emailid: None,
+        hdr: Some(Box::new(hdr.clone())),
+    };
+    let kinds = [
+        EventKind::MessageReadDone { sets: Vec::new(), msgs: vec![message(1), message(2)] },
+        EventKind::MessageSearch {
+            keys: vec!["SUBJECT"],
+            terms: vec!["canary-term".into(), "canary-more".into()],
+            content: true,
+            hits: None,
+            uids: None,
+            hidden: None,
+        },
+        EventKind::MessageCopy {
+            op: CopyOp::Copy,
+            dst: "Canary/To".into(),
+            dst_uidv: None,
+            uids: None,
+            dst_uids: None,
+            n: None,
+        },
+        EventKind::MailboxChange { op: MailboxChange::Rename, to: Some("canary-name".into()) },
+        EventKind::MailboxList { op: ListOp::List, reference: "".into(), pattern: "canary/%".into(), n: 0, hidden: 0 },
+        EventKind::MailboxList { op: ListOp::List, reference: "".into(), pattern: "*".into(), n: 0, hidden: 0 },
+        EventKind::AdminAction {
+            who: "on-call".into(),
+            role: None,
+            method: "POST".into(),
+            route: "/api/v1/kill".into(),
+            target: Some("older=1h user=Canary Ann ip=203.0.113.9 state=idle".into()),
+            status: None,
+            refused: false,
+        },
+    ];
+    let hashing = hashing();
+    let name = LogName { log: ids::log_id(), node: "mx-a1".into(), hashing: Some(Arc::clone(&hashing)) };
+    let ctx = EventContext {
+        sid: Some(ids::session_id()),
+        user: Some("Canary-Ann".into()),
+        actor: Some("canary-admin".into()),
+        client_ip: Some([203, 0, 113, 9].into()),
+        ..EventContext::default()
+    };
+    let (mut position, mut lines) = (Position::START, Vec::new());
+    for kind in kinds {
+        let mut event = Event::new(Arc::new(ctx.clone()), kind);
+        event.mailbox = Some(Arc::new(MailboxRef::named("Canary/Böx".into())));
+        record::write(&event, jiff::Timestamp::UNIX_EPOCH, &name, None, &mut position, &mut lines);
+    }
+    let text = String::from_utf8(lines).expect("UTF-8");
+    assert!(!text.to_lowercase().contains("canary") && !text.contains("203.0.113.9"), "{text}");
+    let hash = |field, value| hashing.key.hash(field, value);
+    let addresses = [hash(F::Address, "canary-to@x"), hash(F::Address, "canary-two@x")].join(",");
+    for (name, at, pointer, value) in [
+        ("user", 0, "/user", hash(F::User, "canary-ann")),
+        ("actor", 0, "/actor", hash(F::User, "canary-admin")),
+        ("address", 0, "/client_ip", hash(F::ClientIp, "203.0.113.9")),
+        ("mailbox", 0, "/mailbox/name", hash(F::Mailbox, "canary/bo\u{308}x")),
+        ("From", 0, "/data/msgs/1/hdr/from", hash(F::Address, "canary-from@x")),
+        ("each of To", 0, "/data/msgs/0/hdr/to", addresses),
+        ("subject", 0, "/data/msgs/1/hdr/subject", hash(F::Subject, "canary subject")),
+        ("Message-ID", 0, "/data/msgs/1/hdr/message_id", "<id@x>".to_owned()),
+        ("term", 1, "/data/terms/1", hash(F::Search, "canary-more")),
+        ("to where", 2, "/data/dst", hash(F::Mailbox, "canary/to")),
+        ("new name", 3, "/data/to", hash(F::Mailbox, "canary-name")),
+        ("pattern", 4, "/data/pattern", hash(F::Mailbox, "canary/%")),
+        ("a pattern that tells nothing", 5, "/data/pattern", "*".to_owned()),
+        (
+            "whom a request is about",
+            6,
+            "/data/target",
+            format!("older=1h user={} ip={} state=idle", hash(F::User, "canary ann"), hash(F::ClientIp, "203.0.113.9")),
+        ),
+    ] {
+        let line: Value = serde_json::from_str(text.lines().nth(at).expect("a line")).expect("JSON");
+        assert_eq!(line.pointer(pointer).and_then(Value::as_str), Some(&*value), "{name}");
+        let told = line["hashed"].as_array().is_some_and(|list| list.iter().any(|told| told == pointer));
+        assert_eq!(told, value.contains("h:"), "{name}");
+    }
+}
+
 /// Lines of every type, for those who read them.
 pub(crate) fn lines(seeds: u64) -> Vec<Vec<u8>> {
-    let name = LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into() };
+    let mut name = LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into(), hashing: None };
     let at: jiff::Timestamp = "2027-01-13T02:13:32.053604Z".parse().expect("a time");
     let (mut position, mut lines) = (Position::START, Vec::new());
     for seed in 0..seeds {
         let mut some = Contents(seed);
+        name.hashing = Some(hashing()).filter(|_| seed % 3 == 2);
         for kind in some.kinds() {
             let event = some.event(kind);
             record::write(&event, at, &name, Some(seed), &mut position, &mut lines);
@@ -377,6 +490,19 @@ impl Contents {
                     hash: Hash::of(b"line").to_string().into(),
                 })),
             },
+            K::PolicyExpire {
+                rule: self.text(),
+                until: "2027-01-31T18:00:00Z".into(),
+                exception: self.maybe(Self::arc),
+            },
+            K::AuditAccess {
+                who: self.text(),
+                via: self.pick(AccessVia::ALL),
+                command: "query".into(),
+                filter: self.text(),
+                rows: self.u64(),
+                case: self.maybe(Self::boxed),
+            },
             K::AuditClose { reason: self.pick(CloseSegment::ALL), records: self.u64() },
             K::AuditPurge {
                 segment: self.u32(),
@@ -454,6 +580,7 @@ impl Contents {
                 hidden_uids: self.maybe(Self::uids),
             },
             K::MailboxHidden { uids: self.uids() },
+            K::PolicyAlert { rules: self.list(Self::arc), to: self.maybe(Self::arc) },
             K::MailboxChange { op: self.pick(MailboxChange::ALL), to: self.maybe(Self::arc) },
             K::MailboxAcl { who: self.maybe(Self::boxed), rights: self.maybe(Self::boxed) },
         ]
@@ -505,7 +632,7 @@ impl Contents {
 }
 
 /// Kinds that there are.
-const KINDS: u8 = 39;
+const KINDS: u8 = 42;
 
 /// A number for each kind. Without `_`: a new kind has to be made above.
 fn number(kind: &EventKind) -> u8 {
@@ -550,5 +677,8 @@ fn number(kind: &EventKind) -> u8 {
         K::MailboxHidden { .. } => 36,
         K::AuditCheckpoint { .. } => 37,
         K::AuditKey { .. } => 38,
+        K::PolicyAlert { .. } => 39,
+        K::PolicyExpire { .. } => 40,
+        K::AuditAccess { .. } => 41,
     }
 }

@@ -1,8 +1,13 @@
 //! Which records are asked for, on the command line.
 
+use std::path::PathBuf;
+
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::Where;
+use super::keys::{Key, key_for};
+use crate::diagnostic::Problem;
 use crate::report::filter::{ClassTest, Reference};
 use crate::report::period::{End, as_recorded, instant};
 use crate::report::{Filter, Pattern};
@@ -59,10 +64,13 @@ pub(in crate::cli) struct Asked {
     /// Up to then; a day is included.
     #[arg(long, value_name = "WHEN", value_parser = until)]
     until: Option<Timestamp>,
+    /// The key with which the log hashes values, to look for them by what they were; with --config it is found by itself.
+    #[arg(long, value_name = "FILE")]
+    hash_key: Option<PathBuf>,
 }
 
 impl Asked {
-    pub(in crate::cli) fn filter(&self) -> Filter {
+    fn filter(&self) -> Filter {
         let Self {
             user,
             actor,
@@ -80,6 +88,7 @@ impl Asked {
             verdict,
             since,
             until,
+            hash_key: _,
         } = self.clone();
         Filter {
             user,
@@ -98,7 +107,29 @@ impl Asked {
             verdict,
             since: since.map(as_recorded),
             until: until.map(as_recorded),
+            ..Filter::default()
         }
+    }
+
+    /// The file of a key that was named.
+    pub(super) fn hash_key(&self) -> Option<&std::path::Path> {
+        self.hash_key.as_deref()
+    }
+
+    /// The same, also for what a log hashes, where its key may be read.
+    ///
+    /// # Errors
+    /// Where a key is named that is none.
+    pub(in crate::cli) fn filter_with_key(&self, place: &Where) -> Result<Filter, Problem> {
+        let mut filter = self.filter();
+        match key_for(place, self.hash_key.as_deref()) {
+            Ok(Key::Read(key)) => filter.with_key(&key),
+            Ok(Key::None) => {}
+            Err(problem) if self.hash_key.is_some() => return Err(problem),
+            // Who may read the log need not be allowed to read the key; that something may be missed is said with the log.
+            Err(_) => {}
+        }
+        Ok(filter)
     }
 }
 

@@ -3,10 +3,14 @@
 //! ```text
 //!   verify   is it what was written, and all of it?       report   what people ask of it     init   a key to sign it
 //!   query    records, as they stand or in words           tail     the last ones, and those that come
+//!   hash     what stands there for a value that is hashed
 //! ```
 
+mod access;
 mod asked;
+mod hash;
 mod init;
+mod keys;
 mod query;
 mod report;
 mod tail;
@@ -35,9 +39,11 @@ pub(super) struct Arguments {
 enum Tool {
     Verify(verify::Arguments),
     Init(init::Arguments),
+    #[command(visible_alias = "export")]
     Query(query::Arguments),
     Tail(tail::Arguments),
     Report(report::Arguments),
+    Hash(hash::Arguments),
 }
 
 /// What cannot be read is neither intact nor altered.
@@ -48,7 +54,7 @@ const CONFIG: &str = "/etc/imapwarden/imapwarden.toml";
 
 /// Which log.
 #[derive(Debug, Clone, clap::Args)]
-struct Where {
+pub(super) struct Where {
     /// The directory of the log.
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     dir: Option<PathBuf>,
@@ -64,6 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Tool::Query(arguments) => query::run(arguments),
         Tool::Tail(arguments) => tail::run(arguments),
         Tool::Report(arguments) => report::run(arguments),
+        Tool::Hash(arguments) => hash::run(arguments),
     }
 }
 
@@ -76,6 +83,20 @@ impl Where {
             Ok(logs) if !logs.is_empty() => logs,
             // What is wrong with it is said by whoever reads it.
             Ok(_) | Err(_) => vec![directory],
+        }
+    }
+
+    /// That of a configuration.
+    pub(super) fn of_config(config: &Path) -> Self {
+        Self { dir: None, config: Some(config.to_owned()) }
+    }
+
+    /// The configuration that names it, if one does.
+    fn config_file(&self) -> Option<&Path> {
+        match (&self.dir, &self.config) {
+            (Some(_), _) => None,
+            (None, Some(config)) => Some(config),
+            (None, None) => Some(Path::new(CONFIG)).filter(|path| path.is_file()),
         }
     }
 

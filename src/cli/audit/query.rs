@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use super::access::{Purpose, Reading};
 use super::asked::Asked;
-use super::{UNREADABLE, Where, failed, is_enough, terminal, worst};
-use crate::audit::verify;
-use crate::report::{AsWritten, Coverage, Exported, InWords, Printer, Words, query};
+use super::{UNREADABLE, Where, failed, is_enough, say, terminal, worst};
+use crate::audit::{Seen, verify};
+use crate::report::{AsWritten, Coverage, Exported, Filter, InWords, Printer, Words, query};
 
 /// Print records that are asked for, in the order in which they were written. What the log covers is said first: with a
 /// table on standard output, else on standard error. The status is that of `verify`.
@@ -20,6 +21,8 @@ pub(super) struct Arguments {
     place: Where,
     #[command(flatten)]
     asked: Asked,
+    #[command(flatten)]
+    purpose: Purpose,
     /// How records are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -76,16 +79,22 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if logs.is_empty() {
         return ExitCode::from(UNREADABLE);
     }
-    ExitCode::from(worst(logs.iter().map(|log| one(log, arguments))))
+    let filter = match arguments.asked.filter_with_key(&arguments.place) {
+        Ok(filter) => filter,
+        Err(problem) => {
+            say(&problem);
+            return ExitCode::from(UNREADABLE);
+        }
+    };
+    ExitCode::from(worst(logs.iter().map(|log| one(log, arguments, &filter))))
 }
 
 /// One log, and the status.
-fn one(directory: &Path, arguments: &Arguments) -> u8 {
-    let filter = arguments.asked.filter();
+fn one(directory: &Path, arguments: &Arguments, filter: &Filter) -> u8 {
     let format = if arguments.json { Format::Jsonl } else { arguments.format };
     let coverage = match arguments.unverified {
-        true => Coverage::unverified(&filter),
-        false => Coverage::of(&verify(directory, None), &filter),
+        true => Coverage::unverified(filter),
+        false => Coverage::of(&verify(directory, None), filter),
     };
     if coverage.is_unreadable() {
         eprint!("{coverage}");
@@ -97,15 +106,36 @@ fn one(directory: &Path, arguments: &Arguments) -> u8 {
         false => write!(io::stderr(), "{coverage}"),
     };
     let mut printer = format.printer();
+    let mut rows = 0;
     let printed = said.and_then(|()| {
-        query(directory, &filter, &mut *printer, &mut out, &mut |what| eprintln!("not read {what}"))?;
+        let mut counting = Counting { printer: &mut *printer, rows: &mut rows };
+        query(directory, filter, &mut counting, &mut out, &mut |what| eprintln!("not read {what}"))?;
         out.flush()
     });
+    let (place, purpose) = (&arguments.place, &arguments.purpose);
+    Reading { place, directory, command: "query", filter, rows, purpose }.leave(arguments.asked.hash_key(), &coverage);
     match printed {
         Err(error) if !is_enough(&error) => {
             failed(directory, &error);
             UNREADABLE
         }
         _ => coverage.exit_code(),
+    }
+}
+
+/// Counts what another prints.
+pub(super) struct Counting<'c> {
+    pub printer: &'c mut dyn Printer,
+    pub rows: &'c mut u64,
+}
+
+impl Printer for Counting<'_> {
+    fn record(&mut self, seen: Seen<'_>, out: &mut dyn Write) -> io::Result<()> {
+        *self.rows = self.rows.saturating_add(1);
+        self.printer.record(seen, out)
+    }
+
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.printer.end(out)
     }
 }

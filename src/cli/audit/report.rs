@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use super::access::{Purpose, Reading};
 use super::asked::Asked;
 use super::{UNREADABLE, Where, failed, is_enough, say, terminal, worst};
 use crate::app::trial::Ground;
@@ -56,6 +57,14 @@ Examples:
   imapwarden audit report timeline --dir audit --user m.berg@example.org --since 2027-01-12
   imapwarden audit report timeline --dir audit --sid 4c2q8m0v7x1t")]
     Timeline {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// What others than a user did in that user's mail, in order, without a word of rules: fit to hand to that user.
+    #[command(after_help = "\
+Examples:
+  imapwarden audit report owner --dir audit --user m.berg@example.org --since 90d")]
+    Owner {
         #[command(flatten)]
         common: Common,
     },
@@ -148,17 +157,36 @@ struct Common {
     place: Where,
     #[command(flatten)]
     asked: Asked,
+    #[command(flatten)]
+    purpose: Purpose,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
 }
 
 impl What {
+    /// As it is asked for, with what a filter does not say.
+    fn name(&self) -> String {
+        match self {
+            Self::Reads { by, .. } => format!("reads by {}", format!("{by:?}").to_lowercase()),
+            Self::Sessions { .. } => "sessions".to_owned(),
+            Self::Timeline { .. } => "timeline".to_owned(),
+            Self::Owner { .. } => "owner".to_owned(),
+            Self::Message { id, .. } => format!("message {id}"),
+            Self::Volume { .. } => "volume".to_owned(),
+            Self::Clients { .. } => "clients".to_owned(),
+            Self::Refusals { .. } => "refusals".to_owned(),
+            Self::Rules { .. } => "rules".to_owned(),
+            Self::Searches { .. } => "searches".to_owned(),
+        }
+    }
+
     fn common(&self) -> &Common {
         match self {
             Self::Reads { common, .. }
             | Self::Sessions { common }
             | Self::Timeline { common }
+            | Self::Owner { common }
             | Self::Message { common, .. }
             | Self::Volume { common, .. }
             | Self::Clients { common }
@@ -171,25 +199,35 @@ impl What {
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let common = arguments.what.common();
-    let filter = common.asked.filter();
-    if let Some(usage) = unusable(&arguments.what, &filter) {
-        say(&usage);
+    let filter = common.asked.filter_with_key(&common.place);
+    let usage =
+        filter.as_ref().map_or_else(|problem| Some(problem.clone()), |filter| unusable(&arguments.what, filter));
+    let (Ok(filter), None) = (filter, &usage) else {
+        usage.iter().for_each(say);
         return ExitCode::from(UNREADABLE);
-    }
+    };
     let logs = common.place.logs();
     if logs.is_empty() {
         return ExitCode::from(UNREADABLE);
     }
-    let status = |log: &PathBuf| one(log, &arguments.what, filter.clone());
+    let status = |log: &PathBuf| one(log, &arguments.what, &filter);
     ExitCode::from(worst(logs.iter().map(status)))
 }
 
 /// What is told of one log, and the status.
-fn one(directory: &Path, what: &What, filter: Filter) -> u8 {
+fn one(directory: &Path, what: &What, filter: &Filter) -> u8 {
     let common = what.common();
     let style = if common.json { Style::Json } else { Style::Table(terminal()) };
     let mut out = BufWriter::new(io::stdout().lock());
-    let printed = report(what, directory, filter, style, &mut out);
+    let mut rows = 0;
+    let printed = report(what, directory, filter.clone(), style, (&mut rows, &mut out));
+    let none = Coverage::unverified(filter);
+    let covered = printed.as_ref().unwrap_or(&none);
+    if !covered.is_unreadable() {
+        let command = format!("report {}", what.name());
+        let (place, purpose) = (&common.place, &common.purpose);
+        Reading { place, directory, command: &command, filter, rows, purpose }.leave(common.asked.hash_key(), covered);
+    }
     match printed.and_then(|coverage| out.flush().map(|()| coverage)) {
         Ok(coverage) => coverage.exit_code(),
         Err(error) if is_enough(&error) => 0,
@@ -209,6 +247,9 @@ fn unusable(what: &What, filter: &Filter) -> Option<Problem> {
         {
             problem("a timeline of whom?", "name a user, an actor, a session or an address: --user ann@example.org")
         }
+        What::Owner { .. } if filter.user.is_empty() => {
+            problem("the mail of whom?", "name the user whom it belongs to: --user ann@example.org")
+        }
         What::Message { id, .. } if id.parse::<u32>().is_ok() && filter.mailbox.is_empty() => problem(
             "a UID is one of a mailbox",
             "say which: --mailbox INBOX, and with --user whose; or give the Message-ID",
@@ -217,7 +258,13 @@ fn unusable(what: &What, filter: &Filter) -> Option<Problem> {
     }
 }
 
-fn report(what: &What, directory: &Path, filter: Filter, style: Style, out: &mut dyn Write) -> io::Result<Coverage> {
+fn report(
+    what: &What,
+    directory: &Path,
+    filter: Filter,
+    style: Style,
+    (rows, out): (&mut u64, &mut dyn Write),
+) -> io::Result<Coverage> {
     // Asked before the log is read: what is under way then may end meanwhile, never the other way round.
     let live = is_live(directory);
     let asked = filter.clone();
@@ -226,18 +273,21 @@ fn report(what: &What, directory: &Path, filter: Filter, style: Style, out: &mut
         What::Reads { by, .. } => {
             let mut reads = Reads::new((*by).into(), filter);
             let coverage = covers(&mut |seen| reads.see(seen));
-            return printed(coverage, |coverage| reads.print(coverage, live, style, out));
+            return printed(coverage, rows, |coverage| reads.print(coverage, live, style, out));
         }
-        What::Timeline { .. } => {
-            let mut timeline = Timeline::new(filter);
+        What::Timeline { .. } | What::Owner { .. } => {
+            let for_owner = matches!(what, What::Owner { .. });
+            let mut timeline = if for_owner { Timeline::for_owner(filter) } else { Timeline::new(filter) };
             let coverage = covers(&mut |seen| timeline.see(seen));
-            return printed(coverage, |coverage| timeline.print(directory, coverage, style, out));
+            return printed(coverage, rows, |coverage| timeline.print(directory, coverage, style, out));
         }
         What::Message { id, .. } => {
             let which = id.parse().map_or_else(|_| Which::MessageId(id.clone()), Which::Uid);
             let mut trace = Trace::new(which, filter);
             let coverage = covers(&mut |seen| trace.see(seen));
-            return printed(coverage, |coverage| print_listing(&trace.listing(directory, live)?, coverage, style, out));
+            return printed(coverage, rows, |coverage| {
+                print_listing(&trace.listing(directory, live)?, coverage, style, out)
+            });
         }
         What::Sessions { .. } => Box::new(Sessions::default()),
         What::Clients { .. } => Box::new(ClientPrograms::default()),
@@ -250,7 +300,7 @@ fn report(what: &What, directory: &Path, filter: Filter, style: Style, out: &mut
     };
     let mut gathering = Gathering::new(small, filter);
     let coverage = covers(&mut |seen| gathering.see(seen));
-    printed(coverage, |coverage| gathering.print(coverage, live, style, out))
+    printed(coverage, rows, |coverage| gathering.print(coverage, live, style, out))
 }
 
 /// Verifies the log, shows each record, and says what is covered.
@@ -259,10 +309,14 @@ fn covered(directory: &Path, filter: &Filter, see: &mut dyn FnMut(Seen<'_>)) -> 
 }
 
 /// Of a log that cannot be read, nothing is told but why.
-fn printed(coverage: Coverage, print: impl FnOnce(&Coverage) -> io::Result<()>) -> io::Result<Coverage> {
+fn printed(
+    coverage: Coverage,
+    rows: &mut u64,
+    print: impl FnOnce(&Coverage) -> io::Result<u64>,
+) -> io::Result<Coverage> {
     match coverage.is_unreadable() {
         true => eprint!("{coverage}"),
-        false => print(&coverage)?,
+        false => *rows = print(&coverage)?,
     }
     Ok(coverage)
 }

@@ -4,10 +4,11 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::access::{Purpose, Reading};
 use super::asked::Asked;
-use super::query::Format;
-use super::{UNREADABLE, Where, failed, is_enough};
-use crate::report::{Printer, Tail};
+use super::query::{Counting, Format};
+use super::{UNREADABLE, Where, failed, is_enough, say};
+use crate::report::{Coverage, Filter, Printer, Tail};
 
 /// Print the last records that are asked for, and with --follow those that come, over the segments that begin. Whether the
 /// log is whole is not looked at.
@@ -24,6 +25,8 @@ pub(super) struct Arguments {
     follow: bool,
     #[command(flatten)]
     asked: Asked,
+    #[command(flatten)]
+    purpose: Purpose,
     /// How records are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -43,9 +46,16 @@ const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Some(directory) = arguments.place.directory() else { return ExitCode::from(UNREADABLE) };
+    let filter = match arguments.asked.filter_with_key(&arguments.place) {
+        Ok(filter) => filter,
+        Err(problem) => {
+            say(&problem);
+            return ExitCode::from(UNREADABLE);
+        }
+    };
     let format = if arguments.json { Format::Jsonl } else { arguments.format };
     let mut out = BufWriter::new(io::stdout().lock());
-    match print(&directory, arguments, &mut *format.printer(), &mut out) {
+    match print(&directory, arguments, &filter, &mut *format.printer(), &mut out) {
         Err(error) if is_enough(&error) => ExitCode::SUCCESS,
         Err(error) => failed(&directory, &error),
         Ok(()) => ExitCode::SUCCESS,
@@ -55,13 +65,20 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 fn print(
     directory: &std::path::Path,
     arguments: &Arguments,
+    filter: &Filter,
     printer: &mut dyn Printer,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let filter = arguments.asked.filter();
     let mut trouble = |what: &str| eprintln!("not read {what}");
-    let mut tail = Tail::begin(directory, &filter, arguments.lines, printer, out, &mut trouble)?;
+    let mut rows = 0;
+    let mut counting = Counting { printer: &mut *printer, rows: &mut rows };
+    let mut tail = Tail::begin(directory, filter, arguments.lines, &mut counting, out, &mut trouble)?;
     out.flush()?;
+    // What comes later is not counted: this ends when somebody interrupts it.
+    let (place, purpose, command) =
+        (&arguments.place, &arguments.purpose, if arguments.follow { "tail -f" } else { "tail" });
+    Reading { place, directory, command, filter, rows, purpose }
+        .leave(arguments.asked.hash_key(), &Coverage::unverified(filter));
     if !arguments.follow {
         return Ok(());
     }

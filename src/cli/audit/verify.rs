@@ -1,29 +1,31 @@
-//! `imapwarden audit verify`: is a log what was written, and all of it?
+//! `imapwarden audit verify`: are logs what was written, and all of it?
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{UNREADABLE, directory_of, worst};
-use crate::audit::{Demands, Noted, PublicKey, Report, verify_all};
+use crate::audit::{AccessFound, Demands, Noted, Number, PublicKey, Report, logs, verify_access, verify_all};
+use crate::diagnostic::{Problem, Severity};
 use crate::report::{Coverage, Filter};
 
-/// Tell whether a log is what was written, and all of it. The status is 0 where it is, 1 where it was altered or cut, 2
-/// where it cannot be read, and 3 where it is intact but something is missing that the log itself tells.
+/// Tell whether logs are what was written, and all of it. The status is 0 where they are, 1 where one was altered or cut, 2
+/// where one cannot be read, and 3 where they are intact but something is missing that the log itself tells. Reads of a log
+/// that stand in its access.jsonl are verified likewise.
 #[derive(Debug, clap::Args)]
-#[group(id = "where", required = true)]
+#[group(id = "where", required = true, multiple = true)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The directory of the log.
+    /// The directory of a log; several for the logs of several nodes.
     #[arg(value_name = "DIR", group = "where")]
-    directory: Option<PathBuf>,
+    directories: Vec<PathBuf>,
     /// The same.
-    #[arg(long, value_name = "DIR", group = "where")]
+    #[arg(long, value_name = "DIR", group = "where", conflicts_with_all = ["directories", "config"])]
     dir: Option<PathBuf>,
     /// The configuration that names it.
-    #[arg(long, value_name = "FILE", group = "where")]
+    #[arg(long, value_name = "FILE", group = "where", conflicts_with = "directories")]
     config: Option<PathBuf>,
-    /// A record that was noted elsewhere: it must be there, with this hash.
+    /// A record that was noted elsewhere: it must be there, with this hash. Of one log.
     #[arg(long, value_name = "SEQ:HASH", value_parser = noted)]
     expect: Option<Noted>,
     /// The first key of a log that is signed, or a file that holds it, as `audit init` printed it. A later one does, too: what
@@ -33,7 +35,7 @@ pub(super) struct Arguments {
     /// A directory of notes that were published, in any number of files: each must be of this log.
     #[arg(long, value_name = "DIR", requires = "key")]
     published: Option<PathBuf>,
-    /// Print one JSON object.
+    /// Print one JSON object; of several logs, one a line.
     #[arg(long)]
     json: bool,
 }
@@ -42,31 +44,95 @@ const EXAMPLES: &str = "\
 Examples:
   imapwarden audit verify audit
   imapwarden audit verify --config imapwarden.toml
+  imapwarden audit verify audit mx-a2/audit
   imapwarden audit verify audit --expect 1204551:kVUaLU3GKiLkDvAVEzlyP5phw7aFT-Yd3fF9lCUm7Cg
   imapwarden audit verify audit --key first-key.txt --published notes";
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let named = arguments.directory.as_ref().or(arguments.dir.as_ref());
-    let directory = named.cloned().or_else(|| arguments.config.as_deref().and_then(directory_of));
-    let Some(directory) = directory else { return ExitCode::from(UNREADABLE) };
+    let mut directories = arguments.directories.clone();
+    directories.extend(arguments.dir.clone());
+    if directories.is_empty() {
+        directories.extend(arguments.config.as_deref().and_then(directory_of));
+    }
+    if directories.is_empty() {
+        return ExitCode::from(UNREADABLE);
+    }
+    if directories.len() > 1 && (arguments.expect.is_some() || arguments.key.is_some()) {
+        let problem = Problem::new(Severity::Error, "a record, and a key, is one of one log");
+        super::say(&problem.help("verify that log by itself with --expect and --key, and the others without"));
+        return ExitCode::from(UNREADABLE);
+    }
     let demands =
         Demands { expect: arguments.expect, key: arguments.key.clone(), published: arguments.published.clone() };
-    let reports = verify_all(&directory, &demands);
-    let told = |report: &Report| match arguments.json {
-        true => {
-            let mut object = Coverage::of(report, &Filter::default()).json().clone();
-            let places = report.findings().iter().map(|finding| finding.what.as_str());
-            object["places"] = places.chain(report.unsigned().iter().map(String::as_str)).collect();
-            object["exit"] = report.exit_code().into();
-            format!("{object}\n")
+    let mut out = std::io::stdout();
+    let mut statuses = Vec::new();
+    for directory in &directories {
+        // What somebody read stands with the log that they read.
+        let places = logs(directory).unwrap_or_default();
+        for (at, report) in verify_all(directory, &demands).iter().enumerate() {
+            let read = verify_access(places.get(at).unwrap_or(directory));
+            let exit = worst([report.exit_code(), access_status(&read)].into_iter());
+            statuses.push(exit);
+            let name = (directories.len() > 1).then_some(directory.as_path());
+            let text = if arguments.json { json(report, &read, exit, name) } else { words(report, &read, name) };
+            if out.write_all(text.as_bytes()).is_err() {
+                return ExitCode::from(UNREADABLE);
+            }
         }
-        false => report.to_string(),
-    };
-    let text: String = reports.iter().map(told).collect();
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::from(worst(reports.iter().map(Report::exit_code))),
-        Err(_) => ExitCode::from(UNREADABLE),
     }
+    ExitCode::from(worst(statuses.into_iter()))
+}
+
+type Read = std::io::Result<Option<AccessFound>>;
+
+/// What the chain of reads adds to the status.
+fn access_status(read: &Read) -> u8 {
+    match read {
+        Ok(Some(AccessFound { wrong: Some(_), .. })) => 1,
+        Ok(_) => 0,
+        Err(_) => UNREADABLE,
+    }
+}
+
+fn words(report: &Report, read: &Read, name: Option<&Path>) -> String {
+    let head = name.map_or_else(String::new, |name| format!("{}\n", name.display()));
+    let access = match read {
+        Ok(None) => String::new(),
+        Ok(Some(AccessFound { records, wrong: None })) => {
+            format!("  access    ok      {} reads in access.jsonl\n", Number(*records))
+        }
+        Ok(Some(AccessFound { wrong: Some((line, what)), .. })) => {
+            format!("  access    FAULT   access.jsonl:{line}: {what}                  exit 1\n")
+        }
+        Err(error) => format!("  access    FAULT   access.jsonl cannot be read: {error}                  exit 2\n"),
+    };
+    let report = report.to_string();
+    // The result stays the last line.
+    let result = report.rfind("result:").unwrap_or(report.len());
+    let (before, result) = report.split_at_checked(result).unwrap_or((&report, ""));
+    [&head, before, &access, result].concat()
+}
+
+fn json(report: &Report, read: &Read, exit: u8, name: Option<&Path>) -> String {
+    let mut object = Coverage::of(report, &Filter::default()).json().clone();
+    let places = report.findings().iter().map(|finding| finding.what.as_str());
+    object["places"] = places.chain(report.unsigned().iter().map(String::as_str)).collect();
+    let reads = match read {
+        Ok(None) => None,
+        Ok(Some(AccessFound { records, wrong })) => Some(serde_json::json!({
+            "records": records,
+            "wrong": wrong.map(|(line, what)| format!("access.jsonl:{line}: {what}")),
+        })),
+        Err(error) => Some(serde_json::json!({ "wrong": format!("access.jsonl cannot be read: {error}") })),
+    };
+    if let Some(reads) = reads {
+        object["reads"] = reads;
+    }
+    object["exit"] = exit.into();
+    if let Some(name) = name {
+        object["directory"] = name.display().to_string().into();
+    }
+    format!("{object}\n")
 }
 
 fn noted(text: &str) -> Result<Noted, &'static str> {

@@ -49,7 +49,7 @@ fn samples(text: &str) -> BTreeMap<&str, f64> {
 }
 
 fn rule(id: &str, effects: &[RuleEffect]) -> RuleFacts {
-    RuleFacts { id: id.into(), mode: RuleMode::Enforce, effects: effects.to_vec() }
+    RuleFacts { id: id.into(), mode: RuleMode::Enforce, effects: effects.to_vec(), alerts: false }
 }
 
 fn ctx() -> EventContext {

@@ -103,6 +103,7 @@ impl Proxy {
             durability: Durability::Batched,
             min_free: 0,
             keep: None,
+            hashing: None,
             node: "test".into(),
             version: "test".into(),
         };

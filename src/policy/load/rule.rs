@@ -23,7 +23,7 @@ use crate::policy::mailboxes::{Mailboxes, Names};
 use crate::policy::request::Target;
 use crate::policy::rule::{Mode, Rule};
 
-pub(super) const KEYS: [&str; 19] = [
+pub(super) const KEYS: [&str; 20] = [
     "id",
     "description",
     "mode",
@@ -41,11 +41,10 @@ pub(super) const KEYS: [&str; 19] = [
     "deny_login",
     "limit",
     "audit",
+    "alert",
     "from",
     "until",
 ];
-
-const LATER: [&str; 1] = ["alert"];
 
 /// A rule as far as it could be read.
 pub(super) struct Draft {
@@ -111,7 +110,9 @@ struct Read {
     /// With where it stands.
     audit: Option<(AuditLevel, Span)>,
     effects: effect::Effects,
-    /// Keys that are effects, wrong or not supported ones, too.
+    /// Where `alert = true` stands.
+    alert: Option<Span>,
+    /// Keys that are effects, wrong ones, too.
     has_effect: bool,
     /// Something could not be read.
     wrong: bool,
@@ -199,11 +200,15 @@ impl Read {
                 self.audit = level.map(|level| (level, key.span()));
                 level.is_some()
             }
+            "alert" => {
+                let alert = document.boolean(name, value);
+                self.alert = (alert == Some(true)).then(|| key.span());
+                alert.is_some()
+            }
             "from" => self.lived.read(document, End::From, name, value),
             "until" => self.lived.read(document, End::Until, name, value),
             _ => {
                 unknown_key(document, key);
-                self.has_effect |= LATER.contains(&name);
                 false
             }
         };
@@ -242,6 +247,13 @@ impl Read {
             let problem = document.error(audit.clone(), "`audit` in shadow").label("would record nothing else");
             document.push(problem.help("what is recorded cannot be tried out: put it into a rule that is enforced"));
         }
+        if let Some(alert) = &self.alert {
+            match self.mode {
+                Mode::Shadow => warning::alerts_never(document, alert.clone(), "a rule in shadow takes nothing"),
+                Mode::Enforce if self.takes_something() => {}
+                Mode::Enforce => warning::alerts_never(document, alert.clone(), "the rule takes nothing"),
+            }
+        }
         self.wrong |= !self.programs.check(document);
         let hides = self.hide.is_some() || self.effects.taken().contains(Right::Lookup);
         let hides_messages = self.programs.hide_at.is_some();
@@ -259,6 +271,18 @@ impl Read {
         if hides {
             self.check_hiding(document);
         }
+    }
+
+    /// Has it an effect that takes something? A level of recording takes nothing.
+    fn takes_something(&self) -> bool {
+        self.hide.is_some()
+            || self.programs.hide_at.is_some()
+            || self.limit.is_some()
+            || self.effects.keep.is_some()
+            || !self.effects.deny.is_empty()
+            || self.effects.deny_login.is_some()
+            // What could not be read is said where it stands.
+            || self.wrong
     }
 
     /// A rule that spares all that it takes.
@@ -341,6 +365,7 @@ impl Read {
             deny_login: self.effects.deny_login,
             limits: self.limit.map(|limit| limit.limits),
             audit: self.audit.map(|(level, _)| level),
+            alert: self.alert.is_some(),
         })
     }
 }
@@ -360,7 +385,7 @@ fn unknown_key(document: &mut Document<'_>, key: &Key<'_>) {
         let problem = document.error(key.span(), format!("`{}` outside of `when`", key.get_ref()));
         return document.push(problem.label("a condition").help(format!("when = {{ {} = … }}", key.get_ref())));
     }
-    document.unknown_key(key, "a rule", &KEYS, &LATER);
+    document.unknown_key(key, "a rule", &KEYS, &[]);
 }
 
 fn read_id(document: &mut Document<'_>, text: &Text<'_>) -> Option<(Arc<str>, Span)> {

@@ -56,6 +56,11 @@ pub(super) fn never_lives(document: &mut Document<'_>, what: &str, until: Span) 
     document.push(problem.help("`until` must be later than `from`"));
 }
 
+pub(super) fn alerts_never(document: &mut Document<'_>, alert: Span, why: &str) {
+    let problem = document.warning(alert, "`alert` never alerts").label(why);
+    document.push(problem.help("it alerts where the rule takes something: give it an effect, in force"));
+}
+
 pub(super) fn spares_everybody(document: &mut Document<'_>, unless: Span) {
     let problem = document.warning(unless, "the rule spares everybody whom it is about").label("takes nothing");
     document.push(problem.help("`unless` says no more than `when`: name only those who are to be spared"));

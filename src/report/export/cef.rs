@@ -1,6 +1,8 @@
 //! CEF 0: `CEF:0|imapwarden|imapwarden|version|code|type|severity|extension`.
 
-use super::facts::{Outcome, action, counts, outcome, rules, uid};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::facts::{Outcome, action, counts, is_address, outcome, rules, uid};
 use super::{Severity, VERSION};
 use crate::audit::{Line, Text};
 use crate::report::data::Data;
@@ -36,7 +38,9 @@ pub fn event(line: &Line<'_>) -> String {
         ("rt", Some(period::micros(line.ts).div_euclid(1000).to_string())),
         ("externalId", Some(uid(line))),
         ("dvchost", Some(line.node.clone().into_owned())),
-        ("src", owned(&line.client_ip).filter(|ip| !ip.contains(':'))),
+        ("src", owned(&line.client_ip).filter(|ip| ip.parse::<Ipv4Addr>().is_ok())),
+        // A hash.
+        ("shost", owned(&line.client_ip).filter(|ip| !is_address(ip))),
         ("suser", owned(&line.actor).or_else(|| owned(&line.user))),
         ("duser", owned(&line.user)),
         ("act", done.or_else(|| owned(&line.verb))),
@@ -45,7 +49,7 @@ pub fn event(line: &Line<'_>) -> String {
         ("cs1", owned(&line.sid)),
         ("cs2", mailbox),
         ("cs3", rules),
-        ("c6a2", owned(&line.client_ip).filter(|ip| ip.contains(':'))),
+        ("c6a2", owned(&line.client_ip).filter(|ip| ip.parse::<Ipv6Addr>().is_ok())),
         ("cn1", messages.map(|n| n.to_string())),
         ("cn2", octets.map(|n| n.to_string())),
     ];

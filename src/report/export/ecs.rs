@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::facts::{Outcome, counts, outcome, rules, uid};
+use super::facts::{Outcome, counts, is_address, outcome, rules, uid};
 use super::table::row;
 use super::{Severity, VERSION};
 use crate::audit::{Line, Text};
@@ -79,7 +79,11 @@ fn user(line: &Line<'_>, data: &Data<'_>) -> Option<Value> {
 }
 
 fn source(line: &Line<'_>, data: &Data<'_>) -> Option<Value> {
-    let mut source = json!({"ip": line.client_ip.as_ref()?.as_str(), "address": line.client_ip.as_ref()?.as_str()});
+    let ip = line.client_ip.as_ref()?.as_str();
+    let mut source = json!({"address": ip});
+    if is_address(ip) {
+        source["ip"] = ip.into();
+    }
     if let Some(port) = data.port {
         source["port"] = port.into();
     }

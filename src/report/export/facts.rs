@@ -91,3 +91,8 @@ pub fn counts(data: &Data<'_>) -> (Option<u64>, Option<u64>) {
 pub fn uid(line: &Line<'_>) -> String {
     format!("{}:{}", line.log, line.seq)
 }
+
+/// Is it an address, or what stands for one in a log that hashes them?
+pub fn is_address(text: &str) -> bool {
+    text.parse::<std::net::IpAddr>().is_ok()
+}

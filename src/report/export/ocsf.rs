@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::facts::{Action, Outcome, action, outcome, rules, uid};
+use super::facts::{Action, Outcome, action, is_address, outcome, rules, uid};
 use super::table::{Class, row};
 use super::{Severity, VERSION};
 use crate::audit::{Line, Text};
@@ -174,7 +174,9 @@ fn session(line: &Line<'_>) -> Value {
 
 fn client(line: &Line<'_>, data: &Data<'_>) -> Value {
     let mut client = match text(&line.client_ip) {
-        Some(ip) => json!({"ip": ip}),
+        Some(ip) if is_address(&ip) => json!({"ip": ip}),
+        // A hash.
+        Some(ip) => json!({"uid": ip}),
         None => json!({"name": "unknown"}),
     };
     if let Some(port) = data.port {

@@ -59,7 +59,7 @@ struct Log {
 
 impl Log {
     fn record(&mut self, event: &Event, intent: Option<u64>) -> u64 {
-        let name = LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into() };
+        let name = LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into(), hashing: None };
         let at = jiff::Timestamp::from_second(1_800_000_000 + i64::try_from(self.position.next_seq).expect("few"));
         self.records += write(event, at.expect("in range"), &name, intent, &mut self.position, &mut self.lines);
         self.position.next_seq - 1

@@ -25,7 +25,7 @@ impl Reads {
     ///
     /// # Errors
     /// Where it cannot be written, or the temporary file failed.
-    pub fn print(mut self, coverage: &Coverage, live: bool, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    pub fn print(mut self, coverage: &Coverage, live: bool, style: Style, out: &mut dyn Write) -> io::Result<u64> {
         self.give_up(if live { Certainty::UnderWay } else { Certainty::Assumed });
         if let Some(error) = self.failed {
             return Err(error);
@@ -37,15 +37,19 @@ impl Reads {
             totals.sessions = totals.sessions.saturating_add(1);
         }
         let ledger = std::mem::take(&mut self.ledger);
+        let mut shown = 0_u64;
         match style {
             Style::Table(terminal) => {
                 write!(out, "{coverage}")?;
                 let columns = self.columns();
                 let mut rolling = Rolling::new(&columns, terminal);
-                self.rows(ledger, &mut totals, false, &mut |row| rolling.row(row, &mut *out))?;
+                self.rows(ledger, &mut totals, false, &mut |row| {
+                    shown = shown.saturating_add(1);
+                    rolling.row(row, &mut *out)
+                })?;
                 rolling.flush(out)?;
                 self.also(out)?;
-                writeln!(out, "total    {totals}")
+                writeln!(out, "total    {totals}")?;
             }
             Style::Json => {
                 write!(out, "{{\"covers\":{},\"rows\":[", coverage.json())?;
@@ -54,11 +58,13 @@ impl Reads {
                 self.rows(ledger, &mut totals, true, &mut |row| {
                     write!(out, "{comma}\n{}", object(&columns, &row))?;
                     comma = ",";
+                    shown = shown.saturating_add(1);
                     Ok(())
                 })?;
-                writeln!(out, "\n],\"also\":{},\"totals\":{}}}", self.also_json(), totals.json())
+                writeln!(out, "\n],\"also\":{},\"totals\":{}}}", self.also_json(), totals.json())?;
             }
         }
+        Ok(shown)
     }
 
     fn columns(&self) -> Vec<Column> {

@@ -49,7 +49,7 @@ impl Session {
         let by = std::mem::take(&mut view.asking.by);
         if !by.is_empty() {
             held.judged = Judged { verdict: Some(VerdictKind::Refused), by, shadow: held.judged.shadow.clone() };
-            self.note_verdict(&held.judged, None);
+            self.note_judged(&held, None);
             let reference = self.reference();
             return self.refuse_held(held, &Answer::NotPermitted { reference });
         }

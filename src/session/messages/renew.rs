@@ -70,9 +70,10 @@ impl Session {
         self.note_hits(&by, &shadow);
         let judged = Judged { verdict: Some(VerdictKind::Narrowed), by, shadow };
         let mut event = self.event(EventKind::MailboxHidden { uids: hidden });
-        event.mailbox = Some(mailbox);
+        event.mailbox = Some(std::sync::Arc::clone(&mailbox));
         event.policy = Some(self.outcome(&judged));
         self.out.record(event);
+        self.alert(&judged, None, (Some(mailbox), None));
         if let Some(view) = self.view.as_mut().filter(|view| view.asking.there.is_none()) {
             (view.asking.by, view.asking.shadow) = (Hits::NONE, Hits::NONE);
         }

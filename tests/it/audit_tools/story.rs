@@ -56,7 +56,7 @@ impl<'d> Story<'d> {
 
     /// Writes an event; the number of its last record.
     pub fn record(&mut self, event: &Event, intent: Option<u64>) -> u64 {
-        let name = LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into() };
+        let name = LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into(), hashing: None };
         self.records += write(event, self.now, &name, intent, &mut self.position, &mut self.lines);
         self.tick();
         self.position.next_seq - 1
@@ -154,6 +154,12 @@ pub fn session(story: &mut Story<'_>, sid: &'static str, user: &str, ip: &str, i
 }
 
 impl Session {
+    /// Somebody else proved who they are.
+    pub fn by(mut self, actor: &str) -> Self {
+        self.ctx = Arc::new(EventContext { actor: Some(actor.into()), ..(*self.ctx).clone() });
+        self
+    }
+
     fn event(&mut self, verb: Verb, stage: Option<Stage>, kind: EventKind) -> Event {
         let mut event = Event::new(Arc::clone(&self.ctx), kind);
         (event.cmd, event.verb, event.stage) = (Some(self.cmd), Some(verb), stage);

@@ -12,9 +12,12 @@ use super::proxy::Settings;
 const SCHEMA: &str = include_str!("../../../schema/audit-v1.schema.json");
 
 /// Types that no server and client provoke at will, and the test that does: file and name.
-const ELSEWHERE: [(&str, &str, &str); 8] = [
+const ELSEWHERE: [(&str, &str, &str); 11] = [
     ("audit.key", include_str!("signed.rs"), "a_log_with_a_key_is_signed_and_verified"),
     ("audit.checkpoint", include_str!("signed.rs"), "a_log_with_a_key_is_signed_and_verified"),
+    ("policy.alert", include_str!("recorded_too.rs"), "whoever_runs_into_a_rule_that_alerts_is_told_of_once"),
+    ("policy.expire", include_str!("recorded_too.rs"), "the_end_of_a_rule_and_of_an_exception_is_recorded"),
+    ("audit.access", include_str!("recorded_too.rs"), "whoever_reads_the_log_stands_in_it"),
     ("session.kill", include_str!("sessions.rs"), "a_kill_ends_a_session_in_idle_at_once_and_is_recorded"),
     ("lock.change", include_str!("locks.rs"), "an_address_is_kept_out_and_a_lock_ends_by_itself"),
     ("audit.gap", include_str!("../../../src/audit/tests/failing.rs"), "what_is_lost_is_counted_and_named_first"),

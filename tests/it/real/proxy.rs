@@ -365,6 +365,8 @@ impl Proxy {
             .expect("the audit log")
             .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
             .filter_map(|name| name.trim_end_matches(".zst").strip_suffix(".jsonl").map(str::to_owned))
+            // What the tools write of themselves stands beside the segments.
+            .filter(|name| name != "access")
             .collect();
         names.sort();
         names.dedup();

@@ -1,0 +1,187 @@
+//! What is recorded beside commands: alerts, ends of rules, mail that is hidden as it comes, reads of the log.
+
+use std::process::Output;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::dovecot::{Dovecot, password};
+use super::place::{output, tool};
+use super::proxy::{PROGRAM, Proxy, Settings};
+
+fn of<'r>(records: &'r [Value], kind: &str) -> Vec<&'r Value> {
+    records.iter().filter(|record| record["type"] == kind).collect()
+}
+
+#[test]
+fn whoever_runs_into_a_rule_that_alerts_is_told_of_once() {
+    const RULES: &str = "[[rule]]\nid = \"no-copies\"\nmailbox = [\"Sent\", \"Trash\"]\nrights = \"lr\"\nalert = true\n\
+        [[rule]]\nid = \"finance\"\nmailbox = \"Finance/**\"\nhide = true\nalert = true\n\
+        [[rule]]\nid = \"secrets\"\nmailbox = \"Archive\"\nhide_messages = ['SUBJECT \"Lunch\"', 'LARGER 10']\nalert = true\n\
+        [[rule]]\nid = \"quiet\"\ndeny_commands = [\"NAMESPACE\"]\n\
+        [[rule]]\nid = \"silent\"\naudit = \"none\"\n\
+        [[rule]]\nid = \"no-eve\"\ndeny_login = \"No\"\nwhen.user = \"eve\"\nalert = true\n";
+    let dovecot = Dovecot::start(&["ann", "eve"]);
+    let mut proxy = Settings::before(&dovecot).rules(RULES).start();
+    assert!(proxy.page("/metrics").contains("imapwarden_policy_alerts_total{rule=\"finance\"} 0"), "they count from 0");
+    let mut ann = proxy.login("ann");
+    ann.run("SELECT INBOX").ok();
+    for command in ["UID COPY 1 Sent", "UID MOVE 2 Sent", "UID COPY 1 Trash"] {
+        ann.run(command).no("NOPERM");
+    }
+    ann.run("SELECT Finance/Q3").no("");
+    ann.run("STATUS Finance/Q4 (MESSAGES)").no("");
+    ann.run("NAMESPACE").no("NOPERM");
+    ann.run("SELECT Archive").ok();
+    ann.run("SELECT Archive").ok();
+    ann.logout();
+    let mut eve = Client::tls(proxy.imaps(), &proxy.ca());
+    eve.run(&format!("LOGIN eve {}", password("eve"))).no("No");
+    eve.logout();
+    proxy.login("ann").run("SELECT Finance").no("");
+    proxy.metric_reaches("imapwarden_policy_alerts_total", &[("rule", "finance")], 3.0);
+    assert_eq!(proxy.metric("imapwarden_policy_alerts_total", &[("rule", "no-copies")]), 2.0);
+    let records = proxy.stop();
+    let told: Vec<String> = of(&records, "policy.alert")
+        .iter()
+        .map(|alert| {
+            let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+            let rules =
+                alert["data"]["rules"].as_array().expect("rules").iter().map(word).collect::<Vec<_>>().join(" ");
+            let (verdict, mailbox) = (&alert["policy"]["verdict"], &alert["mailbox"]["name"]);
+            let (verdict, mailbox, to) = (word(verdict), word(mailbox), word(&alert["data"]["to"]));
+            format!("{} {rules} {} {verdict} {mailbox} {to}", word(&alert["user"]), word(&alert["verb"]))
+        })
+        .collect();
+    let expected = [
+        "ann no-copies UID COPY refused INBOX Sent",
+        "ann no-copies UID COPY refused INBOX Trash",
+        "ann finance SELECT hidden Finance/Q3 -",
+        "ann finance STATUS hidden Finance/Q4 -",
+        "ann secrets SELECT narrowed Archive -",
+        "eve no-eve LOGIN refused - -",
+        "ann finance SELECT hidden Finance -",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn the_end_of_a_rule_and_of_an_exception_is_recorded() {
+    let soon = SystemTime::now() + Duration::from_secs(2);
+    let soon = jiff_of(soon);
+    let rules = format!(
+        "[[rule]]\nid = \"for-now\"\ndeny_commands = [\"NAMESPACE\"]\nuntil = {soon}\n\
+         [[rule]]\nid = \"for-long\"\nhide = true\nmailbox = \"Finance/**\"\nuntil = 2999-01-01\n\
+         [[exception]]\nrule = \"for-long\"\nuser = [\"ann\"]\nuntil = {soon}\nreason = \"IR-204\"\n"
+    );
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut proxy = Settings::before(&dovecot).rules(&rules).start();
+    // That of the rules being loaded, and two ends.
+    proxy.metric_reaches("imapwarden_audit_records_total", &[("area", "PO")], 3.0);
+    let ended: Vec<Value> = of(&proxy.stop(), "policy.expire").iter().map(|record| record["data"].clone()).collect();
+    let expected =
+        [json!({"rule": "for-now", "until": soon}), json!({"rule": "for-long", "until": soon, "reason": "IR-204"})];
+    assert_eq!(ended, expected);
+}
+
+/// As RFC 3339 writes it, without fractions.
+fn jiff_of(at: SystemTime) -> String {
+    let seconds = at.duration_since(UNIX_EPOCH).expect("it is later").as_secs();
+    jiff::Timestamp::from_second(i64::try_from(seconds).expect("a time")).expect("a time").to_string()
+}
+
+#[test]
+fn mail_that_rules_hide_is_recorded_as_it_comes_and_changes() {
+    const RULES: &str = "[[rule]]\nid = \"secrets\"\nmailbox = \"Archive\"\n\
+        hide_messages = ['HEADER X-Classification secret', 'FLAGGED']\n";
+    const SECRET: &[u8] = b"X-Classification: secret\r\n\r\nx\r\n";
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut proxy = Settings::before(&dovecot).rules(RULES).start();
+    let mut ann = proxy.login("ann");
+    ann.run("SELECT Archive").ok();
+    let mut straight = dovecot.login("ann");
+    let append = |straight: &mut Client, mail: &[u8]| {
+        straight.run_parts(&[format!("APPEND Archive {{{}+}}", mail.len()).as_bytes(), mail]).ok();
+    };
+    append(&mut straight, SECRET);
+    append(&mut straight, b"Subject: known\r\n\r\nx\r\n");
+    append(&mut straight, SECRET);
+    assert_eq!(ann.run("NOOP").ok().starting("* 3 EXISTS").len(), 1, "one message more");
+    straight.run("SELECT Archive").ok();
+    straight.run("UID STORE 2 +FLAGS (\\Flagged)").ok();
+    straight.logout();
+    assert_eq!(ann.run("NOOP").ok().starting("* 2 EXPUNGE").len(), 1);
+    ann.logout();
+    let records = proxy.stop();
+    let hidden: Vec<Value> = of(&records, "mailbox.hidden")
+        .iter()
+        .map(|record| {
+            assert_eq!((&record["mailbox"]["name"], &record["user"]), (&json!("Archive"), &json!("ann")), "{record}");
+            assert_eq!(record["policy"]["by"], json!(["secrets"]), "{record}");
+            record["data"].clone()
+        })
+        .collect();
+    let expected = [json!({"uids": "4,6", "n": 2}), json!({"uids": "2", "n": 1})];
+    assert_eq!(hidden, expected);
+}
+
+fn tool_at(proxy: &Proxy, words: &[&str]) -> Output {
+    output(tool(PROGRAM).arg("audit").args(words).arg("--config").arg(proxy.place().path("imapwarden.toml")))
+}
+
+#[test]
+fn whoever_reads_the_log_stands_in_it() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let settings = Settings::before(&dovecot).rules("").in_admin("token_file = \"admin.token\"\n");
+    let mut proxy = settings.file("admin.token", "admin-admin-admin-admin").start();
+    proxy.login("ann").logout();
+    proxy.record("the end of the session", |record| record["type"] == "session.close");
+    // By the tools, through the proxy that runs, and from the API itself.
+    let query = ["query", "--user", "ann", "--type", "auth.*", "--case", "IR-204", "--json"];
+    assert_eq!(tool_at(&proxy, &query).stdout.split(|octet| *octet == b'\n').count(), 2);
+    assert_eq!(tool_at(&proxy, &["report", "sessions", "--ip", "127.0.0.0/8"]).status.code(), Some(0));
+    assert_eq!(tool_at(&proxy, &["tail", "-n", "3"]).status.code(), Some(0));
+    let bearer = "Authorization: Bearer admin-admin-admin-admin";
+    let events = format!("http://{}/api/v1/audit/events?type=auth.*&limit=9", proxy.admin());
+    super::place::succeed(tool("curl").args(["--silent", "--fail", "--header", bearer]).arg(events));
+    let access = proxy.place().path("audit/access.jsonl");
+    assert!(!access.exists(), "the log has it");
+    let records = proxy.stop();
+    let told: Vec<Value> = of(&records, "audit.access").iter().map(|record| record["data"].clone()).collect();
+    let [query_told, report, tail, events] = told.as_slice() else { panic!("{told:#?}") };
+    let who = query_told["who"].as_str().expect("who").to_owned();
+    assert!(who.ends_with(" as admin"), "{who}");
+    assert_eq!(
+        *query_told,
+        json!({"who": who, "via": "cli", "command": "query", "filter": "user=ann type=auth.*", "rows": 1, "case": "IR-204"})
+    );
+    assert_eq!((&report["command"], &report["rows"]), (&json!("report sessions"), &json!(1)), "{report}");
+    assert_eq!(report["filter"], "ip=127.0.0.0/8");
+    assert_eq!((&tail["command"], &tail["rows"], &tail["filter"]), (&json!("tail"), &json!(3), &json!("")));
+    assert_eq!(
+        *events,
+        json!({"who": "admin", "via": "api", "command": "/api/v1/audit/events", "filter": "type=auth.* limit=9", "rows": 1})
+    );
+
+    // Nobody runs: beside the log, in a chain of its own, and the log itself stays as it is.
+    let before = proxy.records();
+    for _ in 0..2 {
+        assert_eq!(tool_at(&proxy, &query).status.code(), Some(0));
+    }
+    assert_eq!(proxy.records(), before);
+    let text = std::fs::read_to_string(&access).expect("reads of the log");
+    let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(
+        (&last["seq"], &last["type"], &last["data"]["case"]),
+        (&json!(1), &json!("audit.access"), &json!("IR-204"))
+    );
+    let verified = proxy.verify();
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success() && said.contains("access    ok      2 reads in access.jsonl\n"), "{said}");
+    std::fs::write(&access, text.replacen("\"rows\":1", "\"rows\":0", 1)).expect("it is ours");
+    let verified = proxy.verify();
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert_eq!(verified.status.code(), Some(1), "{said}");
+    assert!(said.contains("access.jsonl:2: does not follow the line before it"), "{said}");
+}
