@@ -47,6 +47,7 @@ mod observed;
 mod offlineimap;
 mod on_courier;
 mod preview;
+mod reads;
 mod recorded_too;
 mod records;
 mod reload;

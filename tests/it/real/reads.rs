@@ -1,0 +1,156 @@
+//! Reads by class, as the log has them: in a mailbox as it is, and in one where rules hide a message that would else be there.
+
+use serde_json::Value;
+
+use super::client::Client;
+use super::dovecot::Dovecot;
+use super::mail;
+use super::proxy::{Proxy, Settings};
+
+const RULES: &str =
+    "[[rule]]\nid = \"second\"\nmailbox = \"INBOX\"\nhide_messages = ['HEADER Message-ID \"INBOX-1@\"']\n";
+
+/// What a session does in INBOX, and what is recorded of it. Message 2 of what is laid out is not there for the client, so
+/// numbers are no UIDs.
+const ROWS: &[(&str, &[&str], &[&str])] = &[
+    ("numbers", &["FETCH 2,4:5 (FLAGS)"], &["listed 3,5:6 of 3"]),
+    ("all of them", &["FETCH 1:* (ENVELOPE)"], &["envelope 1,3:6 of 5"]),
+    // It was announced, and then there was nothing.
+    ("who is not there", &["UID FETCH 2 (BODY.PEEK[])"], &[""]),
+    ("a header", &["FETCH 2 (BODY.PEEK[HEADER.FIELDS (FROM)])"], &["envelope 3 of 1"]),
+    ("whole", &["FETCH 1 (BODY.PEEK[])"], &["full 1: whole"]),
+    ("by another name", &["FETCH 1 (RFC822)"], &["full 1: whole"]),
+    ("header and text", &["FETCH 1 (BODY.PEEK[HEADER] BODY.PEEK[TEXT])"], &["full 1: 30"]),
+    ("text", &["FETCH 1 (BODY[TEXT])"], &["part 1: 30"]),
+    ("a part", &["FETCH 2 (BODY.PEEK[1.1])"], &["part 3: 19 parts 1.1"]),
+    ("a part that is marked read", &["FETCH 2 (BODY[1.2])"], &["part 3: 25 parts 1.2"]),
+    ("a part, decoded", &["FETCH 2 (BINARY.PEEK[2])"], &["part 3: 57 parts 2"]),
+    ("how large a part is", &["FETCH 2 (BINARY.SIZE[2])"], &["listed 3 of 1"]),
+    (
+        "slices that add up",
+        &[
+            "FETCH 3 (BODY.PEEK[]<0.60000>)",
+            "UID FETCH 4 (BODY.PEEK[]<60000.60000>)",
+            "FETCH 3 (BODY.PEEK[]<120000.60000>)",
+        ],
+        &["part 4: 60000", "part 4: 60000", "full 4: rest"],
+    ),
+    (
+        "slices that leave a hole",
+        &[
+            "FETCH 3 (BODY.PEEK[]<0.60000>)",
+            "FETCH 3 (BODY.PEEK[]<60001.60000>)",
+            "FETCH 3 (BODY.PEEK[]<120000.60000>)",
+        ],
+        &["part 4: 60000", "part 4: 60000", "part 4: rest"],
+    ),
+    (
+        "slices in two sessions of one mailbox",
+        &["FETCH 3 (BODY.PEEK[]<0.60000>)", "SELECT Archive", "SELECT INBOX", "FETCH 3 (BODY.PEEK[]<60000.100000>)"],
+        &["part 4: 60000", "part 4: end"],
+    ),
+    ("a search in bodies", &["SEARCH BODY canary-body"], &["search content 5 1,3:6"]),
+    ("a search in subjects", &["UID SEARCH SUBJECT \"INBOX 3\""], &["search content 1 4"]),
+    ("a search by flags", &["SEARCH FLAGGED"], &["search 1 3"]),
+    ("a search for who is not there", &["UID SEARCH HEADER Message-ID INBOX-1@example.org"], &["search content 0 -"]),
+];
+
+#[test]
+fn reads_by_class_and_uid_of_a_mailbox_as_it_is() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut straight = dovecot.login("ann");
+    straight.run("SELECT INBOX").ok();
+    straight.run("STORE 2 +FLAGS (\\Deleted)").ok();
+    straight.run("EXPUNGE").ok();
+    straight.logout();
+    all_rows(Settings::before(&dovecot).rules("").start());
+}
+
+#[test]
+fn reads_by_class_and_uid_where_a_message_is_hidden() {
+    let dovecot = Dovecot::start(&["ann"]);
+    all_rows(Settings::before(&dovecot).rules(RULES).start());
+}
+
+fn all_rows(mut proxy: Proxy) {
+    for (_, commands, _) in ROWS {
+        let mut ann = proxy.login("ann");
+        ann.run("SELECT INBOX").ok();
+        for command in *commands {
+            ann.run(command).ok();
+        }
+        ann.logout();
+    }
+    let records = proxy.stop();
+    let mut sessions = records.iter().filter(|record| record["type"] == "auth.success").map(|record| &record["sid"]);
+    for (name, _, expected) in ROWS {
+        let sid = sessions.next().expect("a session each");
+        let of_session = records.iter().filter(|record| record["sid"] == *sid && record["stage"] == "done");
+        let told: Vec<String> = of_session.filter_map(told).collect();
+        assert_eq!(told, *expected, "{name}");
+    }
+}
+
+/// `full 4: 128226`, `listed 3,5:6 of 3`, `search content 5 1,3:6`
+fn told(record: &Value) -> Option<String> {
+    let data = &record["data"];
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    match word(&record["type"]).as_str() {
+        "message.read" => {
+            let sets = data["sets"].as_array().into_iter().flatten();
+            let sets = sets.map(|set| format!("{} {} of {}", word(&set["cls"]), word(&set["uids"]), set["n"]));
+            let messages = data["msgs"].as_array().into_iter().flatten().map(|message| {
+                let parts = message["parts"].as_array().into_iter().flatten().map(word).collect::<Vec<_>>().join(" ");
+                let parts = if parts.is_empty() { parts } else { format!(" parts {parts}") };
+                let long = mail::message("INBOX", 3).len();
+                let octets = match message["bytes"].as_u64().and_then(|octets| usize::try_from(octets).ok()) {
+                    Some(octets) if octets == mail::message("INBOX", 0).len() => "whole".to_owned(),
+                    Some(octets) if octets == long - 120_000 => "rest".to_owned(),
+                    Some(octets) if octets == long - 60_000 => "end".to_owned(),
+                    octets => octets.map_or("-".to_owned(), |octets| octets.to_string()),
+                };
+                format!("{} {}: {octets}{parts}", word(&message["cls"]), message["uid"])
+            });
+            Some(sets.chain(messages).collect::<Vec<_>>().join("; "))
+        }
+        "message.search" => {
+            let content = if data["content"] == true { "content " } else { "" };
+            Some(format!("search {content}{} {}", data["hits"], word(&data["uids"])))
+        }
+        _ => None,
+    }
+}
+
+/// More than any buffer on the way holds.
+const LARGE: usize = 48 * 1024 * 1024;
+
+fn with_large_message(rules: &str) -> (Dovecot, Proxy, Client) {
+    let dovecot = Dovecot::start(&["ann"]);
+    let proxy = Settings::before(&dovecot).rules(rules).start();
+    let mut straight = dovecot.login("ann");
+    let body = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\r\n".repeat(LARGE / 64);
+    straight
+        .run_parts(&[format!("APPEND Archive {{{}+}}", body.len() + 2).as_bytes(), &[b"\r\n", &body[..]].concat()])
+        .ok();
+    straight.logout();
+    let mut ann = Client::clear(proxy.clear()).login("ann");
+    ann.run("SELECT Archive").ok();
+    ann.send("UID FETCH 4 (BODY.PEEK[])");
+    assert!(ann.read_more(), "it begins");
+    (dovecot, proxy, ann)
+}
+
+#[test]
+fn a_literal_that_the_client_did_not_take_is_a_part() {
+    for rules in ["", "[[rule]]\nid = \"some\"\nmailbox = \"Archive\"\nhide_messages = ['FLAGGED']\n"] {
+        let (_dovecot, mut proxy, ann) = with_large_message(rules);
+        drop(ann);
+        proxy.record("the end of the session", |record| record["type"] == "session.close");
+        let records = proxy.stop();
+        let read = records.iter().find(|record| record["code"] == "MS101I").expect("a read");
+        let message = &read["data"]["msgs"][0];
+        assert_eq!((&read["result"]["status"], &message["cls"]), (&"CUT".into(), &"part".into()), "{read}");
+        let octets = message["bytes"].as_u64().expect("octets");
+        assert!(octets > 0 && octets < LARGE as u64, "{read}");
+    }
+}
