@@ -1,5 +1,6 @@
 //! Whoever reads the log leaves a record of it: in the log, through a proxy that runs, else beside it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use super::Where;
 use super::keys::{Key, key_for};
-use crate::audit::{Hashing, append_access, is_live};
+use crate::audit::{HashedField, Hashing, Line, append_access, is_live, newest};
 use crate::cli::admin_call::Call;
 use crate::config::Role;
 use crate::report::Coverage;
@@ -48,12 +49,13 @@ impl Reading<'_> {
             Ok(Key::Read(key)) => Some(key),
             Ok(Key::None) | Err(_) => None,
         };
-        let fields = coverage.hashed();
+        let mut fields = coverage.hashed().clone();
+        fields.extend(hashed_lately(self.directory));
         let secret = match &key {
-            Some(_) => std::collections::BTreeSet::new(),
+            Some(_) => BTreeSet::new(),
             None => fields.clone(),
         };
-        let hashing = key.map(|key| Arc::new(Hashing { key: *key, fields: fields.clone() }));
+        let hashing = key.map(|key| Arc::new(Hashing { key: *key, fields }));
         let event = EventKind::AuditAccess {
             who: account().into(),
             via: AccessVia::Cli,
@@ -75,12 +77,22 @@ impl Reading<'_> {
         let body = json!({
             "who": account(),
             "command": self.command,
-            "filter": self.filter.said(&std::collections::BTreeSet::new()),
+            "filter": self.filter.said(&BTreeSet::new()),
             "rows": self.rows,
             "case": self.purpose.case,
         });
         call.ask("POST", "/api/v1/audit/access", Some(&body.to_string())).is_ok_and(|answer| answer.is_ok())
     }
+}
+
+/// Octets at the end of the log that tell what it hashes, where nobody looked at all of it.
+const LATELY: u64 = 1024 * 1024;
+
+fn hashed_lately(directory: &Path) -> BTreeSet<HashedField> {
+    let lines = newest(directory, LATELY).unwrap_or_default();
+    let lines = lines.iter().filter_map(|line| Line::parse(line).ok());
+    let pointers = lines.flat_map(|line| line.hashed());
+    pointers.filter_map(|pointer| HashedField::of_pointer(pointer.as_str())).collect()
 }
 
 /// The account on this machine, and behind `sudo` whose it was.

@@ -118,6 +118,9 @@ fn what_is_hashed_is_found_by_its_key_alone() {
     let (_, report) = run(&proxy, &["audit", "report", "reads", "--config", config, "--user", "ann", "--json"]);
     let report: Value = serde_json::from_str(report.lines().collect::<String>().as_str()).expect("one object");
     assert_eq!(report["rows"][0]["user"], json!(hash("user", "ann")), "as it stands in the log");
+    for key in [&["--config", config][..], &["--dir", dir]] {
+        run(&proxy, &[&["audit", "tail", "--user", "ann", "--mailbox", "canary-box"], key].concat());
+    }
     // What the tools write of themselves tells no more than the log does.
     let access = fs::read_to_string(proxy.place().path("audit/access.jsonl")).expect("reads of the log");
     assert!(!access.to_lowercase().contains("canary") && !access.contains("=ann"), "{access}");
