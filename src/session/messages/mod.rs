@@ -17,6 +17,7 @@ mod contents;
 mod copy;
 pub mod facts;
 mod fetch;
+mod figures;
 mod idle;
 mod in_a_row;
 mod judge;

@@ -24,8 +24,9 @@ use crate::wire::response::{Token, number, token};
 
 use super::super::names::Resolved;
 use super::super::verdicts::{Counts, Said};
+use super::figures::Figures;
 use super::look::{Look, Then, Work};
-use super::status::{Figures, Visit};
+use super::status::Visit;
 use super::{Session, View};
 
 /// What a STATUS response says.
