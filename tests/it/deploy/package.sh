@@ -171,7 +171,7 @@ dpkg_quietly --install /run/new.deb
 echo "imapwarden imapwarden/remove-log boolean true" | inside debconf-set-selections
 dpkg_quietly --purge imapwarden
 gone "$log"
-left="$(find "$folder/changed" -path '*imapwarden*' ! -type c ! -type d ! -path '*/etc/imapwarden/tls/*' ! -path '*/deb-systemd-helper*')"
+left="$(cd "$folder/changed" && find . -path '*imapwarden*' ! -type c ! -type d ! -path '*/etc/imapwarden/tls/*' ! -path '*/deb-systemd-helper*')"
 [ -z "$left" ] || fail "left behind: $left"
 
 step "done"
