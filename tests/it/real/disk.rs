@@ -8,7 +8,7 @@ use super::place::{output, tool, until};
 use super::proxy::{PROGRAM, Proxy, Settings, get};
 
 /// Room for what is reserved for the last records, and a little more.
-const MEBIBYTES: u32 = 40;
+pub(super) const MEBIBYTES: u32 = 40;
 
 #[test]
 fn a_full_disk_refuses_what_it_cannot_record_and_takes_up_again() {
@@ -69,7 +69,7 @@ fn ready(proxy: &Proxy) -> u16 {
 }
 
 /// Takes all room that there is.
-fn fill(proxy: &Proxy) -> std::path::PathBuf {
+pub(super) fn fill(proxy: &Proxy) -> std::path::PathBuf {
     let path = proxy.place().path("audit/ballast");
     let mut file = std::fs::File::create(&path).expect("there is room for a name");
     for size in [1 << 20, 4096, 1] {

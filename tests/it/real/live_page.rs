@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::disk;
 use super::dovecot::Dovecot;
 use super::place::{Place, output, tool};
 use super::proxy::{PROGRAM, Proxy, Settings};
@@ -140,6 +141,23 @@ fn idle(client: &mut Client) {
 
 fn has_heard_bye(client: &mut Client) {
     assert_eq!(client.rest().last().map(String::as_str), Some("* BYE session ended by an administrator"));
+}
+
+#[test]
+fn a_log_that_fails_is_told_at_the_top_until_it_works_again() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let settings = Settings::before(&dovecot).in_admin(TOKENS).on_tmpfs(disk::MEBIBYTES);
+    let proxy = settings.file("admin.token", ADMIN).file("wall.token", WALL).start();
+    let mut page = Browser::before(&proxy);
+    page.open();
+    page.token(ADMIN);
+    page.state("live");
+    page.sees_not("AUDIT FAILING");
+    let ballast = disk::fill(&proxy);
+    page.sees("AUDIT FAILING");
+    page.sees("Logins and reads are refused");
+    std::fs::remove_file(ballast).expect("it is there");
+    page.sees_not("AUDIT FAILING");
 }
 
 #[test]
