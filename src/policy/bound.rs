@@ -49,6 +49,7 @@ pub(super) struct Own {
     restricts: bool,
     names_mailboxes: bool,
     depends_on_use: bool,
+    hides_messages: bool,
     /// Which of the rules have limits.
     limiting: Box<[usize]>,
     /// Does one of them say how much is recorded?
@@ -184,7 +185,7 @@ impl Bound {
     /// Could messages be hidden in any mailbox, at some hour or with some ID?
     #[must_use]
     pub fn may_hide_messages(&self) -> bool {
-        self.could_apply().any(|rule| rule.is_enforced() && rule.messages.is_some())
+        self.own.hides_messages
     }
 
     /// Could messages be hidden in this mailbox, at some hour or with some ID?
@@ -364,6 +365,7 @@ impl Own {
             restricts: enforced().any(takes),
             names_mailboxes: could_apply().any(Rule::names_mailboxes),
             depends_on_use: could_apply().any(Rule::depends_on_use),
+            hides_messages: enforced().any(|rule| rule.messages.is_some()),
             limiting: numbered().filter(|(_, rule)| rule.limits.is_some()).map(|(at, _)| at).collect(),
             audits: enforced().any(|rule| rule.audit.is_some()),
             lookup: OnceLock::new(),
