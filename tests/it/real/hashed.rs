@@ -12,7 +12,7 @@ use super::place::{output, tool};
 use super::proxy::{PROGRAM, Proxy, Settings};
 
 const MAIL: &[u8] = b"Message-ID: <known-id@example.org>\r\nFrom: Canary <canary-from@example.net>\r\n\
-    To: canary-to@example.org, b@example.org\r\nSubject: Canary 4711\r\n\r\nbody\r\n";
+    To: canary-to@example.org, b@example.org\r\nSubject: Canary Rosinante\r\n\r\nbody\r\n";
 
 const RULES: &str = "[[rule]]\nid = \"look\"\naudit = \"headers\"\n\
     [[rule]]\nid = \"kept\"\nmailbox = \"Finance/**\"\nrights = \"lr\"\n";
@@ -34,7 +34,7 @@ fn recorded() -> (Proxy, Vec<Value>, String) {
     ann.run("LIST \"\" Canary-*").ok();
     ann.run("SELECT Canary-Box").ok();
     ann.run("UID FETCH 1:* (BODY.PEEK[])").ok();
-    ann.run("UID SEARCH SUBJECT \"canary 4711\"").ok();
+    ann.run("UID SEARCH SUBJECT \"canary rosinante\"").ok();
     ann.run("UID MOVE 1 Archive").ok();
     ann.run("SELECT Finance/Q3").ok();
     let refused = ann.run("STORE 1 +FLAGS (\\Flagged)").no("NOPERM");
@@ -48,7 +48,7 @@ fn recorded() -> (Proxy, Vec<Value>, String) {
 fn what_is_hashed_is_found_by_its_key_alone() {
     let (proxy, records, reference) = recorded();
     let text = serde_json::to_string(&records).expect("JSON").to_lowercase();
-    for secret in ["canary", "\"ann\"", "127.0.0.1", "archive", "b@example.org", "4711"] {
+    for secret in ["canary", "\"ann\"", "127.0.0.1", "archive", "b@example.org", "osinante"] {
         assert!(!text.contains(secret), "{secret} stands in the log");
     }
     assert!(text.contains("<known-id@example.org>"), "Message-IDs are not hashed");
@@ -85,11 +85,11 @@ fn what_is_hashed_is_found_by_its_key_alone() {
     assert_eq!(read["user"], json!(hash("user", " ANN ")));
     assert_eq!(read["client_ip"], json!(hash("client_ip", "127.0.0.1")));
     let hdr = &read["data"]["msgs"][0]["hdr"];
-    assert_eq!(hdr["subject"], json!(hash("subject", "canary 4711")));
+    assert_eq!(hdr["subject"], json!(hash("subject", "canary rosinante")));
     let addresses = [hash("address", "canary-to@example.org"), hash("address", "B@example.org")];
     assert_eq!(hdr["to"], json!(addresses.join(",")));
     let search = records.iter().find(|record| record["type"] == "message.search").expect("a search");
-    assert_eq!(search["data"]["terms"], json!([hash("search", "Canary 4711")]));
+    assert_eq!(search["data"]["terms"], json!([hash("search", "Canary Rosinante")]));
 
     // By what it was, with the key; without it that something may be missed is said.
     let dir = proxy.place().path("audit");
