@@ -334,8 +334,9 @@ async fn hand_on(server: Arc<Server>, mut place: Admitted, mut socket: TcpStream
         Ok(Ok(Heard::Own)) => Origin { client: peer, reached, via: None },
         Ok(Ok(Heard::HandedOn(client, reached))) => Origin { client, reached, via: Some(peer.ip()) },
         Ok(Err(_)) | Err(_) => {
-            // Of what else stands behind it nobody knows what it is: no answer would be understood.
-            return Box::pin(record_refused(&server, &listener, None, RefusedReason::ProxyProtocol)).await;
+            // Of what else stands behind it nobody knows what it is: no answer would be understood. All that is known of whose
+            // it is, is who sent it.
+            return Box::pin(record_refused(&server, &listener, Some(peer.ip()), RefusedReason::ProxyProtocol)).await;
         }
     };
     match place.name(&server, origin.client.ip()) {

@@ -133,7 +133,7 @@ fn invalid() -> io::Error {
 }
 
 /// A header of version 2 for an upstream: whose connection this one is for; a connection of the proxy's own without.
-pub(super) fn header(origin: Option<&Origin>) -> Vec<u8> {
+pub(super) fn header(origin: Option<&Origin>) -> io::Result<Vec<u8>> {
     let header = match origin {
         None => ProxyHeader::with_local(),
         Some(origin) => {
@@ -146,8 +146,8 @@ pub(super) fn header(origin: Option<&Origin>) -> Vec<u8> {
         }
     };
     let mut octets = Vec::with_capacity(64);
-    header.encode_v2(&mut octets).expect("both addresses are of one family, and a Vec takes all");
-    octets
+    header.encode_v2(&mut octets).map_err(|_| invalid())?;
+    Ok(octets)
 }
 
 fn mapped(address: SocketAddr) -> SocketAddr {
@@ -264,11 +264,11 @@ mod tests {
             reached: reached.parse().unwrap(),
             via: None,
         };
-        let six = header(Some(&origin("203.0.113.5:5", "[2001:db8::1]:9")));
+        let six = header(Some(&origin("203.0.113.5:5", "[2001:db8::1]:9"))).unwrap();
         assert_eq!(said(&six).unwrap(), from("203.0.113.5:5", "[2001:db8::1]:9").unwrap());
         assert_eq!(six.len(), FIXED + 36, "two families are told in the wider one");
-        assert_eq!(header(Some(&origin("203.0.113.5:5", "192.0.2.1:9"))).len(), FIXED + 12);
-        assert_eq!(said(&header(None)).unwrap(), Heard::Own);
+        assert_eq!(header(Some(&origin("203.0.113.5:5", "192.0.2.1:9"))).unwrap().len(), FIXED + 12);
+        assert_eq!(said(&header(None).unwrap()).unwrap(), Heard::Own);
     }
 
     proptest! {
@@ -286,7 +286,7 @@ mod tests {
             };
             let (client, reached) = (address(client, ports.0, four.0), address(reached, ports.1, four.1));
             let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-            let octets = header(Some(&Origin { client, reached, via: None }));
+            let octets = header(Some(&Origin { client, reached, via: None })).unwrap();
             prop_assert_eq!(said(&octets).unwrap(), Heard::HandedOn(plain(client), plain(reached)));
         }
     }

@@ -149,7 +149,7 @@ impl Connector {
         })?;
         let mut leg = Leg::new(socket);
         if self.forward == ForwardClient::Proxy {
-            leg.queue(proxy_protocol::header(origin));
+            leg.queue(proxy_protocol::header(origin).map_err(|_| ConnectFailure::Refused)?);
             poll_fn(|cx| leg.poll_flush(cx)).await.map_err(|_| ConnectFailure::Refused)?;
         }
         let tls = self.tls == UpstreamTls::Implicit;
