@@ -228,7 +228,12 @@ mod tests {
 
     #[test]
     fn every_code_of_an_event_has_its_area() {
-        let source = include_str!("../session/event.rs");
+        let source = concat!(
+            include_str!("../session/event/facts.rs"),
+            include_str!("../session/event/kind.rs"),
+            include_str!("../session/event/note.rs"),
+            include_str!("../session/event/words.rs"),
+        );
         let codes: Vec<&str> = source
             .split('"')
             .filter(|word| word.len() == 6 && word.ends_with(['I', 'W', 'E']) && word.get(2..5).is_some_and(is_number))

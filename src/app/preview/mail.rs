@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::house::Row;
 use crate::imap::message::{Uid, UidSet};
 use crate::net::{Visit, VisitError};
-use crate::policy::{Facts, Judgement, MessageFilter, Mode, UpstreamSearch};
+use crate::policy::{Judgement, MessageFilter, Mode, UpstreamSearch};
 use crate::session::facts::{self, Seen};
 use crate::wire::encode;
 use crate::wire::mailbox::Utf8Mode;
@@ -105,15 +105,7 @@ impl Mail {
     fn count(&mut self, seen: &Seen, found: &[Option<UidSet>], filter: &MessageFilter, at: Timestamp) {
         let Some(uid) = seen.uid else { return };
         let found: Vec<Option<bool>> = found.iter().map(|set| set.as_ref().map(|set| set.contains(uid))).collect();
-        let known = Facts {
-            flags: seen.flags.as_deref().unwrap_or_default(),
-            internal_date: seen.internal_date,
-            size: seen.size,
-            header: seen.header.as_deref(),
-            found: &found,
-            ..Facts::of(uid)
-        };
-        let Judgement { hidden, by, shadow } = filter.judge(&known, at);
+        let Judgement { hidden, by, shadow } = filter.judge(&seen.facts(uid, &found), at);
         self.messages = self.messages.saturating_add(1);
         self.hidden = self.hidden.saturating_add(u64::from(hidden));
         for (numbers, uids) in [(by, &mut self.by), (shadow, &mut self.shadow)] {

@@ -1,7 +1,7 @@
 //! What must be asked of a message to judge it, and what a FETCH response says of it.
 
 use crate::imap::message::{Flag, Uid};
-use crate::policy::{InternalDate, Needs};
+use crate::policy::{Facts, InternalDate, Needs};
 use crate::wire::command::Utf8Mode;
 use crate::wire::encode;
 use crate::wire::response::{Token, number, token};
@@ -19,6 +19,21 @@ pub struct Seen {
     pub size: Option<u64>,
     /// The fields that were asked for.
     pub header: Option<Vec<u8>>,
+}
+
+impl Seen {
+    /// What rules go by, of the message of this UID; `found` says which of their searches found it.
+    #[must_use]
+    pub fn facts<'f>(&'f self, uid: Uid, found: &'f [Option<bool>]) -> Facts<'f> {
+        Facts {
+            flags: self.flags.as_deref().unwrap_or_default(),
+            internal_date: self.internal_date,
+            size: self.size,
+            header: self.header.as_deref(),
+            found,
+            ..Facts::of(uid)
+        }
+    }
 }
 
 /// The items of a FETCH that asks for these.

@@ -45,14 +45,7 @@ impl View {
         }
         let found: Vec<Option<bool>> =
             self.asking.found.iter().map(|found| found.as_ref().map(|set| set.contains(uid))).collect();
-        let facts = Facts {
-            flags: seen.flags.as_deref().unwrap_or_default(),
-            internal_date: seen.internal_date,
-            size: seen.size,
-            header: seen.header.as_deref(),
-            found: &found,
-            ..Facts::of(uid)
-        };
+        let facts = seen.facts(uid, &found);
         let lasting = match self.asking.known.of(uid) {
             Some(lasting) => lasting.clone(),
             None => {
