@@ -253,9 +253,15 @@ impl Session {
             Look::Sync => {}
             Look::All | Look::Arrived if !ok || !view.take_arrived(look) => return self.look_again(now),
             Look::All | Look::Arrived => {}
+            // Some servers say NO where a message has gone meanwhile, and know of it once they may say so.
+            Look::Found(_) if !ok && self.work.as_ref().is_some_and(|work| work.rounds == 0) => {
+                view.asking.judging = Judging::Not;
+                view.asking.shown = UidSet::new();
+                return self.look_again(now);
+            }
             Look::Found(at) => {
                 let found = std::mem::take(&mut view.asking.collected);
-                // NO and BAD are no answer, and hide all that was asked for.
+                // NO and BAD, said again, are no answer, and hide all that was asked for.
                 view.asking.found.push(ok.then_some(found));
                 let next = at.saturating_add(1);
                 return self.ask_search(next, now);
