@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use imapwarden::audit::chain::Position;
 use imapwarden::audit::record::{self, LogName};
+use imapwarden::audit::stamp::Stamp;
 use imapwarden::imap::mailbox::MailboxName;
 use imapwarden::imap::message::Uid;
 use imapwarden::imap::verb::Verb;
@@ -290,9 +291,11 @@ fn audit_record(n: u64) {
     event.mailbox = Some(Arc::new(MailboxRef::named(Arc::from("INBOX"))));
     let name = LogName { log: Arc::from("01k9z3t0m4"), node: Arc::from("mx-a1"), hashing: None };
     let mut position = Position::START;
+    let mut stamp = Stamp::new(jiff::Timestamp::now());
     let mut out = Vec::new();
     for _ in 0..n {
         out.clear();
-        record::write(black_box(&event), jiff::Timestamp::UNIX_EPOCH, &name, None, &mut position, &mut out);
+        stamp.set(jiff::Timestamp::now());
+        record::write(black_box(&event), &stamp, &name, None, &mut position, &mut out);
     }
 }

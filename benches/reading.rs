@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use imapwarden::audit::chain::{Hash, Position};
 use imapwarden::audit::record::{LogName, write};
+use imapwarden::audit::stamp::Stamp;
 use imapwarden::imap::message::{Uid, UidSet};
 use imapwarden::imap::verb::Verb;
 use imapwarden::session::event::{
@@ -133,7 +134,7 @@ impl<'d> Story<'d> {
 
     fn record(&mut self, event: &Event, intent: Option<u64>) -> u64 {
         self.now = self.now.checked_add(SignedDuration::from_micros(60_000)).expect("in range");
-        let written = write(event, self.now, &self.name, intent, &mut self.position, &mut self.lines);
+        let written = write(event, &Stamp::new(self.now), &self.name, intent, &mut self.position, &mut self.lines);
         self.records += written;
         self.in_segment += written;
         self.position.next_seq - 1

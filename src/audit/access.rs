@@ -22,6 +22,7 @@ use super::ids;
 use super::line::Line;
 use super::record::{self, LogName, MAX_LINE};
 use super::segment;
+use super::stamp::Stamp;
 use crate::session::event::{Event, EventKind};
 
 /// The file's name.
@@ -44,7 +45,7 @@ pub fn append_access(
     file.set_len(end)?;
     let name = LogName { log: log.unwrap_or_else(ids::log_id), node, hashing };
     let mut lines = Vec::new();
-    record::write(&Event::of_proxy(kind), Timestamp::now(), &name, None, &mut position, &mut lines);
+    record::write(&Event::of_proxy(kind), &Stamp::new(Timestamp::now()), &name, None, &mut position, &mut lines);
     file.seek(SeekFrom::Start(end))?;
     file.write_all(&lines)?;
     file.sync_data()

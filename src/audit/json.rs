@@ -64,11 +64,16 @@ impl<'o> Object<'o> {
 
     /// `true` or `false`.
     pub fn flag(&mut self, key: &str, value: bool) {
-        self.number(key, value);
+        self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
     }
 
-    /// A number, or anything else whose `Display` is JSON.
-    pub fn number(&mut self, key: &str, value: impl fmt::Display) {
+    /// A number.
+    pub fn number(&mut self, key: &str, value: impl itoa::Integer) {
+        number(self.key(key), value);
+    }
+
+    /// Something whose `Display` is JSON.
+    pub fn displayed(&mut self, key: &str, value: impl fmt::Display) {
         // Writing into memory cannot fail.
         let _ = write!(self.key(key), "{value}");
     }
@@ -86,7 +91,7 @@ impl<'o> Object<'o> {
     }
 
     /// A number, left out where there is none.
-    pub fn maybe_number(&mut self, key: &str, value: Option<impl fmt::Display>) {
+    pub fn maybe_number(&mut self, key: &str, value: Option<impl itoa::Integer>) {
         if let Some(value) = value {
             self.number(key, value);
         }
@@ -96,6 +101,11 @@ impl<'o> Object<'o> {
 /// `value`, cut to `max` octets between two characters.
 pub fn cut(value: &str, max: usize) -> &str {
     value.get(..value.floor_char_boundary(max)).unwrap_or(value)
+}
+
+/// A number in decimal digits.
+pub fn number(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// A JSON string.

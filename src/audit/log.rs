@@ -190,7 +190,13 @@ impl Log {
         if batch.is_empty() {
             return Pending(Waiting::Known(Ok(shared.head().0)));
         }
-        if shared.refuses(&batch) || !shared.has_room_for(batch.len()).await {
+        if shared.refuses(&batch) {
+            return Pending(Waiting::Known(Err(LogFailing)));
+        }
+        if let Some(written) = in_place::write_at_once(shared, &self.handle.writer, &batch) {
+            return Pending(Waiting::Known(written));
+        }
+        if !shared.has_room_for(batch.len()).await {
             return Pending(Waiting::Known(Err(LogFailing)));
         }
         let (done, written) = oneshot::channel();

@@ -43,6 +43,7 @@ mod scan;
 mod segment;
 mod shared;
 mod signed;
+pub mod stamp;
 mod sync;
 mod tail;
 mod verify;

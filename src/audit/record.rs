@@ -15,14 +15,13 @@ mod reads;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use self::data::data;
 use self::hashes::Hashes;
 use self::lists::short_list;
 use super::chain::Position;
 use super::hashing::{HashedField, Hashing};
 use super::json::Object;
+use super::stamp::Stamp;
 use crate::session::event::{Event, EventContext, EventKind, MailboxRef, PolicyOutcome};
 
 /// Version of the schema.
@@ -50,7 +49,7 @@ pub struct LogName {
 /// that announced this one. Returns how many lines that took.
 pub fn write(
     event: &Event,
-    at: Timestamp,
+    at: &Stamp,
     name: &LogName,
     intent: Option<u64>,
     position: &mut Position,
@@ -91,7 +90,7 @@ struct Progress {
 /// One line without its `\n`; `true` where the event goes on in another.
 fn line(
     event: &Event,
-    at: Timestamp,
+    at: &Stamp,
     name: &LogName,
     intent: Option<u64>,
     position: Position,
@@ -109,7 +108,7 @@ fn line(
     prev.push(b'"');
     record.text("log", &name.log, 10);
     record.text("node", &name.node, 63);
-    record.quoted("ts", format_args!("{at:.6}"));
+    record.word("ts", at.as_str());
     let (type_name, code) = event.kind.spelled(event.stage);
     record.word("type", type_name);
     record.word("code", code);

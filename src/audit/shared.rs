@@ -51,6 +51,17 @@ fn are_last_words(entries: &[Entry]) -> bool {
     entries.iter().all(|entry| matches!(entry.event.kind, EventKind::AdminAction { .. } | EventKind::ProxyDrain { .. }))
 }
 
+impl State {
+    /// Is there nothing that a record made now would have to wait for?
+    pub fn is_free(&self) -> bool {
+        self.queue.is_empty()
+            && self.failing.is_none()
+            && self.lost.is_none()
+            && self.closing.is_none()
+            && !self.abandoned
+    }
+}
+
 /// Who waits for a batch whose lines are being written.
 #[derive(Debug)]
 pub(super) struct Waiter {
@@ -170,6 +181,8 @@ pub(super) struct Shared {
     pub began: Instant,
     pub writing: Busy,
     pub syncing: Busy,
+    /// The newest sync took long.
+    pub is_slow: AtomicBool,
 }
 
 /// A thread that panics leaves no half of anything behind a lock here: what it held is as good as before.
@@ -226,6 +239,7 @@ impl Shared {
             began: Instant::now(),
             writing: Busy::default(),
             syncing: Busy::default(),
+            is_slow: AtomicBool::new(false),
         }
     }
 

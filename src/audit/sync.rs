@@ -170,7 +170,7 @@ pub(super) fn sync(shared: &Shared) -> io::Result<()> {
         })?;
         newest.write(&*shared.disk, &head_file)
     });
-    shared.observer.synced(began.elapsed());
+    shared.synced(began.elapsed());
     let mut unsynced = shared.unsynced();
     unsynced.broken = result.is_err();
     if result.is_ok() {

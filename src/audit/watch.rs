@@ -14,6 +14,9 @@ use std::time::Duration;
 
 use super::shared::Shared;
 
+/// A disk that takes longer than this for a sync is slow: nobody but the log's own threads waits for it.
+const PROMPT: Duration = Duration::from_millis(20);
+
 /// Since when somebody is at work on the disk: milliseconds of the log's life, and one; 0 is not.
 #[derive(Debug, Default)]
 pub(super) struct Busy(AtomicU64);
@@ -42,13 +45,27 @@ impl Shared {
         result
     }
 
-    /// Is the disk at work for the log?
-    pub(super) fn is_syncing(&self) -> bool {
+    /// Is the disk at work for the log, and takes its time? Then a write may wait for it.
+    pub(super) fn may_wait_for_disk(&self) -> bool {
         self.syncing.0.load(Ordering::Relaxed) > 0
+            && (self.is_slow.load(Ordering::Relaxed) || self.syncing.since(self).is_some_and(|age| age >= PROMPT))
+    }
+
+    /// The disk took so long to hold what was written.
+    pub(super) fn synced(&self, took: Duration) {
+        self.is_slow.store(took >= PROMPT, Ordering::Relaxed);
+        self.observer.synced(took);
     }
 
     fn is_stuck(&self, busy: &Busy) -> bool {
-        let since = busy.0.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis);
-        since.is_some_and(|since| self.began.elapsed().saturating_sub(since) >= self.tuning.stall)
+        busy.since(self).is_some_and(|age| age >= self.tuning.stall)
+    }
+}
+
+impl Busy {
+    /// For how long.
+    fn since(&self, shared: &Shared) -> Option<Duration> {
+        let since = self.0.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis)?;
+        Some(shared.began.elapsed().saturating_sub(since))
     }
 }

@@ -20,14 +20,15 @@ use jiff::Timestamp;
 
 use super::beside::Site;
 use super::chain::{Hash, Position};
-use super::error::OpenError;
+use super::error::{LogFailing, OpenError};
 use super::keys::{self, Signer};
-use super::log::{Settings, Tuning};
+use super::log::{Entry, Settings, Tuning};
 use super::note::Note;
 use super::purge::Purge;
 use super::record::{self, LogName};
 use super::segment::{Directory, Disk, Noted};
 use super::shared::{Batch, Lost, Shared, State, Waiter, Work, locked};
+use super::stamp::Stamp;
 use super::sync::Tail;
 use super::{ids, resume, sync};
 use crate::session::event::{
@@ -49,6 +50,8 @@ pub(super) struct Writer {
     /// None where the log has no key.
     signer: Option<Signer>,
     position: Position,
+    /// When the newest line was made.
+    stamp: Stamp,
     lines: Vec<u8>,
     /// What the lines are, in order.
     sorts: Vec<Sort>,
@@ -120,6 +123,7 @@ impl Writer {
             next_segment: resumed.segment,
             signer,
             position,
+            stamp: Stamp::new(Timestamp::now()),
             lines: Vec::new(),
             sorts: Vec::new(),
             undo: Undo { prev: position.prev, next_seq: position.next_seq, lost: None },
@@ -192,12 +196,53 @@ impl Writer {
         drop(state);
         match self.append(last_words) {
             Ok(()) => self.settle(),
-            Err(error) => {
-                let mut state = shared.state();
-                self.take_back(&mut state, reason_of(&error));
-                shared.fail_with(&mut state, reason_of(&error), &error);
-            }
+            Err(error) => self.fail(&error),
         }
+        self.give_back_lines();
+    }
+
+    /// Writes these, if nothing stands before them; `None`: not now. As a round that nobody waits for.
+    pub fn at_once(&mut self, entries: &[Entry]) -> Option<Result<u64, LogFailing>> {
+        let shared = Arc::clone(&self.shared);
+        if shared.settings.on_failure != OnFailure::Refuse || entries.len() > ROUND {
+            return None;
+        }
+        let mut state = shared.state();
+        if !state.is_free() {
+            return None;
+        }
+        self.begin(&mut state);
+        drop(state);
+        entries.iter().for_each(|entry| self.line(&entry.event, entry.intent));
+        let mut state = shared.state();
+        if state.failing.is_some() {
+            self.take_back(&mut state, GapReason::IoError);
+            return Some(Err(LogFailing));
+        }
+        state.next_seq = self.position.next_seq;
+        drop(state);
+        let written = self.append(false);
+        self.give_back_lines();
+        Some(match written {
+            // Others were told that the log fails while the disk held this up: so it came too late.
+            Ok(()) if shared.failing() => Err(LogFailing),
+            Ok(()) => Ok(self.position.next_seq.saturating_sub(1)),
+            Err(error) => {
+                self.fail(&error);
+                Err(LogFailing)
+            }
+        })
+    }
+
+    /// What could not be appended has no numbers, and the log fails.
+    fn fail(&mut self, error: &io::Error) {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
+        self.take_back(&mut state, reason_of(error));
+        shared.fail_with(&mut state, reason_of(error), error);
+    }
+
+    fn give_back_lines(&mut self) {
         if self.lines.capacity() > KEEP {
             self.lines = Vec::new();
         }
@@ -228,7 +273,8 @@ impl Writer {
 
     fn line(&mut self, event: &Event, intent: Option<u64>) {
         let name = &self.shared.name;
-        let lines = record::write(event, Timestamp::now(), name, intent, &mut self.position, &mut self.lines);
+        self.stamp.set(Timestamp::now());
+        let lines = record::write(event, &self.stamp, name, intent, &mut self.position, &mut self.lines);
         let (type_name, area) = (event.kind.type_name(), event.kind.area());
         self.sorts.push(Sort { type_name, area, lines });
     }

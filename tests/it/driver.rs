@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use imapwarden::audit::chain::Position;
 use imapwarden::audit::record::{self, LogName};
+use imapwarden::audit::stamp::Stamp;
 use imapwarden::policy::{GroupsFile, LoadContext, RuleFile, RuleSet};
 use imapwarden::session::verdicts::{Verdicts, in_memory};
 use imapwarden::session::{
@@ -228,7 +229,7 @@ impl Driver {
         let name = LogName { log: Arc::from("01k9z3t0m4"), node: Arc::from("test"), hashing: None };
         let mut position = Position::START;
         let mut out = Vec::new();
-        record::write(event, jiff::Timestamp::UNIX_EPOCH, &name, None, &mut position, &mut out);
+        record::write(event, &Stamp::new(jiff::Timestamp::UNIX_EPOCH), &name, None, &mut position, &mut out);
         self.records.extend(String::from_utf8(out).expect("UTF-8").lines().map(str::to_owned));
     }
 

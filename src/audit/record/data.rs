@@ -7,6 +7,7 @@ use super::{MAX_MAILBOX, MAX_WORD, Progress};
 use crate::audit::chain::HASH_TEXT;
 use crate::audit::hashing::HashedField;
 use crate::audit::json::Object;
+use crate::imap::message::Uid;
 use crate::session::event::{Event, EventKind, HeaderFacts, LimitName, ReadClass, TlsFacts};
 
 /// Where all of it stands.
@@ -38,8 +39,8 @@ pub(super) fn data(
         }
         K::ProxyStop { reason } => data.word("reason", reason.as_str()),
         K::ProxyDrain { open, window_s } => {
-            data.number("open", open);
-            data.number("window_s", window_s);
+            data.number("open", *open);
+            data.number("window_s", *window_s);
         }
         K::UpstreamState { upstream, server, up, reason } => {
             data.text("upstream", upstream, MAX_WORD);
@@ -48,7 +49,7 @@ pub(super) fn data(
             data.maybe_word("reason", reason.map(|reason| reason.as_str()));
         }
         K::SessionOpen { port, via, tls } => {
-            data.number("port", port);
+            data.number("port", *port);
             if let Some(via) = via {
                 data.quoted("via", via);
             }
@@ -60,10 +61,10 @@ pub(super) fn data(
         K::SessionClose { reason, by, dur_ms, commands, bytes_in, bytes_out, reads } => {
             data.word("reason", reason.as_str());
             data.word("by", by.as_str());
-            data.number("dur_ms", dur_ms);
-            data.number("commands", commands);
-            data.number("in", bytes_in);
-            data.number("out", bytes_out);
+            data.number("dur_ms", *dur_ms);
+            data.number("commands", *commands);
+            data.number("in", *bytes_in);
+            data.number("out", *bytes_out);
             let mut classes = Object::open(data.key("reads"));
             for class in ReadClass::ALL {
                 classes.maybe_number(class.as_str(), Some(reads.of(class)).filter(|n| *n > 0));
@@ -86,7 +87,7 @@ pub(super) fn data(
                 short_list(data.key("groups"), groups, MAX_WORD);
             }
             data.text("upstream", upstream, MAX_WORD);
-            data.number("ms", ms);
+            data.number("ms", *ms);
         }
         K::AuthFailure { mech, reason } => {
             data.word("mech", mech.as_str());
@@ -97,8 +98,8 @@ pub(super) fn data(
             data.word("op", op.as_str());
             hashes.mailbox(&mut data, (DATA, "ref"), reference);
             hashes.mailbox(&mut data, (DATA, "pattern"), pattern);
-            data.number("n", n);
-            data.number("hidden", hidden);
+            data.number("n", *n);
+            data.number("hidden", *hidden);
         }
         K::MailboxStatus { items } => short_list(data.key("items"), items, MAX_WORD),
         K::MailboxOpen { rw, exists, hidden, hidden_uids } => {
@@ -155,12 +156,14 @@ pub(super) fn data(
         }
         K::MessageAppend { size, flags, uid, uidv, replaces, hdr } => {
             data.maybe_number("intent", intent);
-            data.number("size", size);
+            data.number("size", *size);
             long_list(&mut data, "flags", flags, MAX_WORD, 0, progress);
-            data.maybe_number("uid", *uid);
+            data.maybe_number("uid", uid.map(Uid::get));
             data.maybe_number("uidv", *uidv);
-            data.maybe_number("replaces", *replaces);
-            write_hdr(&mut data, DATA, hdr.as_deref(), hashes);
+            data.maybe_number("replaces", replaces.map(Uid::get));
+            if let Some(hdr) = hdr {
+                write_hdr(&mut data, DATA, hdr, hashes);
+            }
         }
         K::MessageExpunge { how, uids, n } => {
             data.word("how", how.as_str());
@@ -176,8 +179,8 @@ pub(super) fn data(
             }
             data.word("kind", kind.as_str());
             data.word("per", per.as_str());
-            data.number("used", used);
-            data.number("max", max);
+            data.number("used", *used);
+            data.number("max", *max);
             data.maybe_number("window_s", *window_s);
             data.word("action", action.as_str());
         }
@@ -185,7 +188,7 @@ pub(super) fn data(
             data.text("rev", rev, 8);
             data.maybe_text("old_rev", old_rev.as_deref(), 8);
             data.word("by", by.as_str());
-            data.number("rules", rules);
+            data.number("rules", *rules);
             long_list(&mut data, "added", added, MAX_WORD, 0, progress);
             long_list(&mut data, "removed", removed, MAX_WORD, 1, progress);
             long_list(&mut data, "changed", changed, MAX_WORD, 2, progress);
@@ -236,12 +239,12 @@ pub(super) fn data(
             data.word("via", via.as_str());
             data.text("command", command, MAX_WORD);
             hashes.subject(&mut data, (DATA, "filter"), filter);
-            data.number("rows", rows);
+            data.number("rows", *rows);
             data.maybe_text("case", case.as_deref(), MAX_WORD);
         }
         K::AuditOpen { reason, segment, version, on_failure, durability, torn, others } => {
             data.word("reason", reason.as_str());
-            data.number("segment", segment);
+            data.number("segment", *segment);
             data.text("version", version, MAX_WORD);
             data.word("on_failure", on_failure.as_str());
             data.word("durability", durability.as_str());
@@ -256,32 +259,32 @@ pub(super) fn data(
         }
         K::AuditClose { reason, records } => {
             data.word("reason", reason.as_str());
-            data.number("records", records);
+            data.number("records", *records);
         }
         K::AuditPurge { segment, first, last, hash } => {
-            data.number("segment", segment);
-            data.number("first", first);
-            data.number("last", last);
+            data.number("segment", *segment);
+            data.number("first", *first);
+            data.number("last", *last);
             data.text("hash", hash, HASH_TEXT);
         }
         K::AuditCheckpoint { size, hash, key } => {
-            data.number("size", size);
+            data.number("size", *size);
             data.text("hash", hash, HASH_TEXT);
             data.text("key", key, 8);
         }
         K::AuditKey { segment, old, new, public, sig } => {
-            data.number("segment", segment);
+            data.number("segment", *segment);
             data.maybe_text("old", old.as_deref(), 8);
             data.text("new", new, 8);
             data.text("pub", public, 44);
             data.text("sig", sig, 88);
         }
         K::AuditGap { first, last, n, by_type, reason } => {
-            data.number("first", first);
-            data.number("last", last);
-            data.number("n", n);
+            data.number("first", *first);
+            data.number("last", *last);
+            data.number("n", *n);
             let mut types = Object::open(data.key("by_type"));
-            by_type.iter().for_each(|(name, n)| types.number(name, n));
+            by_type.iter().for_each(|(name, n)| types.number(name, *n));
             types.close();
             data.word("reason", reason.as_str());
         }
@@ -299,8 +302,8 @@ fn write_tls(out: &mut Vec<u8>, tls: &TlsFacts) {
 }
 
 /// `place` is the pointer of the object that `hdr` stands in.
-pub(super) fn write_hdr(data: &mut Object<'_>, place: &str, hdr: Option<&HeaderFacts>, hashes: &mut Hashes<'_>) {
-    let Some(HeaderFacts { message_id, from, to, date, subject }) = hdr else { return };
+pub(super) fn write_hdr(data: &mut Object<'_>, place: &str, hdr: &HeaderFacts, hashes: &mut Hashes<'_>) {
+    let HeaderFacts { message_id, from, to, date, subject } = hdr;
     let mut object = Object::open(data.key("hdr"));
     let place = &format!("{place}/hdr");
     object.maybe_text("message_id", message_id.as_deref(), MAX_TERM);

@@ -161,7 +161,11 @@ pub(super) fn write_uids(out: &mut Vec<u8>, uids: &UidSet, skip: u64, max: usize
         if taken > 0 {
             out.push(b',');
         }
-        let _ = if n == 1 { write!(out, "{first}") } else { write!(out, "{first}:{}", first + n - 1) };
+        json::number(out, first);
+        if n > 1 {
+            out.push(b':');
+            json::number(out, first + n - 1);
+        }
         taken += n;
     }
     out.push(b'"');

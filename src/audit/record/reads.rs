@@ -5,6 +5,7 @@ use super::hashes::Hashes;
 use super::lists::{CHUNK, short_list, write_uids};
 use super::{MAX_LINE, MAX_WORD, Progress};
 use crate::audit::json::Object;
+use crate::imap::message::Uid;
 use crate::session::event::{ReadClass, ReadMessage, ReadSet};
 
 /// Messages in one record.
@@ -104,21 +105,23 @@ fn some_msgs(msgs: &[ReadMessage], room: usize, progress: &mut Progress, hashes:
 
 fn write_message(mut object: Object<'_>, index: usize, message: &ReadMessage, hashes: &mut Hashes<'_>) {
     let ReadMessage { uid, class, bytes, size, parts, emailid, hdr } = message;
-    object.maybe_number("uid", *uid);
+    object.maybe_number("uid", uid.map(Uid::get));
     object.word("cls", class.as_str());
-    object.number("bytes", bytes);
+    object.number("bytes", *bytes);
     object.maybe_number("size", *size);
     if *class == ReadClass::Part
         && let Some(size) = size.filter(|size| *size > 0)
     {
         // A part never covers its message: what rounds to 1 stays below.
         let hundredths = (bytes.saturating_mul(100).saturating_add(size / 2) / size).min(99);
-        object.number("cov", format_args!("0.{hundredths:02}"));
+        object.displayed("cov", format_args!("0.{hundredths:02}"));
     }
     if !parts.is_empty() {
         short_list(object.key("parts"), parts, MAX_WORD);
     }
     object.maybe_text("emailid", emailid.as_deref(), MAX_WORD);
-    write_hdr(&mut object, &format!("/data/msgs/{index}"), hdr.as_deref(), hashes);
+    if let Some(hdr) = hdr {
+        write_hdr(&mut object, &format!("/data/msgs/{index}"), hdr, hashes);
+    }
     object.close();
 }

@@ -7,6 +7,7 @@ use boon::{Compiler, SchemaIndex, Schemas};
 
 use super::*;
 use crate::audit::record::{self, LogName, MAX_LINE};
+use crate::audit::stamp::Stamp;
 use crate::audit::{HashKey, HashedField, Hashing, ids};
 use crate::imap::message::{Flag, Uid, UidSet};
 use crate::imap::verb::Verb;
@@ -64,7 +65,7 @@ fn every_line_of_every_event_is_described() {
             let (mut position, mut lines) = (Position { next_seq: seed, ..Position::START }, Vec::new());
             let n = record::write(
                 &event,
-                jiff::Timestamp::UNIX_EPOCH,
+                &Stamp::new(jiff::Timestamp::UNIX_EPOCH),
                 &name,
                 some.maybe(Contents::u64),
                 &mut position,
@@ -164,7 +165,7 @@ fn what_is_hashed_is_nowhere_else_and_found_by_its_hash() {
     for kind in kinds {
         let mut event = Event::new(Arc::new(ctx.clone()), kind);
         event.mailbox = Some(Arc::new(MailboxRef::named("Canary/Böx".into())));
-        record::write(&event, jiff::Timestamp::UNIX_EPOCH, &name, None, &mut position, &mut lines);
+        record::write(&event, &Stamp::new(jiff::Timestamp::UNIX_EPOCH), &name, None, &mut position, &mut lines);
     }
     let text = String::from_utf8(lines).expect("UTF-8");
     assert!(!text.to_lowercase().contains("canary") && !text.contains("203.0.113.9"), "{text}");
@@ -208,7 +209,7 @@ pub(crate) fn lines(seeds: u64) -> Vec<Vec<u8>> {
         name.hashing = Some(hashing()).filter(|_| seed % 3 == 2);
         for kind in some.kinds() {
             let event = some.event(kind);
-            record::write(&event, at, &name, Some(seed), &mut position, &mut lines);
+            record::write(&event, &Stamp::new(at), &name, Some(seed), &mut position, &mut lines);
         }
     }
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());

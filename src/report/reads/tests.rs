@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::*;
 use crate::audit::chain::{Hash, Position};
 use crate::audit::record::{LogName, write};
+use crate::audit::stamp::Stamp;
 use crate::audit::verify_and_see;
 use crate::imap::message::{Uid, UidSet};
 use crate::imap::verb::Verb;
@@ -61,7 +62,8 @@ impl Log {
     fn record(&mut self, event: &Event, intent: Option<u64>) -> u64 {
         let name = LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into(), hashing: None };
         let at = jiff::Timestamp::from_second(1_800_000_000 + i64::try_from(self.position.next_seq).expect("few"));
-        self.records += write(event, at.expect("in range"), &name, intent, &mut self.position, &mut self.lines);
+        self.records +=
+            write(event, &Stamp::new(at.expect("in range")), &name, intent, &mut self.position, &mut self.lines);
         self.position.next_seq - 1
     }
 

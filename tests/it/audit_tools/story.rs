@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use imapwarden::audit::chain::{Hash, Position};
 use imapwarden::audit::record::{LogName, write};
+use imapwarden::audit::stamp::Stamp;
 use imapwarden::imap::message::{Flag, Uid, UidSet};
 use imapwarden::imap::verb::Verb;
 use imapwarden::session::event::{
@@ -57,7 +58,7 @@ impl<'d> Story<'d> {
     /// Writes an event; the number of its last record.
     pub fn record(&mut self, event: &Event, intent: Option<u64>) -> u64 {
         let name = LogName { log: "01k9z3t0m4".into(), node: "mx-a1".into(), hashing: None };
-        self.records += write(event, self.now, &name, intent, &mut self.position, &mut self.lines);
+        self.records += write(event, &Stamp::new(self.now), &name, intent, &mut self.position, &mut self.lines);
         self.tick();
         self.position.next_seq - 1
     }
