@@ -83,6 +83,19 @@ impl<'o> Object<'o> {
         let _ = write!(self.key(key), "\"{value}\"");
     }
 
+    /// Four numbers with dots between them, as IPv4 addresses are written.
+    pub fn dotted(&mut self, key: &str, numbers: [u8; 4]) {
+        let out = self.key(key);
+        out.push(b'"');
+        for (at, n) in numbers.into_iter().enumerate() {
+            if at > 0 {
+                out.push(b'.');
+            }
+            number(out, n);
+        }
+        out.push(b'"');
+    }
+
     /// A text of at most `max` octets, left out where there is none.
     pub fn maybe_text(&mut self, key: &str, value: Option<&str>, max: usize) {
         if let Some(value) = value {
@@ -112,7 +125,9 @@ pub fn number(out: &mut Vec<u8>, value: impl itoa::Integer) {
 pub fn text(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
     let bytes = value.as_bytes();
-    if bytes.iter().all(|byte| matches!(byte, 0x20..=0x7E) && !matches!(byte, b'"' | b'\\')) {
+    // Looked at to the end: several octets at once, where most texts are plain.
+    let plain = |byte: &u8| matches!(byte, 0x20..=0x7E) & (*byte != b'"') & (*byte != b'\\');
+    if bytes.iter().fold(true, |all, byte| all & plain(byte)) {
         out.extend_from_slice(bytes);
     } else {
         value.chars().for_each(|char| escaped(out, char));

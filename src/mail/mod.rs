@@ -32,7 +32,7 @@ mod word;
 
 pub use fold::Needle;
 pub use header::{Field, Header};
-pub use told::{Told, message_id, told};
+pub use told::{Told, header_end, message_id, told};
 
 /// Is a text in a field?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -44,9 +44,14 @@ pub fn message_id(header: &[u8]) -> Option<String> {
 }
 
 fn without_body(octets: &[u8]) -> &[u8] {
-    let end = |blank: &[u8], kept: usize| Some(memchr::memmem::find(octets, blank)?.saturating_add(kept));
-    let ends = [end(b"\r\n\r\n", 2), end(b"\n\n", 1)];
-    ends.into_iter().flatten().min().and_then(|end| octets.get(..end)).unwrap_or(octets)
+    header_end(octets).and_then(|end| octets.get(..end)).unwrap_or(octets)
+}
+
+/// Where the fields end and the empty line begins.
+#[must_use]
+pub fn header_end(octets: &[u8]) -> Option<usize> {
+    let mut ends = memchr::memchr_iter(b'\n', octets).map(|end| end.saturating_add(1));
+    ends.find(|end| matches!(octets.get(*end..), Some([b'\n', ..] | [b'\r', b'\n', ..])))
 }
 
 fn addresses(field: &Address<'_>) -> Option<String> {
@@ -82,6 +87,21 @@ mod tests {
     fn spelled(header: &str) -> String {
         let Told { message_id, from, to, date, subject } = told(header.as_bytes());
         [message_id, from, to, date, subject].map(|field| field.unwrap_or_else(|| "-".to_owned())).join(" | ")
+    }
+
+    #[test]
+    fn where_fields_end() {
+        for (octets, end) in [
+            ("", None),
+            ("A: b\r\n", None),
+            ("A: b\r\n\r", None),
+            ("A: b\r\n\r\nc", Some(6)),
+            ("A: b\n\nc\r\n\r\n", Some(5)),
+            ("A: b\n\r\nc", Some(5)),
+            ("A: b\r\n c\rd\r\n\r\n\r\n", Some(12)),
+        ] {
+            assert_eq!(header_end(octets.as_bytes()), end, "{octets:?}");
+        }
     }
 
     #[test]

@@ -58,9 +58,9 @@ impl HeaderText {
         let seam = self.octets.len().saturating_sub(3);
         self.octets.extend_from_slice(octets.get(..room.min(octets.len())).unwrap_or_default());
         let new = self.octets.get(seam..).unwrap_or_default();
-        let end = [&b"\r\n\r\n"[..], b"\n\n"].into_iter().filter_map(|end| memchr::memmem::find(new, end)).min();
+        let end = mail::header_end(new);
         if let Some(end) = end {
-            self.octets.truncate(seam.saturating_add(end).saturating_add(2));
+            self.octets.truncate(seam.saturating_add(end));
         }
         self.whole = end.is_some() || self.octets.len() >= MOST;
     }

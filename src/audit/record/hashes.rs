@@ -96,7 +96,10 @@ impl<'h> Hashes<'h> {
     pub fn address(&mut self, object: &mut Object<'_>, at: (&str, &str), ip: std::net::IpAddr) {
         match self.with.is_some_and(|with| with.covers(HashedField::ClientIp)) {
             true => self.text(object, at, HashedField::ClientIp, &ip.to_string(), MAX_WORD),
-            false => object.quoted(at.1, ip),
+            false => match ip {
+                std::net::IpAddr::V4(ip) => object.dotted(at.1, ip.octets()),
+                std::net::IpAddr::V6(_) => object.quoted(at.1, ip),
+            },
         }
     }
 

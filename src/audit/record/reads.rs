@@ -8,6 +8,8 @@ use crate::audit::json::Object;
 use crate::imap::message::Uid;
 use crate::session::event::{ReadClass, ReadMessage, ReadSet};
 
+/// Octets that most entries take.
+const ENTRY: usize = 128;
 /// Messages in one record.
 const MAX_MESSAGES: usize = 500;
 /// Octets of a line at which its list of messages goes on in the next record; one more message fits behind it.
@@ -54,6 +56,7 @@ impl Shown {
             self.json.push(b',');
         }
         self.entries += 1;
+        self.json.reserve(ENTRY);
         Object::open(&mut self.json)
     }
 }
