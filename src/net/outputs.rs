@@ -20,6 +20,15 @@ use crate::session::{ConnectFailure, Output};
 /// Announced commands whose numbers are remembered; a session has no more under way.
 const INTENTS: usize = 128;
 
+/// An event that announces what is about to happen.
+#[derive(Debug, Clone, Copy)]
+struct Announced {
+    /// Of which command; of none, where an upstream tells what nobody asked for.
+    cmd: Option<u32>,
+    /// The session waits for word of it.
+    waits: bool,
+}
+
 /// How much was queued on each side.
 #[derive(Debug, Default)]
 struct Marks {
@@ -54,8 +63,16 @@ impl Relay {
                         if batch.is_empty() {
                             marks = self.marks();
                         }
-                        intent = Some(event.cmd);
+                        intent = Some(Announced { cmd: event.cmd, waits: true });
                         // The last of its batch: the number that the log gives back is this one's.
+                        self.add(event, &mut batch);
+                        break None;
+                    }
+                    Some(Output::Announce(event)) => {
+                        if batch.is_empty() {
+                            marks = self.marks();
+                        }
+                        intent = Some(Announced { cmd: event.cmd, waits: false });
                         self.add(event, &mut batch);
                         break None;
                     }
@@ -104,7 +121,7 @@ impl Relay {
         }
         self.entry.control.live.event(&event);
         self.server.observe_event(&event);
-        let announced = self.intents.iter().position(|(cmd, _)| Some(*cmd) == event.cmd);
+        let announced = self.intents.iter().position(|(cmd, _)| *cmd == event.cmd);
         let intent = match (event.stage, announced) {
             (Some(Stage::Done), Some(at)) if event.more => self.intents.get(at).map(|(_, seq)| *seq),
             (Some(Stage::Done), Some(at)) => Some(self.intents.swap_remove(at).1),
@@ -114,18 +131,21 @@ impl Relay {
     }
 
     /// Has a batch written. `false`: it could not be, what was queued behind it is taken back, and the session knows.
-    async fn record(&mut self, batch: Vec<Entry>, marks: &Marks, intent: Option<Option<u32>>) -> bool {
-        let only_intent = intent.is_some() && batch.len() == 1;
+    async fn record(&mut self, batch: Vec<Entry>, marks: &Marks, intent: Option<Announced>) -> bool {
+        let waits = intent.is_some_and(|intent| intent.waits);
+        let only_intent = waits && batch.len() == 1;
         if self.unrecorded {
             return true; // the batch is empty, and the session is ending
         }
         match self.server.log.submit(batch).await.written().await {
             Ok(seq) => {
-                if let Some(cmd) = intent {
+                if let Some(Announced { cmd, .. }) = intent {
                     if self.intents.len() >= INTENTS {
                         self.intents.remove(0);
                     }
-                    self.intents.extend(cmd.map(|cmd| (cmd, seq)));
+                    self.intents.push((cmd, seq));
+                }
+                if waits {
                     self.session.handle_recorded(true, now());
                 }
                 true
@@ -190,7 +210,12 @@ impl Relay {
                 }
             }
             Output::Close => self.over = true,
-            Output::ToClient(_) | Output::ToUpstream(_) | Output::Record(_) | Output::Intent(_) | Output::Note(_) => {}
+            Output::ToClient(_)
+            | Output::ToUpstream(_)
+            | Output::Record(_)
+            | Output::Intent(_)
+            | Output::Announce(_)
+            | Output::Note(_) => {}
         }
     }
 

@@ -59,7 +59,7 @@ pub(super) struct Relay {
     pub(super) upstream: Option<UpstreamSide>,
     pub(super) connecting: Option<Connecting>,
     /// Commands that were announced to the log, with the numbers of those records.
-    pub(super) intents: Vec<(u32, u64)>,
+    pub(super) intents: Vec<(Option<u32>, u64)>,
     /// The client sends nothing more.
     pub(super) client_eof: bool,
     /// The upstream is not read because the client does not read.

@@ -304,6 +304,8 @@ impl Session {
 
     pub(super) fn held_of(&self, command: &Command<'_>, effect: Effect, now: Instant) -> Held {
         let content = matches!(&command.args, Args::Fetch(fetch) if fetch.is_content());
+        // Not about the open one alone.
+        let elsewhere = matches!(&command.args, Args::Esearch(esearch) if !esearch.sources.is_empty());
         Held {
             tag: Tag::from_slice(command.tag.text.as_bytes()),
             cmd: self.commands,
@@ -313,7 +315,7 @@ impl Session {
             effect,
             judged: Judged::default(),
             audit: AuditLevel::default(),
-            mailbox: self.state.selected().map(|selected| Arc::clone(&selected.mailbox)),
+            mailbox: self.state.selected().filter(|_| !elsewhere).map(|selected| Arc::clone(&selected.mailbox)),
             line: Vec::new(),
             stream: None,
             wait_quiet: false,
@@ -341,7 +343,7 @@ impl Session {
         if matches!(held.verb, Verb::Select | Verb::Examine) && self.state.selected().is_some() {
             self.state.closed();
             self.leave_view();
-            self.coverage.clear();
+            self.forget_mailbox();
             self.state_moved();
             let line = self.local_answer(&held.tag, answer);
             self.answer_in_turn(line);

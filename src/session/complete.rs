@@ -45,7 +45,9 @@ impl Session {
             return;
         };
         self.note(Note::UpstreamResponse { after: now.saturating_duration_since(entry.sent) });
-        if let Some(entry) = self.go_on_guarded(entry, status, code.as_ref(), now) {
+        if let Some(entry) = self.go_on_guarded(entry, status, code.as_ref(), now)
+            && let Some(entry) = self.ask_afterwards(entry, status, rest, now)
+        {
             self.conclude(entry, status, rest, now);
         }
     }
@@ -90,6 +92,7 @@ impl Session {
         }
         if ok {
             self.note_copies(&entry.effect);
+            self.note_context(&entry);
         }
         let changes_names =
             ok && matches!(verb, Verb::Create | Verb::Delete | Verb::Rename | Verb::Subscribe | Verb::Unsubscribe);
@@ -226,7 +229,7 @@ impl Session {
                     id: None,
                 });
                 opening.mailbox = Arc::clone(&mailbox);
-                self.coverage.clear();
+                self.forget_mailbox();
                 if opening.hidden.is_none() {
                     self.view = None;
                 }
@@ -242,7 +245,7 @@ impl Session {
             | (Effect::Closing { .. }, Some(Status::Ok))
             | (Effect::Closing { by_absence: true, .. }, Some(Status::No)) => {
                 self.leave_view();
-                self.coverage.clear();
+                self.forget_mailbox();
                 self.state.closed();
             }
             (Effect::Enabling { utf8 }, Some(Status::Ok)) => self.utf8 |= *utf8,
@@ -267,6 +270,7 @@ impl Session {
             Own::Name(name) => self.name_answered(&name),
             Own::Status(statuses) => self.status_answered(*statuses, status, now),
             Own::Uses if !failed => self.uses_answered(),
+            Own::Found | Own::Lengths => return self.known_afterwards(!failed, now),
             // What could not be learnt is not told.
             Own::Headers => {
                 if let Some(held) = self.held.take() {

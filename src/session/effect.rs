@@ -42,6 +42,8 @@ pub(super) enum Effect {
     Fetching(Box<Reads>),
     /// SEARCH, SORT, THREAD.
     Searching(Box<Searching>),
+    /// CANCELUPDATE of searches that had these numbers.
+    Cancelling(Vec<u32>),
     /// STORE.
     Storing { op: FlagOp, flags: Vec<Flag>, dropped: Vec<Flag>, uids: Option<UidSet>, ask: Option<Box<[u8]>> },
     /// COPY, MOVE. `guarded`: messages may be hidden there.
@@ -104,6 +106,10 @@ pub(super) enum Own {
     Uids,
     /// `FETCH set (UID RFC822.SIZE)`: which messages are too large to be read.
     Sizes,
+    /// `FETCH set (UID)` behind a search: which UIDs it has found.
+    Found,
+    /// `UID FETCH set (UID RFC822.SIZE)` behind slices of messages: are they all of them?
+    Lengths,
     /// `UID FETCH set (UID BODY.PEEK[HEADER.FIELDS (…)])`: what the record says of messages.
     Headers,
     /// `UID STORE set +FLAGS (\\Seen)`: what the client read of a FETCH that limits may cut short.
@@ -143,6 +149,12 @@ pub(super) struct Searching {
     pub uid: bool,
     pub hits: u64,
     pub uids: UidSet,
+    /// What was told by sequence number.
+    pub numbers: super::searches::Numbers,
+    /// They are more than a record holds, or not to be known any more.
+    pub many: bool,
+    /// Is the client told what else is found, later?
+    pub goes_on: bool,
     /// What it has found of a view, and how that is said.
     pub guarded: Option<Box<super::messages::Results>>,
 }

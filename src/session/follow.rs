@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use crate::imap::message::{Uid, UidSet};
-use crate::wire::number::digits;
 use crate::wire::response::{Code, number};
 
 use super::Session;
 use super::effect::{CopyUid, Effect, Own};
-use super::event::{FaultReason, Side};
+use super::event::{FaultReason, ReadClass, ResultStatus, Side};
 use super::reads::Reads;
+use super::unasked::UNASKED;
 
 impl Session {
     /// Codes that tell of the mailbox being opened.
@@ -64,56 +64,6 @@ impl Session {
         }
     }
 
-    /// `* SEARCH 2 84 882`
-    pub(super) fn follow_search(&mut self, list: &[u8], piece: bool) {
-        let Some(searching) = self.searching() else { return };
-        let blank = |byte: &u8| matches!(byte, b' ' | b'\r' | b'\n');
-        let mut rest = list;
-        loop {
-            let word = rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len());
-            rest = rest.get(word..).unwrap_or_default();
-            if rest.is_empty() {
-                return;
-            }
-            // `(MODSEQ 917)` and the like: no number of a message.
-            let Some((number, behind)) = digits(rest).filter(|(_, behind)| behind.first().is_none_or(blank)) else {
-                let end = rest.iter().position(blank).unwrap_or(rest.len());
-                rest = rest.get(end..).unwrap_or_default();
-                continue;
-            };
-            rest = behind;
-            searching.hits = searching.hits.saturating_add(1);
-            if searching.uid
-                && !piece
-                && let Some(uid) = u32::try_from(number).ok().and_then(Uid::new)
-            {
-                searching.uids.insert(uid);
-            }
-        }
-    }
-
-    /// `* ESEARCH (TAG "a") UID COUNT 3 ALL 4:6`
-    pub(super) fn follow_esearch(&mut self, list: &[u8]) {
-        let Some(searching) = self.searching() else { return };
-        let mut words = list.split(|byte| matches!(byte, b' ' | b'\r' | b'\n')).filter(|word| !word.is_empty());
-        while let Some(word) = words.next() {
-            if word.eq_ignore_ascii_case(b"COUNT") {
-                searching.hits = words.next().and_then(number).unwrap_or(0);
-            } else if word.eq_ignore_ascii_case(b"ALL") && searching.uid {
-                searching.uids = words.next().and_then(uid_set).unwrap_or_default();
-                searching.hits = searching.hits.max(searching.uids.len());
-            }
-        }
-    }
-
-    fn searching(&mut self) -> Option<&mut super::effect::Searching> {
-        let entry = self.in_flight.find(|entry| matches!(entry.effect, Effect::Searching(_)))?;
-        match &mut entry.effect {
-            Effect::Searching(searching) => Some(searching),
-            _ => None,
-        }
-    }
-
     /// `* SEARCH 4 7` in answer to our `UID SEARCH DELETED`.
     pub(super) fn learn_deleted(&mut self, list: &[u8]) {
         let mut found = UidSet::new();
@@ -161,7 +111,8 @@ impl Session {
     pub(super) fn answers_own_fetch(&mut self, seq: u64, text: &[u8]) -> bool {
         let Some(sizes) = self.in_flight.iter().find_map(|entry| match entry.effect {
             Effect::Own(Own::Uids) => Some(false),
-            Effect::Own(Own::Sizes) => Some(true),
+            Effect::Own(Own::Sizes | Own::Lengths) => Some(true),
+            Effect::Own(Own::Found) => Some(false),
             _ => None,
         }) else {
             return false;
@@ -173,7 +124,9 @@ impl Session {
         let uid = uid.and_then(|uid| u32::try_from(uid).ok()).and_then(Uid::new);
         let size_at = words.iter().position(|word| word.eq_ignore_ascii_case(b"RFC822.SIZE"));
         let size = size_at.and_then(|at| number(words.get(at.saturating_add(1))?)).filter(|_| sizes);
-        if let (Some(uid), Ok(seq), Some(held)) = (uid, u32::try_from(seq), &mut self.held) {
+        if let (Some(uid), true) = (uid, self.afterwards.is_some()) {
+            self.learn_afterwards(uid, size);
+        } else if let (Some(uid), Ok(seq), Some(held)) = (uid, u32::try_from(seq), &mut self.held) {
             match &mut held.effect {
                 Effect::Fetching(reads) => {
                     if let (Some(size), Some(cap)) = (size, &mut reads.cap) {
@@ -193,6 +146,9 @@ impl Session {
     }
 
     pub(super) fn reads_of(&mut self, serial: u32) -> Option<&mut Reads> {
+        if serial == UNASKED {
+            return self.unasked.as_deref_mut();
+        }
         match &mut self.in_flight.find(|entry| entry.serial == serial)?.effect {
             Effect::Fetching(reads) => Some(reads),
             _ => None,
@@ -207,12 +163,17 @@ impl Session {
         text: &[u8],
         literal: Option<u64>,
     ) -> Option<u32> {
-        let entry = self.in_flight.find(|entry| matches!(entry.effect, Effect::Fetching(_)))?;
-        let serial = entry.serial;
-        if let Effect::Fetching(reads) = &mut entry.effect {
+        if let Some(entry) = self.in_flight.find(|entry| matches!(entry.effect, Effect::Fetching(_)))
+            && let Effect::Fetching(reads) = &mut entry.effect
+        {
             reads.begin(seq, uid_is_number, text, literal);
+            if reads.wants >= ReadClass::Preview || reads.now_reaches() < ReadClass::Preview {
+                return Some(entry.serial);
+            }
+            // Content that this one did not ask for: nobody has announced it.
+            reads.forget_response();
         }
-        Some(serial)
+        self.begin_unasked(seq, uid_is_number, text, literal)
     }
 
     pub(super) fn end_fetch_response(&mut self, serial: u32, _now: Instant) {
@@ -221,6 +182,9 @@ impl Session {
         self.coverage = coverage;
         if unknown {
             self.record_fault(Side::Upstream, FaultReason::UnknownItem);
+        }
+        if serial == UNASKED {
+            return self.record_unasked(ResultStatus::Ok);
         }
         if let Some(messages) = self.reads_of(serial).and_then(Reads::take_full_record) {
             self.record_some_reads(serial, messages);

@@ -8,6 +8,8 @@ use crate::policy::AuditLevel;
 use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
 
 use super::Session;
+use super::contexts::goes_on;
+use super::coverage::Section;
 use super::effect::{Effect, Held, Opening, Searching};
 use super::event::{CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, ReadClass};
 use super::names::Resolved;
@@ -90,7 +92,9 @@ impl Session {
                 rights: None,
             },
             Args::Fetch(fetch) => Effect::Fetching(Box::new(self.reads_for(command, fetch))),
-            Args::Search(_) | Args::Sort(_) | Args::Thread(_) => Effect::Searching(Box::new(searching(command))),
+            Args::Search(_) | Args::Esearch(_) | Args::Sort(_) | Args::Thread(_) => {
+                Effect::Searching(Box::new(searching(command)))
+            }
             Args::Store(store) => {
                 let (uids, ask) = self.asked(&store.set.set, command.verb.is_uid_form());
                 Effect::Storing {
@@ -146,10 +150,13 @@ impl Session {
         let says_uid = uid_form || fetch.items.iter().any(|item| item.kind == FetchKind::Uid);
         let (asked, _) = self.asked(&fetch.set.set, uid_form);
         let unknown = asked.is_none();
+        let slices: Vec<_> = fetch.items.iter().filter_map(|item| slice_of(&item.kind)).collect();
+        let sized = asked.as_ref().is_some_and(|asked| self.coverage.knows_sizes(asked));
         Reads {
             wants: fetch.class(),
             wants_flags: wants_flags(fetch),
-            slice: fetch.items.iter().filter_map(|item| partial_of(&item.kind)).max(),
+            may_doubt: !slices.is_empty() && !sized,
+            slices,
             brings_header: fetch.items.iter().any(|item| brings_header(&item.kind)),
             asked,
             ask: (unknown && (!says_uid || fetch.class() >= ReadClass::Preview))
@@ -178,12 +185,20 @@ fn wants_flags(fetch: &crate::wire::command::Fetch<'_>) -> bool {
         || kinds.all(|kind| matches!(kind, FetchKind::Uid | FetchKind::ModSeq))
 }
 
-/// Octets of a slice that is asked for.
-fn partial_of(kind: &FetchKind<'_>) -> Option<u64> {
-    match kind {
-        FetchKind::Section { partial, .. } | FetchKind::Binary { partial, .. } => partial.map(|(_, octets)| octets),
-        _ => None,
-    }
+/// A slice that is asked for, of what adds up.
+fn slice_of(kind: &FetchKind<'_>) -> Option<(Section, u64, u64)> {
+    use crate::wire::command::fetch::SectionText;
+    let (section, (from, octets)) = match kind {
+        FetchKind::Section { section, partial } if section.part.is_empty() => match section.text {
+            SectionText::Whole => (Section::Whole, (*partial)?),
+            SectionText::Text => (Section::Text, (*partial)?),
+            SectionText::Header | SectionText::HeaderFieldsNot(_) => (Section::Header, (*partial)?),
+            SectionText::HeaderFields(_) | SectionText::Mime => return None,
+        },
+        FetchKind::Binary { part, partial } if part.is_empty() => (Section::Decoded, (*partial)?),
+        _ => return None,
+    };
+    Some((section, from, octets))
 }
 
 fn status_name(kind: crate::wire::command::folder::StatusKind) -> &'static str {
@@ -243,7 +258,15 @@ fn searching(command: &Command<'_>) -> Searching {
             }
         });
     }
-    Searching { keys: names, content, uid: command.verb.is_uid_form(), ..Searching::default() }
+    let returns = match &command.args {
+        Args::Search(search) => search.returns.as_ref(),
+        Args::Esearch(esearch) => esearch.search.returns.as_ref(),
+        Args::Sort(sort) => sort.returns.as_ref(),
+        _ => None,
+    };
+    // ESEARCH always tells UIDs (RFC 7377 §2.1).
+    let uid = command.verb.is_uid_form() || command.verb == Verb::Esearch;
+    Searching { keys: names, content, uid, goes_on: goes_on(returns), ..Searching::default() }
 }
 
 /// The criterion's name, for the record; never what it looks for.

@@ -42,6 +42,9 @@ impl Session {
             held.judged = Judged::default();
             return self.refuse_held(held, &Answer::Unavailable);
         }
+        if !self.has_room_for_context(&held.effect) {
+            return self.refuse_held(held, &Answer::Refused { text: "[LIMIT] too many searches that go on" });
+        }
         if self.filtered() && self.answer_from_view(command, &mut held, now) {
             return;
         }
@@ -86,6 +89,7 @@ impl Session {
                     patch.replace(command.verb_span.clone(), self.unselecting());
                 }
             }
+            Args::CancelUpdate(tags) => self.cancel_contexts(tags, &mut patch, &mut held.effect),
             Args::Enable(words) if !self.narrow_enable(words, &mut patch, &mut held) => return,
             _ => {}
         }
@@ -184,7 +188,11 @@ impl Session {
     pub(super) fn is_recorded(&self, held: &Held) -> bool {
         !matches!(
             held.effect,
-            Effect::Plain | Effect::Idle { .. } | Effect::Enabling { .. } | Effect::Closing { uids: None, .. }
+            Effect::Plain
+                | Effect::Cancelling(_)
+                | Effect::Idle { .. }
+                | Effect::Enabling { .. }
+                | Effect::Closing { uids: None, .. }
         ) || matches!(held.verb, Verb::Idle)
     }
 

@@ -117,6 +117,10 @@ impl InFlight {
                 || matches!(entry.effect, Effect::Own(_))
                 // What it leaves to be marked is in the mailbox that is open now.
                 || matches!(&entry.effect, Effect::Fetching(reads) if reads.marks)
+                // Nothing may come between it and the question which UIDs it has found.
+                || matches!(&entry.effect, Effect::Searching(searching) if searching.asks_for_uids())
+                // The same of the question whether its slices are all of a message.
+                || matches!(&entry.effect, Effect::Fetching(reads) if reads.may_doubt)
         })
     }
 

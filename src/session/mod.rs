@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
+mod afterwards;
 mod alerts;
 mod append;
 pub mod asks;
@@ -18,6 +19,8 @@ mod capability;
 mod client_input;
 mod command_path;
 mod complete;
+mod contexts;
+mod coverage;
 mod deadline;
 mod effect;
 pub mod event;
@@ -40,9 +43,11 @@ mod reads;
 mod recording;
 mod refusal;
 mod response_path;
+mod searches;
 mod seq_uids;
 mod shared;
 mod state;
+mod unasked;
 mod upstream;
 pub mod verdicts;
 
@@ -54,6 +59,7 @@ use crate::policy::{Bound, Hits, Subject, TlsLevel};
 use crate::wire::frame::CommandFramer;
 
 use auth::{Login, SaslStep};
+use coverage::Coverage;
 use effect::{Held, Judged};
 use event::{
     CloseReason, ClosedBy, Event, EventContext, FaultReason, KilledBy, Note, ReadCounts, ResultStatus, SessionPhase,
@@ -62,7 +68,6 @@ use event::{
 use in_flight::{InFlight, Tag};
 use names::Names;
 use outbox::Outbox;
-use reads::Coverage;
 use refusal::{Answer, Bye};
 use response_path::Reading;
 use state::State;
@@ -135,6 +140,8 @@ pub enum Output {
     Record(Box<Event>),
     /// Record this and answer with [`Session::handle_recorded`]: the command behind it waits.
     Intent(Box<Event>),
+    /// Record this before any later output, as [`Output::Record`]: a later record names it as what announced it.
+    Announce(Box<Event>),
     /// Count this.
     Note(Note),
     /// Connect to a server of this upstream (with implicit TLS where configured), then
@@ -220,6 +227,10 @@ pub struct Session {
     in_flight: InFlight,
     /// A command that waits for what must come before it.
     held: Option<Box<Held>>,
+    /// A command whose answer waits until the record has what it needs.
+    afterwards: Option<Box<afterwards::Afterwards>>,
+    /// Mail that comes without being asked for.
+    unasked: Option<Box<reads::Reads>>,
 
     subject: Subject,
     bound: Bound,
@@ -237,6 +248,8 @@ pub struct Session {
     seats: Vec<budgets::Seat>,
     names: Names,
     coverage: Coverage,
+    /// Searches in the open mailbox that go on.
+    contexts: Vec<contexts::Context>,
     /// The open mailbox, where messages may be hidden in it.
     view: Option<Box<messages::View>>,
     /// What waits until the view knows what it must.
@@ -345,6 +358,8 @@ impl Session {
             gate: None,
             in_flight: InFlight::default(),
             held: None,
+            afterwards: None,
+            unasked: None,
             subject,
             bound,
             turning: None,
@@ -355,6 +370,7 @@ impl Session {
             seats: Vec::new(),
             names: Names::default(),
             coverage: Coverage::default(),
+            contexts: Vec::new(),
             view: None,
             work: None,
             filter_is_stale: false,
@@ -554,7 +570,8 @@ impl Session {
     /// The audit log began to fail (`true`) or works again (`false`).
     pub fn handle_audit_failing(&mut self, failing: bool, now: Instant) {
         self.audit_failing = failing;
-        if failing && self.in_flight.iter().any(|entry| matches!(entry.effect, effect::Effect::Fetching(_))) {
+        let reads = |entry: &in_flight::Entry| matches!(entry.effect, effect::Effect::Fetching(_));
+        if failing && (self.unasked.is_some() || self.in_flight.iter().any(reads)) {
             self.out.clear();
             self.end(CloseReason::Audit, Some(Bye::Unavailable), now);
         }
@@ -697,7 +714,14 @@ impl Session {
         self.mode = ClientMode::Over;
         self.seats.clear();
         let waiting = self.work.take().and_then(messages::Work::into_entry);
-        let cut: Vec<_> = self.in_flight.drain().chain(waiting).collect();
+        let asked = self.afterwards.take().map(|afterwards| afterwards.entry);
+        if let Some(reads) = &mut self.unasked {
+            reads.end(&mut self.coverage);
+        }
+        if reason != CloseReason::Audit {
+            self.record_unasked(ResultStatus::Cut);
+        }
+        let cut: Vec<_> = asked.into_iter().chain(self.in_flight.drain()).chain(waiting).collect();
         for mut entry in cut {
             if let effect::Effect::Fetching(reads) = &mut entry.effect {
                 reads.end(&mut self.coverage);

@@ -6,7 +6,6 @@
 //!   UID FETCH 11 BODY[]<1000.…>   ─▶ full     11, the intervals now cover it
 //! ```
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::imap::message::{Uid, UidSet};
@@ -17,16 +16,17 @@ use crate::wire::fetch_line::FetchLine;
 use crate::wire::frame::{ResponseEnd, response_end};
 
 use super::by_the_thousand::uid_of;
+use super::coverage::{Coverage, Reach, Section, Slice};
 use super::event::{ReadClass, ReadMessage, ReadSet};
-use super::headers::{HeaderText, Headers};
+use super::headers::HeaderText;
 use super::limiting::{FetchBudget, SizeCap};
 use super::seq_uids::SeqUids;
 
 /// Most messages in one record; a FETCH that read more is recorded in several.
 pub(super) const MAX_MESSAGES: usize = 500;
 
-/// Most messages whose slices are remembered in one session.
-const MAX_COVERED: usize = 64;
+/// Most messages in doubt about which one command asks.
+const MAX_DOUBTFUL: u64 = 64;
 
 /// The reads of one FETCH command.
 #[derive(Debug, Default)]
@@ -42,8 +42,12 @@ pub(super) struct Reads {
     pub(super) edits: Vec<(Range<usize>, &'static str)>,
     /// Does the command ask for FLAGS? If not, a response with nothing else is news, not a read.
     pub wants_flags: bool,
-    /// Largest partial that the command asks for: a shorter answer is the end of the message.
-    pub slice: Option<u64>,
+    /// Slices that the command asks for, each by its first octet and how many: a shorter answer is the end.
+    pub slices: Vec<(Section, u64, u64)>,
+    /// It may leave open whether its slices are all of a message.
+    pub may_doubt: bool,
+    /// Messages of which that is open.
+    pub doubtful: UidSet,
     /// UIDs behind sequence numbers, where the proxy asked for them.
     pub uids: SeqUids,
     /// What limits leave of it.
@@ -85,44 +89,24 @@ pub(super) struct Current {
     unknown: bool,
     bytes: u64,
     size: Option<u64>,
-    header: bool,
-    text: bool,
     parts: Vec<Box<str>>,
     literal: Option<Literal>,
     /// Its header, as far as it passes by; and is the literal under way of it?
     header_text: Option<Box<HeaderText>>,
     in_header: bool,
     emailid: Option<Box<str>>,
-    slices: Vec<(u64, u64, bool)>,
+    slices: Vec<Slice>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Literal {
     item: Item,
+    section: Option<Section>,
     size: u64,
     seen: u64,
 }
 
-/// What was relayed of each message of the open mailbox: slices, and headers.
-#[derive(Debug, Default)]
-pub(super) struct Coverage {
-    messages: HashMap<Uid, (Vec<(u64, u64)>, Option<u64>)>,
-    /// Their headers, at level `headers`.
-    headers: Headers,
-}
-
 impl Coverage {
-    /// Another mailbox: other UIDs.
-    pub fn clear(&mut self) {
-        self.messages.clear();
-        self.headers.clear();
-    }
-
-    /// Of these messages, those of which no header was seen.
-    pub fn without_header(&self, uids: &UidSet) -> UidSet {
-        self.headers.unseen_of(uids)
-    }
-
     /// The answer to a question of ours for headers: its number, and its text behind the word FETCH.
     pub fn learn_header(&mut self, seq: u64, text: &[u8]) {
         let line = text.get(..memchr::memchr(b'\n', text).map_or(text.len(), |end| end.saturating_add(1)));
@@ -140,26 +124,6 @@ impl Coverage {
             self.headers.note(uid);
         }
         reads.end(self);
-    }
-
-    /// Octets `from..to` of the message were relayed; `last`: its end is `to`. Is it whole now?
-    fn add(&mut self, uid: Uid, from: u64, to: u64, end: Option<u64>) -> bool {
-        if self.messages.len() >= MAX_COVERED && !self.messages.contains_key(&uid) {
-            self.messages.clear();
-        }
-        let (runs, size) = self.messages.entry(uid).or_default();
-        *size = end.or(*size);
-        runs.push((from, to));
-        runs.sort_unstable();
-        let mut merged: Vec<(u64, u64)> = Vec::with_capacity(runs.len());
-        for &(from, to) in runs.iter() {
-            match merged.last_mut() {
-                Some(last) if from <= last.1 => last.1 = last.1.max(to),
-                _ => merged.push((from, to)),
-            }
-        }
-        *runs = merged;
-        matches!((runs.as_slice(), *size), ([(0, to)], Some(size)) if *to >= size)
     }
 }
 
@@ -199,7 +163,7 @@ impl Reads {
     /// A fragment of the response.
     pub fn fragment(&mut self, text: &[u8], literal: Option<u64>) {
         let collects = self.collects_headers();
-        let (now, renames, edits) = (&mut self.now, &self.renames, &mut self.edits);
+        let (now, renames, edits, asked) = (&mut self.now, &self.renames, &mut self.edits, &self.slices);
         let mut scan = std::mem::take(&mut now.scan);
         scan.fragment(text, literal, |event| {
             if !renames.is_empty() {
@@ -208,7 +172,7 @@ impl Reads {
             if collects {
                 now.collect(text, &event);
             }
-            now.on(event);
+            now.on(event, asked);
         });
         now.scan = scan;
     }
@@ -231,6 +195,28 @@ impl Reads {
     pub fn now_reaches(&self) -> ReadClass {
         let announced = self.now.literal.map_or(ReadClass::Listed, |literal| class_of(literal.item));
         self.now.class.unwrap_or(ReadClass::Listed).max(announced)
+    }
+
+    /// Is the response under way news of flags, and nothing else?
+    pub fn now_is_news(&self) -> bool {
+        self.now.only_flags && self.now.literal.is_none()
+    }
+
+    /// The UID that the response under way has told so far.
+    pub fn now_uid(&self) -> Option<Uid> {
+        self.now.uid
+    }
+
+    /// The size of a message was told that is in doubt.
+    pub fn learn_size(&mut self, uid: Uid, size: u64, coverage: &mut Coverage) {
+        let reach = coverage.learn_size(uid, size);
+        let read = self.messages.iter_mut().filter(|message| message.uid == Some(uid));
+        for message in read {
+            message.size = Some(size);
+            if reach == Reach::Full && message.class == ReadClass::Part {
+                message.class = ReadClass::Full;
+            }
+        }
     }
 
     /// The number that the response under way begins with.
@@ -271,7 +257,7 @@ impl Reads {
 
     /// The literal under way is over.
     pub fn literal_end(&mut self) {
-        self.now.finish_literal(self.slice);
+        self.now.finish_literal(&self.slices);
     }
 
     /// The response is over, or was cut. Did it hold an item that is not in the table?
@@ -279,7 +265,7 @@ impl Reads {
         if !self.now.open {
             return false;
         }
-        self.now.finish_literal(self.slice);
+        self.now.finish_literal(&self.slices);
         let now = std::mem::take(&mut self.now);
         let unknown = now.unknown;
         let Some(mut class) = now.class else { return false };
@@ -287,14 +273,22 @@ impl Reads {
             return false;
         }
         let uid = now.uid.or_else(|| u32::try_from(now.seq).ok().and_then(|seq| self.uids.get(seq)));
-        if now.header && now.text {
-            class = ReadClass::Full;
-        }
-        for &(from, to, last) in &now.slices {
-            let end = if last { Some(to) } else { now.size };
-            if uid.is_some_and(|uid| coverage.add(uid, from, to, end)) {
-                class = ReadClass::Full;
+        let mut size = now.size;
+        if let Some(uid) = uid.filter(|_| !now.slices.is_empty()) {
+            let reach = coverage.add(uid, &now.slices, now.size);
+            size = coverage.size_of(uid);
+            match reach {
+                // That it has all of it now takes content, which headers are none.
+                Reach::Full if class >= ReadClass::Part => class = ReadClass::Full,
+                Reach::Doubt if class == ReadClass::Part && self.doubtful.len() < MAX_DOUBTFUL => {
+                    self.doubtful.insert(uid);
+                }
+                Reach::Full | Reach::Doubt | Reach::Part => {}
             }
+        } else if now.slices.iter().any(|slice| slice.section == Section::Header && slice.last)
+            && now.slices.iter().any(|slice| slice.section == Section::Text && slice.last && slice.from == 0)
+        {
+            class = ReadClass::Full; // of a message whose UID nobody told
         }
         if let Some(uid) = uid.filter(|_| self.marks && !now.only_flags) {
             self.marked.insert(uid);
@@ -311,7 +305,7 @@ impl Reads {
                 uid,
                 class,
                 bytes: now.bytes,
-                size: now.size,
+                size,
                 parts: now.parts,
                 emailid: now.emailid,
                 hdr,
@@ -392,6 +386,30 @@ fn class_of(item: Item) -> ReadClass {
     }
 }
 
+/// What of the message that item is a slice of, where slices add up.
+fn section_of(item: Item, section: &[u8]) -> Option<Section> {
+    match item.kind {
+        ItemKind::Whole if item.decoded => Some(Section::Decoded),
+        ItemKind::Whole => Some(Section::Whole),
+        ItemKind::Text => Some(Section::Text),
+        // Of single fields nobody knows what is missing; all but some are taken for all.
+        ItemKind::Header => {
+            let is =
+                |name: &str| section.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name.as_bytes()));
+            (section.is_empty() || section.eq_ignore_ascii_case(b"HEADER") || is("HEADER.FIELDS.NOT"))
+                .then_some(Section::Header)
+        }
+        ItemKind::Uid
+        | ItemKind::Flags
+        | ItemKind::Size
+        | ItemKind::Listed
+        | ItemKind::Structure
+        | ItemKind::Preview
+        | ItemKind::Part
+        | ItemKind::Unknown => None,
+    }
+}
+
 /// Does the value of that item begin with fields of the message's own header?
 fn holds_header(item: Item, section: &[u8]) -> bool {
     match item.kind {
@@ -430,7 +448,7 @@ impl Class {
 }
 
 impl Current {
-    fn on(&mut self, event: FetchEvent<'_>) {
+    fn on(&mut self, event: FetchEvent<'_>, asked: &[(Section, u64, u64)]) {
         match event {
             FetchEvent::Uid { uid, .. } => {
                 self.uid = u32::try_from(uid).ok().and_then(Uid::new);
@@ -447,12 +465,12 @@ impl Current {
                     return self.reach(ReadClass::Listed);
                 }
                 self.name_part(item, section);
-                self.deliver(item, octets, true, None);
+                self.deliver(item, section_of(item, section), octets, true, asked);
             }
             FetchEvent::Literal { item, section, size, .. } => {
                 self.only_flags = false;
                 self.name_part(item, section);
-                self.literal = Some(Literal { item, size, seen: 0 });
+                self.literal = Some(Literal { item, section: section_of(item, section), size, seen: 0 });
             }
             FetchEvent::Opaque => {
                 self.only_flags = false;
@@ -500,47 +518,44 @@ impl Current {
         }
     }
 
-    fn finish_literal(&mut self, slice: Option<u64>) {
+    fn finish_literal(&mut self, asked: &[(Section, u64, u64)]) {
         self.in_header = false;
         if let Some(literal) = self.literal.take() {
-            self.deliver(literal.item, literal.seen, literal.seen == literal.size, slice);
+            self.deliver(literal.item, literal.section, literal.seen, literal.seen == literal.size, asked);
         }
     }
 
     /// `octets` of an item's value were relayed; `whole`: all that the upstream announced.
-    fn deliver(&mut self, item: Item, octets: u64, whole: bool, slice: Option<u64>) {
+    fn deliver(
+        &mut self,
+        item: Item,
+        section: Option<Section>,
+        octets: u64,
+        whole: bool,
+        asked: &[(Section, u64, u64)],
+    ) {
+        if let Some(section) = section {
+            let from = item.origin.unwrap_or(0);
+            let shorter = |&(of, at, most): &(Section, u64, u64)| of == section && at == from && octets < most;
+            let last = whole && (item.origin.is_none() || asked.iter().any(shorter));
+            self.slices.push(Slice { section, from, to: from.saturating_add(octets), last });
+        }
         let content = |this: &mut Self| this.bytes = this.bytes.saturating_add(octets);
         match item.kind {
             ItemKind::Uid | ItemKind::Flags | ItemKind::Size | ItemKind::Listed => self.reach(ReadClass::Listed),
             ItemKind::Structure => self.reach(ReadClass::Envelope),
-            ItemKind::Header => {
-                self.header |= whole && item.origin.is_none();
-                self.reach(ReadClass::Envelope);
-            }
+            ItemKind::Header => self.reach(ReadClass::Envelope),
             ItemKind::Preview => {
                 content(self);
                 self.reach(ReadClass::Preview);
             }
-            ItemKind::Text => {
-                content(self);
-                self.text |= whole && item.origin.is_none();
-                self.reach(ReadClass::Part);
-            }
-            ItemKind::Part => {
+            ItemKind::Text | ItemKind::Part => {
                 content(self);
                 self.reach(ReadClass::Part);
             }
             ItemKind::Whole => {
                 content(self);
-                match item.origin {
-                    None if whole => self.reach(ReadClass::Full),
-                    None => self.reach(ReadClass::Part),
-                    Some(from) => {
-                        let last = whole && slice.is_some_and(|slice| octets < slice);
-                        self.slices.push((from, from.saturating_add(octets), last));
-                        self.reach(ReadClass::Part);
-                    }
-                }
+                self.reach(if item.origin.is_none() && whole { ReadClass::Full } else { ReadClass::Part });
             }
             ItemKind::Unknown => {
                 content(self);
@@ -601,7 +616,8 @@ mod tests {
     fn slices_add_up() {
         let mut coverage = Coverage::default();
         let mut class = |origin: u64, octets: u64| {
-            let mut reads = Reads { slice: Some(10), ..Reads::default() };
+            let slices = vec![(Section::Whole, origin, 10)];
+            let mut reads = Reads { slices, ..Reads::default() };
             one(&mut reads, &mut coverage, &format!(" (UID 7 BODY[]<{origin}> {{{octets}}}\r\n"), &[octets], ")\r\n");
             reads.into_records().remove(0).1.remove(0).class
         };

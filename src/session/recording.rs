@@ -363,7 +363,7 @@ impl Session {
         self.out.record(event);
     }
 
-    fn record_reads(&mut self, reads: Reads, silent: bool, finish: impl Fn(&mut Event, &Self)) {
+    pub(super) fn record_reads(&mut self, reads: Reads, silent: bool, finish: impl Fn(&mut Event, &Self)) {
         if reads.is_empty() && reads.wants < ReadClass::Preview {
             return; // a FETCH that hit nothing leaves no record
         }
@@ -408,7 +408,7 @@ impl Session {
 }
 
 /// Do rules ask that nothing is recorded of it? Of what they narrowed, something is.
-fn is_silent(level: AuditLevel, judged: Option<&Judged>) -> bool {
+pub(super) fn is_silent(level: AuditLevel, judged: Option<&Judged>) -> bool {
     let verdict = judged.and_then(|judged| judged.verdict).unwrap_or(VerdictKind::Allowed);
     level == AuditLevel::None && verdict == VerdictKind::Allowed
 }

@@ -18,6 +18,7 @@ use crate::wire::response::{self, Head, Keyword, Numbered};
 use super::effect::{Effect, Own};
 use super::event::{CloseReason, FaultReason, Side};
 use super::refusal::Bye;
+use super::searches::NumberList;
 use super::upstream::LegPhase;
 use super::{ClientMode, Session};
 
@@ -61,6 +62,8 @@ pub(super) struct Reading {
     pub(super) fetch: Option<u32>,
     /// The client has been given NIL instead of the literal under way.
     skips: bool,
+    /// The list that a line holds which passes in pieces.
+    numbers: Option<NumberList>,
     /// What is put in the place of what in the line under way.
     pub(super) edits: Vec<(std::ops::Range<usize>, Cow<'static, str>)>,
     /// The response passes under another number: its UID is looked at.
@@ -175,6 +178,7 @@ impl Session {
             if let Some(serial) = self.reading.fetch {
                 self.charge_piece(serial, piece.len());
             }
+            self.follow_piece(piece);
             self.pass(piece);
             return true;
         }
@@ -187,7 +191,7 @@ impl Session {
             _ if self.reading.inside => self.reading.flow != Flow::Collect && piece.len() >= HOLD_FETCH,
             Head::Number { what: Numbered::Fetch | Numbered::UidFetch, .. } => piece.len() >= HOLD_FETCH,
             Head::Data { keyword: Keyword::Capability, .. } | Head::Tagged { .. } | Head::Continuation => false,
-            Head::Data { keyword: Keyword::Esearch, .. } if self.filtered() => piece.len() >= HOLD_FETCH,
+            Head::Data { keyword: Keyword::Esearch, .. } => piece.len() >= HOLD_FETCH,
             Head::Data { .. } | Head::Status { .. } | Head::Number { .. } => {
                 !self.filtered() || self.is_number_list(piece)
             }
@@ -205,6 +209,14 @@ impl Session {
         self.reading.long = true;
         self.pass(piece);
         true
+    }
+
+    /// A list goes on that began in the piece before.
+    fn follow_piece(&mut self, piece: &[u8]) {
+        if let Some(mut numbers) = self.reading.numbers.take() {
+            self.follow_numbers(&mut numbers, piece);
+            self.reading.numbers = Some(numbers);
+        }
     }
 
     fn is_number_list(&self, line: &[u8]) -> bool {
@@ -249,6 +261,7 @@ impl Session {
             ResponseEnd::Overflow => return self.upstream_fault(FaultReason::LiteralSize, now),
         };
         if self.reading.long {
+            self.follow_piece(line);
             self.pass(line);
         } else if self.reading.inside {
             self.on_fragment(line, literal, now);
@@ -327,6 +340,7 @@ impl Session {
         self.reading.inside = false;
         self.reading.long = false;
         self.reading.uid_check = None;
+        self.reading.numbers = None;
         if let Some(serial) = self.reading.fetch.take() {
             self.end_fetch_response(serial, now);
         }
@@ -352,7 +366,7 @@ impl Session {
                 let text = line.get(rest..).unwrap_or_default();
                 (literal, self.on_number(number, what, text, literal, line.len()))
             }
-            Head::Data { keyword, rest } => (literal, self.on_data(keyword, rest, line, piece, now)),
+            Head::Data { keyword, rest } => (literal, self.on_data(keyword, rest, line, literal, piece, now)),
         }
     }
 
@@ -466,19 +480,20 @@ impl Session {
                 self.out.client().extend_from_slice(&line);
                 Flow::Drop
             }
-            Some(code) if code.is("INPROGRESS") => self.with_clients_tag(line),
+            Some(code) if code.is("INPROGRESS") || code.is("NOUPDATE") => self.with_clients_tag(line),
             _ => Flow::Pass,
         }
     }
 
-    /// Correlators name the command by its tag: the client knows it by another (RFC 9051 §7.3.4, RFC 9585).
+    /// Correlators name the command by its tag: the client knows it by another (RFC 9051 §7.3.4, RFC 9585, RFC 5267 §4.4).
     fn with_clients_tag(&mut self, line: &[u8]) -> Flow {
         let prefix = self.start.tag_prefix.as_bytes();
         let found = memchr::memmem::find(line, prefix).and_then(|at| {
             let digits = line.get(at.saturating_add(prefix.len())..)?.iter().take_while(|byte| byte.is_ascii_digit());
             let end = at.saturating_add(prefix.len()).saturating_add(digits.count());
             let serial = self.own_serial(line.get(at..end)?)?;
-            Some((at, end, self.in_flight.by_serial(serial)?.tag.clone()))
+            let under_way = self.in_flight.by_serial(serial).map(|entry| &entry.tag);
+            Some((at, end, under_way.or_else(|| self.tag_of_context(serial))?.clone()))
         });
         let Some((at, end, tag)) = found else { return Flow::Pass };
         let out = self.out.client();
@@ -498,6 +513,7 @@ impl Session {
                 if let Some(selected) = self.state.selected_mut() {
                     selected.exists = selected.exists.saturating_sub(1);
                 }
+                self.disturb_searches();
                 Flow::Pass
             }
             Numbered::Fetch | Numbered::UidFetch => {
@@ -527,7 +543,15 @@ impl Session {
         }
     }
 
-    fn on_data(&mut self, keyword: Keyword, rest: usize, line: &[u8], piece: bool, now: Instant) -> Flow {
+    fn on_data(
+        &mut self,
+        keyword: Keyword,
+        rest: usize,
+        line: &[u8],
+        literal: Option<u64>,
+        piece: bool,
+        now: Instant,
+    ) -> Flow {
         if let Some(flow) = self.answers_own(keyword, rest, line) {
             return flow;
         }
@@ -541,12 +565,24 @@ impl Session {
                 self.out.client().extend_from_slice(&line);
                 Flow::Drop
             }
+            Keyword::Search | Keyword::Sort | Keyword::Thread if piece => {
+                let mut numbers = NumberList::new(keyword == Keyword::Thread);
+                self.follow_numbers(&mut numbers, line.get(rest..).unwrap_or_default());
+                self.reading.numbers = Some(numbers);
+                Flow::Pass
+            }
             Keyword::Search | Keyword::Sort => {
-                self.follow_search(line.get(rest..).unwrap_or_default(), piece);
+                self.follow_search(line.get(rest..).unwrap_or_default());
+                Flow::Pass
+            }
+            Keyword::Thread => {
+                self.follow_thread(line.get(rest..).unwrap_or_default());
                 Flow::Pass
             }
             // What a search over many mailboxes finds has their names in it (RFC 7377): nobody here can have asked for one.
             Keyword::Esearch if self.filtered() && names_a_mailbox(line.get(rest..).unwrap_or_default()) => Flow::Drop,
+            // The name of a mailbox in it came as a literal.
+            Keyword::Esearch if literal.is_some() => Flow::Collect,
             Keyword::Esearch => {
                 self.follow_esearch(line.get(rest..).unwrap_or_default());
                 self.with_clients_tag(line)
@@ -555,7 +591,11 @@ impl Session {
                 self.follow_enabled(line.get(rest..).unwrap_or_default());
                 Flow::Pass
             }
-            Keyword::Thread | Keyword::Flags | Keyword::Vanished => Flow::Pass,
+            Keyword::Vanished => {
+                self.disturb_searches();
+                Flow::Pass
+            }
+            Keyword::Flags => Flow::Pass,
             Keyword::Myrights if self.bound.restricts() || self.filtered() => Flow::Collect,
             Keyword::Status if self.bound.restricts() && !self.filtered() => Flow::Collect,
             _ if self.filtered() => self.filter_data(keyword, now),
@@ -634,6 +674,12 @@ impl Session {
             match keyword {
                 Keyword::Myrights => self.narrow_myrights(&collected, rest, now),
                 Keyword::List | Keyword::Lsub if own => self.learn_name(keyword, &collected, rest, now),
+                Keyword::Esearch => {
+                    self.follow_esearch(collected.get(rest..).unwrap_or_default());
+                    if self.with_clients_tag(&collected) == Flow::Pass {
+                        self.out.client().extend_from_slice(&collected);
+                    }
+                }
                 Keyword::Namespace if own => self.learn_namespace(&collected, rest),
                 Keyword::Status if self.learn_status(&collected, rest) || self.filtered() && !self.asks_status() => {}
                 Keyword::Status if self.filtered() => self.filter_status(&collected, rest, now),

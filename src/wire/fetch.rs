@@ -47,6 +47,8 @@ pub struct Item {
     pub kind: ItemKind,
     /// `<origin>` of a partial.
     pub origin: Option<u64>,
+    /// `BINARY[…]`: not the octets that stand in the message.
+    pub decoded: bool,
 }
 
 /// What a fragment told.
@@ -249,7 +251,11 @@ fn name(text: &[u8], at: usize) -> Option<Name<'_>> {
         .saturating_add(at);
     let word = text.get(at..word_end)?;
     if text.get(word_end) != Some(&b'[') {
-        return Some(Name { item: Item { kind: plain(word), origin: None }, section: &[], end: word_end });
+        return Some(Name {
+            item: Item { kind: plain(word), origin: None, decoded: false },
+            section: &[],
+            end: word_end,
+        });
     }
     let begin = word_end.saturating_add(1);
     let close = memchr::memchr(b']', text.get(begin..)?)?.saturating_add(begin);
@@ -261,7 +267,11 @@ fn name(text: &[u8], at: usize) -> Option<Name<'_>> {
         origin = number(text.get(end.saturating_add(1)..close)?);
         end = close.saturating_add(1);
     }
-    Some(Name { item: Item { kind: sectioned(word, section), origin }, section, end })
+    Some(Name {
+        item: Item { kind: sectioned(word, section), origin, decoded: word.eq_ignore_ascii_case(b"BINARY") },
+        section,
+        end,
+    })
 }
 
 fn plain(word: &[u8]) -> ItemKind {
@@ -281,6 +291,8 @@ fn plain(word: &[u8]) -> ItemKind {
         Some(b'R') if is("RFC822.HEADER") => ItemKind::Header,
         Some(b'R') if is("RFC822.TEXT") => ItemKind::Text,
         Some(b'R') if is("RFC822") => ItemKind::Whole,
+        // Gmail's numbers and labels: what FETCH asks for as such.
+        Some(b'X') if is("X-GM-MSGID") || is("X-GM-THRID") || is("X-GM-LABELS") => ItemKind::Listed,
         _ => ItemKind::Unknown,
     }
 }

@@ -195,7 +195,7 @@ impl Driver {
                     self.upstream.extend_from_slice(&bytes);
                     self.session.recycle(bytes);
                 }
-                Output::Record(event) => {
+                Output::Record(event) | Output::Announce(event) => {
                     self.spell(&event);
                     if !self.recording {
                         self.session.handle_record_failed(self.now);

@@ -38,6 +38,8 @@ struct First {
     mod_seq: Option<Range<usize>>,
     /// Does it say anything else?
     says_more: bool,
+    /// And that is no flags?
+    tells_of_message: bool,
     scan: FetchScan,
 }
 
@@ -57,7 +59,7 @@ impl First {
                     first.says_more = true;
                 }
             },
-            _ => first.says_more = true,
+            _ => (first.says_more, first.tells_of_message) = (true, true),
         });
         first.scan = scan;
         first
@@ -94,7 +96,8 @@ impl Session {
             }
             Some(_) => return (literal, Flow::Collect),
         }
-        if self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(Own::Sizes | Own::Uids))) {
+        if self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(Own::Sizes | Own::Uids | Own::Lengths)))
+        {
             self.answers_own_fetch(u64::from(number), text);
             return (literal, Flow::Drop);
         }
@@ -125,7 +128,7 @@ impl Session {
             self.pause_idle();
             return (literal, Flow::Drop);
         }
-        if answer.is_none() && literal.is_some() {
+        if answer.is_none() && first.tells_of_message {
             // Content that nobody asked for is nobody's.
             return (literal, Flow::Drop);
         }

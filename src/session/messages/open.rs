@@ -158,7 +158,7 @@ impl Session {
         let entry = *entry;
         self.leave_view();
         self.state.closed();
-        self.coverage.clear();
+        self.forget_mailbox();
         self.state_moved();
         let kind = EventKind::FilterFailure { response, action: FilterAction::Withheld };
         self.out.record(Event::new(std::sync::Arc::clone(&self.ctx), kind));

@@ -193,6 +193,7 @@ impl Play {
                 Output::Connect { .. } => self.session.handle_upstream_connected(false, self.now),
                 Output::Close => self.closed = true,
                 Output::Record(_)
+                | Output::Announce(_)
                 | Output::Note(_)
                 | Output::StartClientTls
                 | Output::StartUpstreamTls

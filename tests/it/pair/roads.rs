@@ -105,7 +105,7 @@ impl Direct {
                         let _ = upstream.write_all(&octets);
                     }
                 }
-                Output::Record(_) | Output::Note(_) => {}
+                Output::Record(_) | Output::Announce(_) | Output::Note(_) => {}
                 Output::Intent(_) => self.session.handle_recorded(true, self.now),
                 Output::Connect { .. } => {
                     self.upstream = Some(connect(self.dovecot));

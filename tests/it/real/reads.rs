@@ -21,7 +21,20 @@ const ROWS: &[(&str, &[&str], &[&str])] = &[
     ("whole", &["FETCH 1 (BODY.PEEK[])"], &["full 1: whole"]),
     ("by another name", &["FETCH 1 (RFC822)"], &["full 1: whole"]),
     ("header and text", &["FETCH 1 (BODY.PEEK[HEADER] BODY.PEEK[TEXT])"], &["full 1: 30 parts TEXT"]),
+    (
+        "header, then text",
+        &["FETCH 1 (BODY.PEEK[HEADER])", "FETCH 1 (BODY.PEEK[TEXT])"],
+        &["envelope 1 of 1", "full 1: 30 parts TEXT"],
+    ),
+    (
+        "a field of the header, and text",
+        &["FETCH 1 (BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY.PEEK[TEXT])"],
+        &["part 1: 30 parts TEXT"],
+    ),
     ("text", &["FETCH 1 (BODY[TEXT])"], &["part 1: 30 parts TEXT"]),
+    // As Dovecot makes it of this mail: its first words.
+    ("a preview", &["FETCH 1 (PREVIEW)"], &["preview 1: 28"]),
+    ("previews that are not at hand", &["UID FETCH 3:4 (PREVIEW (LAZY))"], &["listed 3:4 of 2"]),
     ("a part", &["FETCH 2 (BODY.PEEK[1.1])"], &["part 3: 19 parts 1.1"]),
     ("a part that is marked read", &["FETCH 2 (BODY[1.2])"], &["part 3: 26 parts 1.2"]),
     ("a part, decoded", &["FETCH 2 (BINARY.PEEK[2])"], &["part 3: 57 parts 2"]),
@@ -49,6 +62,10 @@ const ROWS: &[(&str, &[&str], &[&str])] = &[
         &["FETCH 3 (BODY.PEEK[]<0.60000>)", "SELECT Archive", "SELECT INBOX", "FETCH 3 (BODY.PEEK[]<60000.100000>)"],
         &["part 4: 60000", "part 4: end"],
     ),
+    ("slices of two lengths", &["FETCH 3 (BODY.PEEK[]<0.100> BODY.PEEK[TEXT]<0.1000>)"], &["part 4: 1100 parts TEXT"]),
+    ("a search by number", &["SEARCH BODY canary-body"], &["search content 5 1,3:6"]),
+    ("a search by number, sorted", &["SORT (REVERSE ARRIVAL) US-ASCII BODY canary-body"], &["search content 5 1,3:6"]),
+    ("a search by number for one", &["SEARCH NOT SUBJECT \"INBOX 3\" 2:3"], &["search content 1 3"]),
     ("a search in bodies", &["UID SEARCH BODY canary-body"], &["search content 5 1,3:6"]),
     ("a search in subjects", &["UID SEARCH SUBJECT \"INBOX 3\""], &["search content 1 4"]),
     ("a search by flags", &["UID SEARCH FLAGGED"], &["search 1 3"]),
@@ -119,6 +136,65 @@ fn told(record: &Value) -> Option<String> {
         }
         _ => None,
     }
+}
+
+#[test]
+fn a_slice_of_just_the_length_of_a_message_is_all_of_it() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let length = mail::message("INBOX", 3).len();
+    for rules in ["", RULES] {
+        let mut proxy = Settings::before(&dovecot).rules(rules).start();
+        let mut ann = proxy.login("ann");
+        ann.run("SELECT INBOX").ok();
+        let last = length - 1000;
+        for slice in [format!("<0.{length}>"), "<0.1000>".to_owned(), format!("<1000.{last}>")] {
+            let got = ann.run(&format!("UID FETCH 4 (BODY.PEEK[]{slice})")).ok();
+            assert_eq!(got.starting("* ").len(), 1, "what the proxy asks for itself is not the client's");
+        }
+        ann.run("SELECT INBOX").ok();
+        ann.run(&format!("UID FETCH 4 (BODY.PEEK[]<0.{}>)", length - 1)).ok();
+        ann.run("UID FETCH 4 (BODY.PEEK[]<10.1000>)").ok();
+        ann.logout();
+        let records = proxy.stop();
+        let done = records.iter().filter(|record| record["code"] == "MS101I");
+        let told: Vec<_> = done
+            .map(|record| &record["data"]["msgs"][0])
+            .map(|read| (read["cls"].as_str(), read["bytes"].as_u64(), read["size"].as_u64(), read["cov"].as_f64()))
+            .collect();
+        let (all, most) = (length as u64, length as u64 - 1);
+        let expected = [
+            (Some("full"), Some(all), Some(all), None),
+            // It has been read already, and is now once more.
+            (Some("part"), Some(1000), Some(all), Some(0.01)),
+            (Some("full"), Some(all - 1000), Some(all), None),
+            (Some("part"), Some(most), Some(all), Some(0.99)),
+            (Some("part"), Some(1000), Some(all), Some(0.01)),
+        ];
+        assert_eq!(told, expected, "{rules}");
+    }
+}
+
+#[test]
+fn mail_that_notify_sends_is_a_read() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut proxy = Settings::before(&dovecot).rules("").start();
+    let mut ann = proxy.login("ann");
+    ann.run("SELECT Archive").ok();
+    ann.run("NOTIFY SET (selected (MessageNew (UID BODY.PEEK[TEXT]) MessageExpunge))").ok();
+    let mut straight = dovecot.login("ann");
+    straight.run_parts(&[b"APPEND Archive {16+}", b"a: b\r\n\r\nsecret\r\n"]).ok();
+    straight.logout();
+    let got = ann.run("NOOP").ok();
+    assert!(got.whole().contains("BODY[TEXT]"), "{}", got.whole());
+    ann.logout();
+    let records = proxy.stop();
+    let reads: Vec<_> = records.iter().filter(|record| record["type"] == "message.read").collect();
+    let [intent, done] = reads.as_slice() else { panic!("{reads:#?}") };
+    assert_eq!((&intent["stage"], &intent["data"]["uids"]), (&"intent".into(), &"4".into()), "{intent}");
+    assert_eq!((&done["stage"], &done["data"]["intent"]), (&"done".into(), &intent["seq"]), "{done}");
+    let message = &done["data"]["msgs"][0];
+    assert_eq!((&message["cls"], &message["bytes"], &message["uid"]), (&"part".into(), &8.into(), &4.into()), "{done}");
+    assert!(proxy.verify().status.success(), "no intent is open");
 }
 
 /// More than any buffer on the way holds.
