@@ -232,7 +232,7 @@ async fn counted(route: Route, state: &AdminState) -> Answer {
     }
 }
 
-/// What a tool that read the files tells of it. `case` may be null.
+/// What a tool that read the files tells of it. `case` may be null, and `rows` where that is not known yet.
 fn accessed(body: &Map<String, Value>, by: &str) -> Option<Access> {
     let text = |key: &str| body.get(key)?.as_str();
     if body.keys().any(|key| !["who", "command", "filter", "rows", "case"].contains(&&**key)) {
@@ -242,12 +242,16 @@ fn accessed(body: &Map<String, Value>, by: &str) -> Option<Access> {
         None | Some(Value::Null) => None,
         Some(case) => Some(case.as_str()?.into()),
     };
+    let rows = match body.get("rows") {
+        Some(Value::Null) => None,
+        rows => Some(rows?.as_u64()?),
+    };
     Some(Access {
         who: format!("{} as {by}", text("who")?).into(),
         by_tool: true,
         command: text("command")?.into(),
         filter: text("filter")?.into(),
-        rows: body.get("rows")?.as_u64()?,
+        rows,
         case,
     })
 }
@@ -256,7 +260,7 @@ fn accessed(body: &Map<String, Value>, by: &str) -> Option<Access> {
 fn read_by(who: Box<str>, route: Route, query: &[(String, String)], rows: u64) -> Access {
     let filter: Vec<String> = query.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let filter = filter.join(" ").into();
-    Access { who, by_tool: false, command: route.path().into(), filter, rows, case: None }
+    Access { who, by_tool: false, command: route.path().into(), filter, rows: Some(rows), case: None }
 }
 
 /// What was read of the log leaves once that is on record.

@@ -209,8 +209,8 @@ pub struct Access {
     pub command: Box<str>,
     /// What was asked for.
     pub filter: Box<str>,
-    /// What was shown.
-    pub rows: u64,
+    /// How much was shown; `None` where that is not known before it is.
+    pub rows: Option<u64>,
     /// The case that it was for.
     pub case: Option<Box<str>>,
 }

@@ -126,7 +126,7 @@ mod tests {
             via: AccessVia::Cli,
             command: "query".into(),
             filter: "user=bob".into(),
-            rows,
+            rows: Some(rows),
             case: Some("IR-204".into()),
         }
     }

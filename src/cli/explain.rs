@@ -1,13 +1,16 @@
 //! `imapwarden explain`: what do the rules do to that, and which of them?
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::audit::{Purpose, Reading, Where};
 use super::who::Who;
 use crate::app::trial::{Ground, Past, Question, to_json, to_text};
 use crate::audit::{Reference, decision, logs};
 use crate::diagnostic::{Problem, Severity, Sources};
+use crate::report::Filter;
 
 /// Say what the rules do to a request, which of them took what, and why others did not. Without a mailbox and a command
 /// it is about all that is left. A refusal of the past is named by the reference that its client was told.
@@ -82,6 +85,7 @@ fn explain_decision(arguments: &Arguments, reference: &Reference, directory: &Pa
             let past = Past::of(found, ground, arguments.who.at);
             let rev = ground.rules.rev();
             let hashed = past.hashed();
+            leave_access(arguments, reference, directory);
             return print(if arguments.json {
                 let mut told = match hashed.is_empty() {
                     true => to_json(&past.told, rev),
@@ -103,6 +107,17 @@ fn explain_decision(arguments: &Arguments, reference: &Reference, directory: &Pa
     };
     super::test::say(&[problem], &Sources::default());
     ExitCode::FAILURE
+}
+
+/// That somebody read of it in the log.
+fn leave_access(arguments: &Arguments, reference: &Reference, directory: &Path) {
+    let named = arguments.audit.is_some();
+    let place = if named { Where::of_directory(directory) } else { Where::of_config(&arguments.config) };
+    let command = format!("explain {reference}");
+    let (filter, purpose) = (Filter::default(), Purpose::default());
+    let reading =
+        Reading { place: &place, directory, command: &command, filter: &filter, purpose: &purpose, hash_key: None };
+    reading.leave(Some(1), &BTreeSet::new());
 }
 
 fn reference(text: &str) -> Result<Reference, &'static str> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use super::audit::Asked;
+use super::audit::{Asked, Purpose, Reading, Where, all_logs};
 use crate::app::trial::{Change, Difference, Ground, Replay};
 use crate::audit::{Number, verify_and_see};
 use crate::diagnostic::Sources;
@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// The configuration that names the rules.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The directory of the log.
+    /// The directory of the log; with logs in it that were written beside that, all of them.
     #[arg(long, value_name = "DIR")]
     audit: PathBuf,
     /// End with status 1 where more of it comes out than that: refuse, hide, narrow, allow, undecidable, or change for any
@@ -28,6 +28,8 @@ pub(super) struct Arguments {
     fail_on: Vec<Limit>,
     #[command(flatten)]
     asked: Asked,
+    #[command(flatten)]
+    purpose: Purpose,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -77,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let (loaded, problems) = Ground::load(&arguments.config, &mut sources);
     super::test::say(&problems, &sources);
     let Some((ground, _)) = loaded else { return ExitCode::FAILURE };
-    let filter = match arguments.asked.filter_with_key(&super::audit::Where::of_config(&arguments.config)) {
+    let filter = match arguments.asked.filter_with_key(&Where::of_config(&arguments.config)) {
         Ok(filter) => filter,
         Err(problem) => {
             super::test::say(&[problem], &sources);
@@ -85,29 +87,43 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let mut replay = Replay::new(&ground, filter.clone());
-    let coverage = Coverage::of(&verify_and_see(&arguments.audit, None, &mut |seen| replay.see(seen)), &filter);
-    if coverage.is_unreadable() {
-        eprint!("{coverage}");
-        return ExitCode::from(UNREADABLE);
+    let mut covers = Vec::new();
+    for log in all_logs(&arguments.audit) {
+        let coverage = Coverage::of(&verify_and_see(&log, None, &mut |seen| replay.see(seen)), &filter);
+        if coverage.is_unreadable() {
+            eprint!("{coverage}");
+            return ExitCode::from(UNREADABLE);
+        }
+        replay.end_log();
+        covers.push(coverage);
     }
     let (difference, sessions) = replay.end();
+    let place = Where::of_directory(&arguments.audit);
+    let (purpose, hash_key) = (&arguments.purpose, arguments.asked.hash_key());
+    let reading =
+        Reading { place: &place, directory: &arguments.audit, command: "simulate", filter: &filter, purpose, hash_key };
+    let hashed = covers.iter().flat_map(Coverage::hashed).copied().collect();
+    reading.leave(Some(difference.asked()), &hashed);
     let rev = ground.rules.rev();
     let mut out = io::stdout().lock();
     let written = match arguments.json {
         true => {
             let mut object = difference.to_json(rev);
-            (object["covers"], object["sessions"]) = (coverage.json().clone(), sessions.into());
+            let mut covers = covers.iter().map(|coverage| coverage.json().clone());
+            (object["covers"], object["sessions"]) = (covers.next().into(), sessions.into());
+            let beside: Vec<_> = covers.collect();
+            if !beside.is_empty() {
+                object["beside"] = beside.into();
+            }
             writeln!(out, "{object}")
         }
         false => {
             let sessions = Number(sessions);
             let then = difference.recorded_under();
-            write!(
-                out,
-                "{coverage}rules    {rev}, then {then}; asked again what {sessions} sessions did\n\n{difference}"
-            )
+            let covers: String = covers.iter().map(ToString::to_string).collect();
+            write!(out, "{covers}rules    {rev}, then {then}; asked again what {sessions} sessions did\n\n{difference}")
         }
     };
     let past = arguments.fail_on.iter().any(|limit| limit.is_past(&difference));
-    ExitCode::from(u8::from(written.is_err() || past || coverage.exit_code() == 1))
+    ExitCode::from(u8::from(written.is_err() || past || covers.iter().any(|coverage| coverage.exit_code() == 1)))
 }

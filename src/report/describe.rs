@@ -140,13 +140,14 @@ fn what(line: &Line<'_>, data: &Data<'_>) -> String {
         "admin.action" => {
             format!("{} {} by {}", text(&data.method), spaced(&[&data.route, &data.target]), text(&data.who))
         }
-        "audit.access" => format!(
-            "{} read the log: {} {}, {} rows",
-            text(&data.who),
-            text(&data.command),
-            text(&data.filter),
-            number(data.rows)
-        ),
+        "audit.access" => {
+            let asked = spaced(&[&data.command, &data.filter]);
+            let asked = asked.trim_end();
+            match data.rows {
+                Some(rows) => format!("{} read the log: {asked}, {rows} rows", text(&data.who)),
+                None => format!("{} begins to read the log: {asked}", text(&data.who)),
+            }
+        }
         "audit.open" => format!("segment {} begins: {}", number(data.segment), text(&data.reason)),
         "audit.close" => format!("segment ends: {}, {} records", text(&data.reason), number(data.records)),
         "audit.purge" => format!("segment {} removed, older than is kept", number(data.segment)),
@@ -261,6 +262,10 @@ mod tests {
             (
                 r#""type":"audit.access","code":"AL300I","data":{"who":"ann","via":"cli","command":"query","filter":"user=bob","rows":3}"#,
                 "ann read the log: query user=bob, 3 rows",
+            ),
+            (
+                r#""type":"audit.access","code":"AL300I","data":{"who":"ann","via":"cli","command":"query","filter":""}"#,
+                "ann begins to read the log: query",
             ),
             (r#""type":"later.type","code":"LX100I","data":{"a":1}"#, r#"later.type {"a":1}"#),
         ];

@@ -1,6 +1,5 @@
 //! Records that are asked for, one a line, as they stand in the log or in words.
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,7 +8,7 @@ use super::describe::describe;
 use super::filter::{Clients, Filter};
 use super::period;
 use super::table::{Cell, Column, Rolling, column, flexible};
-use crate::audit::{Item, Line, Reader, See, Seen, segments};
+use crate::audit::{Item, Line, Reader, Seen};
 
 const COLUMNS: [Column; 6] = [
     column("ts", "time"),
@@ -121,17 +120,17 @@ fn written(result: io::Result<()>, failed: &mut Option<io::Error>) -> ControlFlo
 }
 
 /// A filter, with what it must remember of the records before.
-struct Asking<'f> {
+pub(super) struct Asking<'f> {
     filter: &'f Filter,
     clients: Clients,
 }
 
 impl<'f> Asking<'f> {
-    fn new(filter: &'f Filter) -> Self {
+    pub fn new(filter: &'f Filter) -> Self {
         Self { filter, clients: Clients::default() }
     }
 
-    fn asked<'i>(&mut self, item: &Item<'i>, trouble: &mut dyn FnMut(&str)) -> Option<Seen<'i>> {
+    pub fn asked<'i>(&mut self, item: &Item<'i>, trouble: &mut dyn FnMut(&str)) -> Option<Seen<'i>> {
         match item {
             Item::Trouble(what) => {
                 trouble(what);
@@ -144,116 +143,5 @@ impl<'f> Asking<'f> {
                 asked.then_some(*seen)
             }
         }
-    }
-}
-
-/// The last records that are asked for, then those that come.
-pub struct Tail<'f> {
-    reader: Reader,
-    asking: Asking<'f>,
-}
-
-impl<'f> Tail<'f> {
-    /// Prints the last `n` records that are asked for.
-    ///
-    /// # Errors
-    /// Where the log cannot be read, or nothing can be written.
-    pub fn begin(
-        directory: &Path,
-        filter: &'f Filter,
-        n: usize,
-        printer: &mut dyn Printer,
-        out: &mut dyn Write,
-        trouble: &mut dyn FnMut(&str),
-    ) -> io::Result<Self> {
-        let numbers = segments(directory)?;
-        let mut asking = Asking::new(filter);
-        let mut reader = Reader::new(directory, numbers.last().copied());
-        let mut last = Last::new(n);
-        let _ = reader.advance(&mut |item| {
-            if let Some(seen) = asking.asked(&item, trouble) {
-                last.keep(seen.bytes);
-            }
-            ControlFlow::Continue(())
-        })?;
-        // Backwards, a segment at a time, until there are enough.
-        let mut number = numbers.len().saturating_sub(1);
-        while last.lines.len() < n && number > 0 {
-            number = number.saturating_sub(1);
-            let (Some(segment), Some(next)) = (numbers.get(number), numbers.get(number.saturating_add(1))) else {
-                break;
-            };
-            let mut earlier = Last::new(n.saturating_sub(last.lines.len()));
-            let mut asking = Asking::new(filter);
-            one_segment(directory, *segment, *next, &mut |item| {
-                if let Some(seen) = asking.asked(&item, trouble) {
-                    earlier.keep(seen.bytes);
-                }
-                ControlFlow::Continue(())
-            })?;
-            earlier.lines.append(&mut last.lines);
-            last.lines = earlier.lines;
-        }
-        for bytes in &last.lines {
-            if let Ok(line) = Line::parse(bytes) {
-                let place = crate::audit::Place { segment: 0, line: 0, compressed: false };
-                printer.record(Seen { line: &line, bytes, place }, out)?;
-            }
-        }
-        printer.end(out)?;
-        Ok(Self { reader, asking })
-    }
-
-    /// Prints what came since.
-    ///
-    /// # Errors
-    /// Where the log cannot be read, or nothing can be written.
-    pub fn go_on(
-        &mut self,
-        printer: &mut dyn Printer,
-        out: &mut dyn Write,
-        trouble: &mut dyn FnMut(&str),
-    ) -> io::Result<()> {
-        let mut failed = None;
-        let asking = &mut self.asking;
-        let _ = self.reader.advance(&mut |item| match asking.asked(&item, trouble) {
-            Some(seen) => written(printer.record(seen, out), &mut failed),
-            None => ControlFlow::Continue(()),
-        })?;
-        match failed {
-            Some(error) => Err(error),
-            None => printer.end(out),
-        }
-    }
-}
-
-fn one_segment(directory: &Path, number: u32, next: u32, see: &mut See<'_>) -> io::Result<()> {
-    let _ = Reader::new(directory, Some(number)).advance(&mut |item| match &item {
-        Item::Record(seen) if seen.place.segment >= next => ControlFlow::Break(()),
-        _ => see(item),
-    })?;
-    Ok(())
-}
-
-/// The last lines of many.
-struct Last {
-    n: usize,
-    lines: VecDeque<Vec<u8>>,
-}
-
-impl Last {
-    fn new(n: usize) -> Self {
-        Self { n, lines: VecDeque::new() }
-    }
-
-    fn keep(&mut self, line: &[u8]) {
-        if self.n == 0 {
-            return;
-        }
-        // The memory of the line that leaves holds the one that comes.
-        let mut kept = if self.lines.len() >= self.n { self.lines.pop_front() } else { None }.unwrap_or_default();
-        kept.clear();
-        kept.extend_from_slice(line);
-        self.lines.push_back(kept);
     }
 }

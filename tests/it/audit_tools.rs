@@ -385,3 +385,76 @@ fn tail_follows_a_log_that_is_written_over_its_segments() {
     tail.kill().expect("it follows");
     tail.wait().expect("it is ours");
 }
+
+/// After an upgrade there are two: that of the directory, and one in it.
+#[test]
+fn simulate_and_tail_read_all_logs_of_a_directory() {
+    let folder = told();
+    let run = |command: &str| {
+        let output = shell(folder.path(), command);
+        assert!(output.status.code().is_some_and(|code| code != 2), "{command}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let simulate = "imapwarden simulate --config tomorrow/imapwarden.toml --audit audit --case IR-204 --json";
+    let object = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("an object");
+    let one = object(&run(simulate));
+    run("mkdir audit/0123456789; cp audit/0* audit/head audit/0123456789/");
+    let two = object(&run(simulate));
+    assert_eq!(one["beside"], serde_json::Value::Null);
+    assert_eq!(two["beside"].as_array().map(Vec::len), Some(1), "{two}");
+    assert_eq!((&two["beside"][0], &two["covers"]), (&one["covers"], &one["covers"]));
+    for what in ["same", "refuse", "hide", "allow", "undecidable"] {
+        let count =
+            |told: &serde_json::Value| told["counts"][what].as_u64().unwrap_or_else(|| panic!("{what}: {told}"));
+        assert_eq!(count(&two), 2 * count(&one), "{what}");
+    }
+    let tail = run("imapwarden audit tail --dir audit -n 4 --json");
+    let seqs: Vec<u64> = tail.lines().map(|line| object(line)["seq"].as_u64().expect("a number")).collect();
+    assert_eq!(seqs, [54, 54, 55, 55], "by time");
+    // Each reading stands in one place, and says what it was for.
+    let access = fs::read_to_string(folder.path().join("audit/access.jsonl")).expect("readings");
+    let told: Vec<_> = access.lines().map(object).map(|record| record["data"].clone()).collect();
+    let words: Vec<_> = told.iter().map(|data| (data["command"].as_str(), data["case"].as_str())).collect();
+    let simulated = (Some("simulate"), Some("IR-204"));
+    assert_eq!(words, [simulated, simulated, (Some("tail"), None)]);
+    assert!(!folder.path().join("audit/0123456789/access.jsonl").exists());
+}
+
+#[test]
+fn who_is_killed_while_reading_has_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = folder.path().join("audit");
+    let mut story = story::Story::begin(&audit, "2027-01-11T08:00:00Z");
+    story.open(imapwarden::session::event::OpenReason::First);
+    for _ in 0..1500 {
+        let mut session = story::session(&mut story, "7h3n0r8m4k2p", "ann", "203.0.113.7", None);
+        session.fails(&mut story);
+        session.ends(&mut story, 7);
+    }
+    story.leave();
+    let told = || -> Vec<serde_json::Value> {
+        let access = fs::read_to_string(audit.join("access.jsonl")).unwrap_or_default();
+        access.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
+    };
+    let mut query = Command::new(env!("CARGO_BIN_EXE_imapwarden"));
+    query.args(["audit", "query", "--json", "--user", "*", "--dir"]).arg(&audit);
+    query.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+    let mut query = query.spawn().expect("the program is built");
+    // More than is held, and than a pipe takes: it waits for whoever reads.
+    let mut out = BufReader::new(query.stdout.take().expect("a pipe"));
+    out.read_line(&mut String::new()).expect("a record");
+    query.kill().expect("it is ours");
+    query.wait().expect("it is ours");
+    let [begun] = told().try_into().expect("one reading");
+    let begun: serde_json::Value = begun;
+    assert_eq!((&begun["data"]["command"], &begun["data"]["filter"]), (&"query".into(), &"user=*".into()), "{begun}");
+    assert_eq!(begun["data"].get("rows"), None, "nobody knew yet how many: {begun}");
+    // To its end: how many they were is told then.
+    let whole = shell(folder.path(), "imapwarden audit query --dir audit --json --user '*'");
+    let lines = whole.stdout.iter().filter(|octet| **octet == b'\n').count();
+    let rows: Vec<_> = told().iter().map(|record| record["data"]["rows"].as_u64()).collect();
+    assert_eq!(rows, [None, None, u64::try_from(lines).ok()]);
+    // What fits is counted before any of it is shown.
+    shell(folder.path(), "imapwarden audit query --dir audit --type audit.open --json");
+    assert_eq!(told().last().map(|record| record["data"]["rows"].clone()), Some(1.into()));
+}

@@ -129,6 +129,12 @@ impl Difference {
         self.counts.get(&change).copied().unwrap_or(0)
     }
 
+    /// How much was asked again.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.counts.values().fold(0, |all, count| all.saturating_add(*count))
+    }
+
     /// How often something else would come out.
     #[must_use]
     pub fn changes(&self) -> u64 {

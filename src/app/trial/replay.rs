@@ -132,6 +132,13 @@ impl<'g> Replay<'g> {
         }
     }
 
+    /// All of a log was shown: what comes then is of another, with other sessions and numbers.
+    pub fn end_log(&mut self) {
+        self.end_announced();
+        self.sessions.clear();
+        self.reads = Reads::default();
+    }
+
     /// What would come out otherwise, and of how many sessions.
     #[must_use]
     pub fn end(mut self) -> (Difference, u64) {

@@ -239,7 +239,7 @@ pub(super) fn data(
             data.word("via", via.as_str());
             data.text("command", command, MAX_WORD);
             hashes.subject(&mut data, (DATA, "filter"), filter);
-            data.number("rows", *rows);
+            data.maybe_number("rows", *rows);
             data.maybe_text("case", case.as_deref(), MAX_WORD);
         }
         K::AuditOpen { reason, segment, version, on_failure, durability, torn, others } => {

@@ -501,7 +501,7 @@ impl Contents {
                 via: self.pick(AccessVia::ALL),
                 command: "query".into(),
                 filter: self.text(),
-                rows: self.u64(),
+                rows: self.maybe(Self::u64),
                 case: self.maybe(Self::boxed),
             },
             K::AuditClose { reason: self.pick(CloseSegment::ALL), records: self.u64() },

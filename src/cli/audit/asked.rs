@@ -112,7 +112,7 @@ impl Asked {
     }
 
     /// The file of a key that was named.
-    pub(super) fn hash_key(&self) -> Option<&std::path::Path> {
+    pub(in crate::cli) fn hash_key(&self) -> Option<&std::path::Path> {
         self.hash_key.as_deref()
     }
 

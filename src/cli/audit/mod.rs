@@ -16,6 +16,7 @@ mod report;
 mod tail;
 mod verify;
 
+pub(super) use access::{Purpose, Reading};
 pub(super) use asked::Asked;
 
 use std::io::IsTerminal;
@@ -75,15 +76,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 impl Where {
-    /// Every log: that of the directory, and those of processes that wrote beside it. None where none can be told, which was
-    /// said.
-    fn logs(&self) -> Vec<PathBuf> {
-        let Some(directory) = self.directory() else { return Vec::new() };
-        match logs(&directory) {
-            Ok(logs) if !logs.is_empty() => logs,
-            // What is wrong with it is said by whoever reads it.
-            Ok(_) | Err(_) => vec![directory],
-        }
+    /// That of this directory.
+    pub(super) fn of_directory(dir: &Path) -> Self {
+        Self { dir: Some(dir.to_owned()), config: None }
     }
 
     /// That of a configuration.
@@ -112,6 +107,15 @@ impl Where {
                 None
             }
         }
+    }
+}
+
+/// Every log: that of the directory, and those of processes that wrote beside it.
+pub(super) fn all_logs(directory: &Path) -> Vec<PathBuf> {
+    match logs(directory) {
+        Ok(logs) if !logs.is_empty() => logs,
+        // What is wrong with it is said by whoever reads it.
+        Ok(_) | Err(_) => vec![directory.to_owned()],
     }
 }
 

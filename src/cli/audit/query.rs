@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::access::{Purpose, Reading};
+use super::access::{Purpose, Reading, Shown};
 use super::asked::Asked;
-use super::{UNREADABLE, Where, failed, is_enough, say, terminal, worst};
+use super::{UNREADABLE, Where, all_logs, failed, is_enough, say, terminal, worst};
 use crate::audit::{Seen, verify};
 use crate::report::{AsWritten, Coverage, Exported, Filter, InWords, Printer, Words, query};
 
@@ -75,10 +75,7 @@ Examples:
   imapwarden audit query --dir audit --since 1d --format ocsf >events.ocsf.jsonl";
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let logs = arguments.place.logs();
-    if logs.is_empty() {
-        return ExitCode::from(UNREADABLE);
-    }
+    let Some(directory) = arguments.place.directory() else { return ExitCode::from(UNREADABLE) };
     let filter = match arguments.asked.filter_with_key(&arguments.place) {
         Ok(filter) => filter,
         Err(problem) => {
@@ -86,11 +83,44 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(UNREADABLE);
         }
     };
-    ExitCode::from(worst(logs.iter().map(|log| one(log, arguments, &filter))))
+    let reading = Reading {
+        place: &arguments.place,
+        directory: &directory,
+        command: "query",
+        filter: &filter,
+        purpose: &arguments.purpose,
+        hash_key: arguments.asked.hash_key(),
+    };
+    let mut out = Shown::new(reading, BufWriter::new(io::stdout().lock()));
+    let mut rows = None;
+    let logs = all_logs(&directory);
+    let status = worst(logs.iter().map(|log| one(log, arguments, &filter, &mut rows, &mut out)));
+    end(out, rows, &directory, status)
 }
 
-/// One log, and the status.
-fn one(directory: &Path, arguments: &Arguments, filter: &Filter) -> u8 {
+/// All logs are read. `rows`: what is shown; nothing where none of them can be read.
+pub(super) fn end<W: Write>(out: Shown<'_, W>, rows: Option<u64>, directory: &Path, status: u8) -> ExitCode {
+    let ended = match rows {
+        Some(rows) => out.end(rows),
+        None => out.end_unread(),
+    };
+    match ended {
+        Err(error) if !is_enough(&error) => {
+            failed(directory, &error);
+            ExitCode::from(UNREADABLE)
+        }
+        _ => ExitCode::from(status),
+    }
+}
+
+/// One log, and the status. `rows`: what was shown, as soon as anything may be.
+fn one<W: Write>(
+    directory: &Path,
+    arguments: &Arguments,
+    filter: &Filter,
+    rows: &mut Option<u64>,
+    out: &mut Shown<'_, W>,
+) -> u8 {
     let format = if arguments.json { Format::Jsonl } else { arguments.format };
     let coverage = match arguments.unverified {
         true => Coverage::unverified(filter),
@@ -100,20 +130,17 @@ fn one(directory: &Path, arguments: &Arguments, filter: &Filter) -> u8 {
         eprint!("{coverage}");
         return UNREADABLE;
     }
-    let mut out = BufWriter::new(io::stdout().lock());
+    let rows = rows.get_or_insert(0);
+    out.hashed.extend(coverage.hashed());
     let said = match format == Format::Table {
         true => write!(out, "{coverage}"),
         false => write!(io::stderr(), "{coverage}"),
     };
     let mut printer = format.printer();
-    let mut rows = 0;
     let printed = said.and_then(|()| {
-        let mut counting = Counting { printer: &mut *printer, rows: &mut rows };
-        query(directory, filter, &mut counting, &mut out, &mut |what| eprintln!("not read {what}"))?;
-        out.flush()
+        let mut counting = Counting { printer: &mut *printer, rows };
+        query(directory, filter, &mut counting, out, &mut |what| eprintln!("not read {what}"))
     });
-    let (place, purpose) = (&arguments.place, &arguments.purpose);
-    Reading { place, directory, command: "query", filter, rows, purpose }.leave(arguments.asked.hash_key(), &coverage);
     match printed {
         Err(error) if !is_enough(&error) => {
             failed(directory, &error);

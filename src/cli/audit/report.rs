@@ -1,15 +1,16 @@
 //! `imapwarden audit report`: what people ask of the log.
 
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use super::access::{Purpose, Reading};
+use super::access::{Purpose, Reading, Shown};
 use super::asked::Asked;
-use super::{UNREADABLE, Where, failed, is_enough, say, terminal, worst};
+use super::query::end;
+use super::{UNREADABLE, Where, all_logs, failed, is_enough, say, terminal, worst};
 use crate::app::trial::Ground;
 use crate::audit::{Seen, is_live, verify_and_see};
 use crate::diagnostic::{Problem, Severity, Sources};
@@ -206,29 +207,27 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         usage.iter().for_each(say);
         return ExitCode::from(UNREADABLE);
     };
-    let logs = common.place.logs();
-    if logs.is_empty() {
-        return ExitCode::from(UNREADABLE);
-    }
-    let status = |log: &PathBuf| one(log, &arguments.what, &filter);
-    ExitCode::from(worst(logs.iter().map(status)))
+    let Some(directory) = common.place.directory() else { return ExitCode::from(UNREADABLE) };
+    let command = format!("report {}", arguments.what.name());
+    let reading = Reading {
+        place: &common.place,
+        directory: &directory,
+        command: &command,
+        filter: &filter,
+        purpose: &common.purpose,
+        hash_key: common.asked.hash_key(),
+    };
+    let mut out = Shown::new(reading, BufWriter::new(io::stdout().lock()));
+    let mut rows = None;
+    let logs = all_logs(&directory);
+    let status = worst(logs.iter().map(|log| one(log, &arguments.what, &filter, &mut rows, &mut out)));
+    end(out, rows, &directory, status)
 }
 
-/// What is told of one log, and the status.
-fn one(directory: &Path, what: &What, filter: &Filter) -> u8 {
-    let common = what.common();
-    let style = if common.json { Style::Json } else { Style::Table(terminal()) };
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut rows = 0;
-    let printed = report(what, directory, filter.clone(), style, (&mut rows, &mut out));
-    let none = Coverage::unverified(filter);
-    let covered = printed.as_ref().unwrap_or(&none);
-    if !covered.is_unreadable() {
-        let command = format!("report {}", what.name());
-        let (place, purpose) = (&common.place, &common.purpose);
-        Reading { place, directory, command: &command, filter, rows, purpose }.leave(common.asked.hash_key(), covered);
-    }
-    match printed.and_then(|coverage| out.flush().map(|()| coverage)) {
+/// What is told of one log, and the status. `rows`: what was shown, as soon as anything may be.
+fn one<W: Write>(directory: &Path, what: &What, filter: &Filter, rows: &mut Option<u64>, out: &mut Shown<'_, W>) -> u8 {
+    let style = if what.common().json { Style::Json } else { Style::Table(terminal()) };
+    match report(what, directory, filter.clone(), style, (rows, out)) {
         Ok(coverage) => coverage.exit_code(),
         Err(error) if is_enough(&error) => 0,
         Err(error) => {
@@ -258,12 +257,12 @@ fn unusable(what: &What, filter: &Filter) -> Option<Problem> {
     }
 }
 
-fn report(
+fn report<W: Write>(
     what: &What,
     directory: &Path,
     filter: Filter,
     style: Style,
-    (rows, out): (&mut u64, &mut dyn Write),
+    (rows, out): (&mut Option<u64>, &mut Shown<'_, W>),
 ) -> io::Result<Coverage> {
     // Asked before the log is read: what is under way then may end meanwhile, never the other way round.
     let live = is_live(directory);
@@ -273,19 +272,19 @@ fn report(
         What::Reads { by, .. } => {
             let mut reads = Reads::new((*by).into(), filter);
             let coverage = covers(&mut |seen| reads.see(seen));
-            return printed(coverage, rows, |coverage| reads.print(coverage, live, style, out));
+            return printed(coverage, rows, out, |coverage, out| reads.print(coverage, live, style, out));
         }
         What::Timeline { .. } | What::Owner { .. } => {
             let for_owner = matches!(what, What::Owner { .. });
             let mut timeline = if for_owner { Timeline::for_owner(filter) } else { Timeline::new(filter) };
             let coverage = covers(&mut |seen| timeline.see(seen));
-            return printed(coverage, rows, |coverage| timeline.print(directory, coverage, style, out));
+            return printed(coverage, rows, out, |coverage, out| timeline.print(directory, coverage, style, out));
         }
         What::Message { id, .. } => {
             let which = id.parse().map_or_else(|_| Which::MessageId(id.clone()), Which::Uid);
             let mut trace = Trace::new(which, filter);
             let coverage = covers(&mut |seen| trace.see(seen));
-            return printed(coverage, rows, |coverage| {
+            return printed(coverage, rows, out, |coverage, out| {
                 print_listing(&trace.listing(directory, live)?, coverage, style, out)
             });
         }
@@ -300,7 +299,7 @@ fn report(
     };
     let mut gathering = Gathering::new(small, filter);
     let coverage = covers(&mut |seen| gathering.see(seen));
-    printed(coverage, rows, |coverage| gathering.print(coverage, live, style, out))
+    printed(coverage, rows, out, |coverage, out| gathering.print(coverage, live, style, out))
 }
 
 /// Verifies the log, shows each record, and says what is covered.
@@ -309,15 +308,19 @@ fn covered(directory: &Path, filter: &Filter, see: &mut dyn FnMut(Seen<'_>)) -> 
 }
 
 /// Of a log that cannot be read, nothing is told but why.
-fn printed(
+fn printed<W: Write>(
     coverage: Coverage,
-    rows: &mut u64,
-    print: impl FnOnce(&Coverage) -> io::Result<u64>,
+    rows: &mut Option<u64>,
+    out: &mut Shown<'_, W>,
+    print: impl FnOnce(&Coverage, &mut dyn Write) -> io::Result<u64>,
 ) -> io::Result<Coverage> {
-    match coverage.is_unreadable() {
-        true => eprint!("{coverage}"),
-        false => *rows = print(&coverage)?,
+    if coverage.is_unreadable() {
+        eprint!("{coverage}");
+        return Ok(coverage);
     }
+    let rows = rows.get_or_insert(0);
+    out.hashed.extend(coverage.hashed());
+    *rows = rows.saturating_add(print(&coverage, out)?);
     Ok(coverage)
 }
 

@@ -1,17 +1,18 @@
 //! `imapwarden audit tail`: the last records, and those that come.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::access::{Purpose, Reading};
 use super::asked::Asked;
-use super::query::{Counting, Format};
+use super::query::Format;
 use super::{UNREADABLE, Where, failed, is_enough, say};
-use crate::report::{Coverage, Filter, Printer, Tail};
+use crate::report::{Filter, Printer, Tail};
 
-/// Print the last records that are asked for, and with --follow those that come, over the segments that begin. Whether the
-/// log is whole is not looked at.
+/// Print the last records that are asked for, and with --follow those that come, over the segments that begin, of all logs of
+/// the directory by time. Whether a log is whole is not looked at.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -70,21 +71,21 @@ fn print(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut trouble = |what: &str| eprintln!("not read {what}");
-    let mut rows = 0;
-    let mut counting = Counting { printer: &mut *printer, rows: &mut rows };
-    let mut tail = Tail::begin(directory, filter, arguments.lines, &mut counting, out, &mut trouble)?;
-    out.flush()?;
+    let (mut tail, last) = Tail::begin(directory, filter, arguments.lines, &mut trouble)?;
+    let (place, purpose) = (&arguments.place, &arguments.purpose);
+    let command = if arguments.follow { "tail -f" } else { "tail" };
+    let reading = Reading { place, directory, command, filter, purpose, hash_key: arguments.asked.hash_key() };
     // What comes later is not counted: this ends when somebody interrupts it.
-    let (place, purpose, command) =
-        (&arguments.place, &arguments.purpose, if arguments.follow { "tail -f" } else { "tail" });
-    Reading { place, directory, command, filter, rows, purpose }
-        .leave(arguments.asked.hash_key(), &Coverage::unverified(filter));
-    if !arguments.follow {
-        return Ok(());
-    }
-    loop {
-        std::thread::sleep(LOOK);
-        tail.go_on(printer, out, &mut trouble)?;
+    reading.leave(u64::try_from(last.len()).ok(), &BTreeSet::new());
+    last.print(printer, out)?;
+    out.flush()?;
+    while arguments.follow {
+        let came = tail.go_on(&mut trouble)?;
+        if came.is_empty() {
+            std::thread::sleep(LOOK);
+        }
+        came.print(printer, out)?;
         out.flush()?;
     }
+    Ok(())
 }

@@ -365,8 +365,8 @@ pub enum EventKind {
         command: Arc<str>,
         /// What was asked for: `key=value`, with blanks between them.
         filter: Box<str>,
-        /// Records that were shown, or rows.
-        rows: u64,
+        /// Records that were shown, or rows; `None` where the showing begins before that is known.
+        rows: Option<u64>,
         /// The case that it was for, as whoever asked called it.
         case: Option<Box<str>>,
     },
