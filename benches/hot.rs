@@ -42,7 +42,12 @@ const BENCHES: &[Bench] = &[
     ("judge-subject-encoded", |n| judge(n, "SUBJECT secret", SUBJECT)),
     ("judge-from", |n| judge(n, "FROM @example.net", b"From: Ann Miller <ann@example.org>\r\n\r\n")),
     ("command-round-trip", command_round_trip),
+    ("noop-pipelined", noop_pipelined),
+    ("status-pipelined", status_pipelined),
     ("flags-line", flags_line),
+    ("flags-line-gaps", |n| flags_lines(n, 3)),
+    ("flags-line-following", |n| flags_lines(n, 1)),
+    ("search-number", search_number),
     ("envelope-line", envelope_line),
     ("literal-64k", literal),
     ("audit-record", audit_record),
@@ -172,11 +177,15 @@ fn decide(n: u64, rules: &Arc<RuleSet>) {
     }
 }
 
-/// A session with a selected mailbox, no rules, and a FETCH under way.
+/// A session with a selected mailbox and no rules.
 fn session() -> Session {
+    session_under(Arc::new(RuleSet::empty()))
+}
+
+fn session_under(rules: Arc<RuleSet>) -> Session {
     let now = Instant::now();
     let shared = Shared {
-        rules: Arc::new(RuleSet::empty()),
+        rules,
         default_domain: None,
         upstreams: vec![Arc::new(UpstreamInfo::new(Arc::from("main"), false, None))],
         limits: Limits::default(),
@@ -201,8 +210,8 @@ fn session() -> Session {
     client(&mut session, b"l LOGIN ann secret\r\n");
     upstream(&mut session, b"* OK [CAPABILITY IMAP4rev1] ready\r\n");
     upstream(&mut session, b"q7w8e9r0t1y2u1 OK [CAPABILITY IMAP4rev1] in\r\n");
-    client(&mut session, b"s SELECT INBOX\r\n");
-    upstream(&mut session, b"* 5 EXISTS\r\nq7w8e9r0t1y2u2 OK [READ-WRITE] selected\r\n");
+    session.handle_client_bytes(b"s SELECT INBOX\r\n", Instant::now());
+    serve(&mut session, b"* 5 EXISTS\r\n");
     session
 }
 
@@ -227,6 +236,32 @@ fn drain(session: &mut Session) {
     }
 }
 
+/// A server that answers each line with the same data and OK, until nothing more comes up.
+fn serve(session: &mut Session, data: &[u8]) {
+    loop {
+        let mut answers = Vec::new();
+        while let Some(output) = session.poll_output() {
+            match output {
+                Output::ToUpstream(lines) => {
+                    let lines_of = lines.split_inclusive(|octet| *octet == b'\n');
+                    for tag in lines_of.filter_map(|line| line.split(|octet| *octet == b' ').next()) {
+                        answers.extend_from_slice(data);
+                        answers.extend_from_slice(tag);
+                        answers.extend_from_slice(b" OK done.\r\n");
+                    }
+                    session.recycle(lines);
+                }
+                Output::ToClient(bytes) => session.recycle(black_box(bytes)),
+                other => drop(black_box(other)),
+            }
+        }
+        if answers.is_empty() {
+            return;
+        }
+        session.handle_upstream_bytes(&answers, Instant::now());
+    }
+}
+
 /// NOOP up, its answer down: framer, parse, decide, tag, in flight, tag back.
 fn command_round_trip(n: u64) {
     let mut session = session();
@@ -235,6 +270,66 @@ fn command_round_trip(n: u64) {
         let answer = format!("q7w8e9r0t1y2u{} OK NOOP completed.\r\n", at + 3);
         upstream(&mut session, answer.as_bytes());
     }
+}
+
+/// The same, 64 at a time.
+fn noop_pipelined(n: u64) {
+    pipelined(n, &session, |_| "NOOP".to_owned(), 64, b"");
+}
+
+/// 50 mailboxes, none of which the ten rules about everybody name.
+fn status_pipelined(n: u64) {
+    let session = || session_under(rules_for_all(10));
+    let command = |at| format!("STATUS \"Projects/Apollo {at}\" (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)");
+    let data = b"* STATUS \"Projects/Apollo 4\" (MESSAGES 3 RECENT 0 UIDNEXT 4711 UIDVALIDITY 1437056785 UNSEEN 1)\r\n";
+    pipelined(n, &session, command, 50, data);
+}
+
+fn pipelined(n: u64, session: &dyn Fn() -> Session, command: impl Fn(u64) -> String, at_once: u64, data: &[u8]) {
+    let lines: String = (0..at_once).map(|at| format!("A{} {}\r\n", 1000 + at, command(at))).collect();
+    let mut session = session();
+    let mut left = n;
+    while left > 0 {
+        session.handle_client_bytes(lines.as_bytes(), Instant::now());
+        serve(&mut session, data);
+        left = left.saturating_sub(at_once);
+    }
+}
+
+/// Flags as a mailbox has them, with UIDs so far apart.
+fn flags_lines(n: u64, apart: u64) {
+    let mut session = session();
+    client(&mut session, b"f UID FETCH 1:* (UID FLAGS)\r\n");
+    let flags = ["\\Answered \\Seen", "\\Seen", "\\Seen", "\\Flagged \\Seen", "\\Seen", "\\Seen", "", "\\Seen NonJunk"];
+    let mut text = Vec::new();
+    for number in 1..=n {
+        text.extend_from_slice(b"* ");
+        push_digits(&mut text, 10_000 + number);
+        text.extend_from_slice(b" FETCH (UID ");
+        push_digits(&mut text, 10_000 + number * apart);
+        text.extend_from_slice(b" FLAGS (");
+        text.extend_from_slice(flags[(number % 8) as usize].as_bytes());
+        text.extend_from_slice(b"))\r\n");
+    }
+    text.chunks(65_536).for_each(|bytes| upstream(&mut session, bytes));
+}
+
+/// Five of them: formatting would cost more than what is measured.
+fn push_digits(text: &mut Vec<u8>, number: u64) {
+    text.extend([10_000, 1_000, 100, 10, 1].map(|place| b'0' + (number / place % 10) as u8));
+}
+
+/// A number of a long answer to UID SEARCH.
+fn search_number(n: u64) {
+    let mut session = session();
+    client(&mut session, b"f UID SEARCH ALL\r\n");
+    let mut line = b"* SEARCH".to_vec();
+    for at in 0..n {
+        line.push(b' ');
+        push_digits(&mut line, 10_000 + at * 3);
+    }
+    line.extend_from_slice(b"\r\n");
+    line.chunks(65_536).for_each(|bytes| upstream(&mut session, bytes));
 }
 
 fn responses(n: u64, line: &[u8]) {

@@ -130,7 +130,7 @@ impl Coverage {
 impl Reads {
     /// A whole response in one line. `false`: its items have other names for the client, and must be changed.
     pub fn add_line(&mut self, line: &FetchLine) -> bool {
-        if !self.renames.is_empty() || self.marks {
+        if !self.takes_lines() {
             return false;
         }
         if !line.more_than_flags && !self.wants_flags {
@@ -142,12 +142,24 @@ impl Reads {
         true
     }
 
+    /// Do lines pass as they are? Not where items have other names for the client, or are to be marked as seen.
+    pub fn takes_lines(&self) -> bool {
+        self.renames.is_empty() && !self.marks
+    }
+
     /// Lines of nothing but flags, of so many messages whose UIDs follow that of a line that was taken.
     pub fn add_flags(&mut self, behind: Uid, count: u32) {
         let first = Uid::new(behind.get().saturating_add(1));
         let last = Uid::new(behind.get().saturating_add(count));
-        if let (Some(first), Some(last), true) = (first, last, self.wants_flags && count > 0) {
-            self.listed.add_run(first, last);
+        if let (Some(first), Some(last), true) = (first, last, count > 0) {
+            self.add_flags_of(first, last);
+        }
+    }
+
+    /// The same, of messages with these UIDs, one after the other.
+    pub fn add_flags_of(&mut self, first: Uid, last: Uid) {
+        if self.wants_flags {
+            self.listed.add_run(first, last); // else it is news, and no read
         }
     }
 
@@ -438,6 +450,9 @@ impl Class {
     }
 
     fn add_run(&mut self, first: Uid, last: Uid) {
+        if first == last {
+            return self.add(Some(first));
+        }
         if self.uids.last().is_some_and(|known| known >= first) {
             // Some of them have been told before, perhaps.
             return UidSet::run(first, last).iter().for_each(|uid| self.add(Some(uid)));

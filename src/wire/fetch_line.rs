@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use aho_corasick::packed::Searcher;
 use memchr::memchr;
 
-use super::number::{digits, find_either};
+use super::number::{digits, find_either, short_number};
 
 /// What a line told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +56,18 @@ pub fn fetch_line(bytes: &[u8], detail: Detail) -> Option<FetchLine> {
             _ => return None,
         }
     }
+}
+
+/// The UID of a line that tells nothing but UID and FLAGS, in this order, and its length in octets: what nearly all lines are of a
+/// FETCH of flags. `None`: it is not of that kind, or not as usual, and [`fetch_line`] has to look.
+#[must_use]
+#[inline]
+pub fn flags_line(bytes: &[u8]) -> Option<(u32, usize)> {
+    let seq = bytes.strip_prefix(b"* ")?;
+    let (uid, rest) = digits(seq.get(short_number(seq)?..)?.strip_prefix(b" FETCH (UID ")?)?;
+    let list = rest.strip_prefix(b" FLAGS (")?;
+    let behind = list.get(find_either(b')', b'\n', list)?..)?.strip_prefix(b"))\r\n")?;
+    Some((u32::try_from(uid).ok()?, bytes.len().saturating_sub(behind.len())))
 }
 
 /// One item; what stands behind it.
@@ -201,7 +213,37 @@ mod tests {
         assert_eq!(read(text, Detail::Passed), read(text, Detail::Read));
     }
 
+    #[test]
+    fn lines_of_flags() {
+        let rows: [(&str, &[u8], Option<(u32, usize)>); 11] = [
+            ("flags", b"* 12 FETCH (UID 34 FLAGS (\\Seen $x))\r\n* 13", Some((34, 38))),
+            ("none", b"* 12 FETCH (UID 34 FLAGS ())\r\n", Some((34, 30))),
+            ("no number", b"*  FETCH (UID 34 FLAGS ())\r\n", None),
+            ("a long number", b"* 4294967295 FETCH (UID 34 FLAGS ())\r\n", None),
+            ("a UID beyond 32 bits", b"* 12 FETCH (UID 4294967296 FLAGS ())\r\n", None),
+            ("something before", b"* 12 FETCH (FLAGS () UID 34)\r\n", None),
+            ("something behind", b"* 12 FETCH (UID 34 FLAGS () MODSEQ (4))\r\n", None),
+            ("content behind", b"* 12 FETCH (UID 34 FLAGS () BODY[] \"))\")\r\n", None),
+            ("a literal", b"* 12 FETCH (UID 34 FLAGS ({2}\r\n))\r\n", None),
+            ("another case", b"* 12 FETCH (UID 34 Flags ())\r\n", None),
+            ("not all of it", b"* 12 FETCH (UID 34 FLAGS ())\r", None),
+        ];
+        for (name, line, want) in rows {
+            assert_eq!(flags_line(line), want, "{name}");
+        }
+    }
+
     proptest::proptest! {
+        /// Whatever is told of flags at once is what is told with a closer look.
+        #[test]
+        fn flags_lines_agree(seq in "[0-9]{0,11}", uid in "[0-9]{0,11}", rest in " (FLAGS|flags) \\([ -~]{0,20}\\)[ -~]{0,1}\\)?\r?\n[ -~]{0,9}") {
+            let text = format!("* {seq} FETCH (UID {uid}{rest}");
+            if let Some((uid, len)) = flags_line(text.as_bytes()) {
+                let line = fetch_line(text.as_bytes(), Detail::Read).map(|line| (line.uid, line.len, line.more_than_flags));
+                proptest::prop_assert_eq!(line, Some((Some(u64::from(uid)), len, false)), "{}", text);
+            }
+        }
+
         /// What is told here is what the scan tells.
         #[test]
         fn agrees_with_the_scan(parts in proptest::collection::vec("(UID [0-9]{1,3}|MODSEQ \\(7\\)|FLAGS \\([a-z ]{0,4}\\)|ENVELOPE \\([\"a()\\\\ ]{0,9}\\)|RFC822.SIZE 9|BODY \\(\"\"\\)|X)", 1..5)) {

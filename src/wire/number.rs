@@ -9,6 +9,7 @@ const EACH: u64 = u64::from_ne_bytes([1; 8]);
 
 /// The number of at most 18 digits that the text begins with, and what stands behind it.
 #[must_use]
+#[inline]
 pub fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = 0u64;
     let mut rest = text;
@@ -29,6 +30,28 @@ pub fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
         rest = behind;
     }
     (1..=18).contains(&text.len().saturating_sub(rest.len())).then_some((number, rest))
+}
+
+/// Writes the number, without what formatting does besides.
+pub fn write_number(out: &mut Vec<u8>, number: u32) {
+    let mut digits = [b'0'; 10];
+    let (mut left, mut count) = (number, 0usize);
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789".get((left % 10) as usize).copied().unwrap_or(b'0');
+        (left, count) = (left / 10, count.saturating_add(1));
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len().saturating_sub(count)..).unwrap_or_default());
+}
+
+/// How many digits does the text begin with, if there are 1 to 7 of them?
+#[must_use]
+#[inline]
+pub fn short_number(text: &[u8]) -> Option<usize> {
+    let count = leading_digits(u64::from_le_bytes(*text.first_chunk::<8>()?));
+    (1..8).contains(&count).then_some(count)
 }
 
 /// How many of these octets, from the first, are digits?
@@ -52,6 +75,7 @@ fn value(octets: u64, count: usize) -> u64 {
 
 /// Where the first of these two octets stands; both are ASCII.
 #[must_use]
+#[inline]
 pub fn find_either(one: u8, other: u8, text: &[u8]) -> Option<usize> {
     let mut rest = text;
     while let Some((octets, behind)) = rest.split_first_chunk::<8>() {
@@ -106,6 +130,13 @@ mod tests {
             let octets = [number.to_string().as_bytes(), b" ", &text].concat();
             let length = number.to_string().len();
             proptest::prop_assert_eq!(digits(&octets), Some((number, &octets[length..])));
+        }
+
+        #[test]
+        fn writes_what_formatting_does(number in proptest::prelude::any::<u32>(), shift in 0u32..32) {
+            let mut out = Vec::new();
+            write_number(&mut out, number >> shift);
+            proptest::prop_assert_eq!(out, (number >> shift).to_string().into_bytes());
         }
 
         #[test]
