@@ -111,7 +111,8 @@ impl UpstreamMetrics {
         self.bytes.of(Direction::Out).inc_by(octets);
     }
 
-    pub(super) fn responded(&self, after: Duration) {
+    /// It answered a command, so long after that was whole.
+    pub fn responded(&self, after: Duration) {
         self.responses.observe(after.as_secs_f64());
     }
 

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::relay::{Connecting, Handshake, Relay, now};
 use crate::audit::Entry;
-use crate::session::event::{Event, EventKind, LimitAction, LimitKind, LimitName, LimitPer, Stage};
+use crate::session::event::{Event, EventKind, LimitAction, LimitKind, LimitName, LimitPer, Note, Stage};
 use crate::session::{ConnectFailure, Output};
 
 /// Announced commands whose numbers are remembered; a session has no more under way.
@@ -50,8 +50,7 @@ impl Relay {
                     Some(Output::ToClient(octets)) => self.queue_to_client(octets),
                     Some(Output::ToUpstream(octets)) => self.queue_to_upstream(octets),
                     Some(Output::Note(note)) => {
-                        self.entry.control.live.note(&note);
-                        self.server.observe_note(self.session.context(), &note);
+                        self.observe(&note);
                     }
                     Some(Output::Record(event)) => {
                         if batch.is_empty() {
@@ -93,6 +92,15 @@ impl Relay {
             if !go_on || self.over {
                 return;
             }
+        }
+    }
+
+    fn observe(&self, note: &Note) {
+        self.entry.control.live.note(note);
+        match (note, &self.upstream) {
+            // With each command, so nobody has to look for its counters.
+            (Note::UpstreamResponse { after }, Some(upstream)) => upstream.connector.metrics.responded(*after),
+            _ => self.server.observe_note(self.session.context(), note),
         }
     }
 

@@ -20,7 +20,7 @@ use super::recording::is_silent;
 /// A command that is answered, but for its client.
 #[derive(Debug)]
 pub(super) struct Afterwards {
-    pub entry: Entry,
+    pub entry: Box<Entry>,
     status: Option<Status>,
     /// The line that answers it, behind the tag.
     rest: Vec<u8>,
@@ -34,11 +34,11 @@ impl Session {
     /// A command is answered. Where something is to be asked first it does not come back.
     pub(super) fn ask_afterwards(
         &mut self,
-        entry: Entry,
+        entry: Box<Entry>,
         status: Option<Status>,
         rest: &[u8],
         now: Instant,
-    ) -> Option<Entry> {
+    ) -> Option<Box<Entry>> {
         if !self.in_flight.is_empty() || self.held.is_some() || is_silent(entry.audit, entry.judged.as_deref()) {
             return Some(entry);
         }

@@ -9,7 +9,6 @@
 //! All that can be refused is refused before `+` (surface F.3). What the client sends all the same is counted and dropped,
 //! and never read as commands.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,7 @@ use crate::policy::{AuditLevel, FlagChange, FlagsWanted, Limiting, Narrowing, Pe
 use crate::wire::command::append::{AppendNext, MessageForm, MessageHead, parse_append_continuation};
 use crate::wire::command::{AppendContinuation, AppendPrefix, Command, CommandPrefix, MessageLiteral};
 use crate::wire::frame::Announced;
+use crate::wire::number::write_number;
 use crate::wire::patch::Patch;
 
 use super::asks::flags_appended;
@@ -101,8 +101,8 @@ impl Session {
     pub(super) fn write_own_tag(&mut self, serial: u32) {
         let out = self.out.upstream();
         out.extend_from_slice(self.start.tag_prefix.as_bytes());
-        // Writing to a Vec cannot fail.
-        let _ = write!(out, "{serial} ");
+        write_number(out, serial);
+        out.push(b' ');
     }
 
     /// Sends a command whose literals, if it has any, stand in it: one by one, as the upstream asks for them.

@@ -14,6 +14,7 @@ use crate::wire::frame::{FrameFault, Framed};
 
 use super::event::{CloseReason, FaultReason, NoteStatus, Side};
 use super::in_flight::Tag;
+use super::inbox::Inbox;
 use super::refusal::{Answer, Bye};
 use super::{ClientMode, MAX_BAD, MAX_BAD_BEFORE_LOGIN, MAX_IN_FLIGHT, Session};
 
@@ -39,9 +40,7 @@ impl Session {
         self.turn_if_quiet(now);
         self.adopt_if_due(now);
         while !self.closing && self.step(now) {}
-        if self.inbox.is_empty() && self.inbox.capacity() > 4096 {
-            self.inbox = Vec::new();
-        }
+        self.inbox.relax(false);
         self.resume_idle(now);
         self.drain_if_quiet(now);
         self.close_if_done(now);
@@ -104,7 +103,7 @@ impl Session {
             ClientMode::Discard { left, .. } => {
                 let empty = *left == 0;
                 let take = usize::try_from(*left).unwrap_or(usize::MAX).min(self.inbox.len());
-                self.inbox.drain(..take);
+                self.inbox.skip(take);
                 self.discarded(take as u64);
                 take > 0 || empty
             }
@@ -134,17 +133,16 @@ impl Session {
         true
     }
 
-    pub(super) fn put_back(&mut self, mut inbox: Vec<u8>, used: usize) {
-        if used >= inbox.len() {
-            inbox.clear();
-        } else {
-            inbox.drain(..used);
-        }
+    pub(super) fn put_back(&mut self, mut inbox: Inbox, used: usize) {
+        inbox.skip(used);
         self.inbox = inbox;
     }
 
     pub(super) fn step_command(&mut self, now: Instant) -> bool {
         if self.filtered() && self.appending.is_none() && self.refresh_names(now) {
+            return false;
+        }
+        if self.inbox.is_empty() {
             return false;
         }
         let before_login = self.state.is_before_login();
@@ -271,7 +269,7 @@ impl Session {
         let ClientMode::DiscardLine(left) = &mut self.mode else { return false };
         let end = memchr::memchr(b'\n', &self.inbox);
         let take = end.map_or(self.inbox.len(), |at| at.saturating_add(1));
-        self.inbox.drain(..take);
+        self.inbox.skip(take);
         *left = left.saturating_sub(take);
         let over = *left == 0;
         if over {

@@ -20,7 +20,7 @@ use super::{ClientMode, Session};
 
 impl Session {
     /// A command is answered. `rest` is its line behind the tag.
-    pub(super) fn complete(&mut self, entry: Entry, status: Option<Status>, rest: &[u8], now: Instant) {
+    pub(super) fn complete(&mut self, entry: Box<Entry>, status: Option<Status>, rest: &[u8], now: Instant) {
         self.close_gate(entry.serial);
         if matches!(entry.effect, Effect::LoggingIn) {
             self.on_login_answer(status, rest, now);
@@ -53,7 +53,7 @@ impl Session {
     }
 
     /// A command is over: state, record, and the client's own tag. `rest` is the line that answers it, behind the tag.
-    pub(super) fn conclude(&mut self, entry: Entry, status: Option<Status>, rest: &[u8], now: Instant) {
+    pub(super) fn conclude(&mut self, entry: Box<Entry>, status: Option<Status>, rest: &[u8], now: Instant) {
         let text = response::tagged_status(rest).map(|(_, text)| text).unwrap_or_default();
         let code = response::code(text);
         let ok = status == Some(Status::Ok);
@@ -129,11 +129,11 @@ impl Session {
     /// over comes back.
     fn go_on_guarded(
         &mut self,
-        mut entry: Entry,
+        mut entry: Box<Entry>,
         status: Option<Status>,
         code: Option<&Code<'_>>,
         now: Instant,
-    ) -> Option<Entry> {
+    ) -> Option<Box<Entry>> {
         if status == Some(Status::Ok)
             && let Some(line) = entry.parts.rest.pop()
         {
@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// The next line of a command that goes up in several.
-    fn send_rest(&mut self, mut entry: Entry, line: &[u8]) {
+    fn send_rest(&mut self, mut entry: Box<Entry>, line: &[u8]) {
         let serial = self.in_flight.next_serial();
         entry.serial = serial;
         self.in_flight.push(entry);

@@ -288,12 +288,12 @@ impl Session {
     }
 
     /// What is followed of a command until its answer.
-    pub(super) fn entry_of(held: Held, serial: u32, now: Instant) -> Entry {
+    pub(super) fn entry_of(held: Held, serial: u32, now: Instant) -> Box<Entry> {
         let judged = (!held.judged.by.is_empty()
             || !held.judged.shadow.is_empty()
             || held.judged.verdict == Some(VerdictKind::Narrowed))
         .then(|| Box::new(held.judged));
-        Entry {
+        Box::new(Entry {
             serial,
             tag: held.tag,
             cmd: held.cmd,
@@ -307,7 +307,7 @@ impl Session {
             audit: held.audit,
             overhead: now.saturating_duration_since(held.ready),
             parts: held.parts,
-        }
+        })
     }
 }
 

@@ -38,7 +38,7 @@ impl Session {
 
     /// Is a question of ours for headers under way?
     pub(super) fn asks_headers(&self) -> bool {
-        self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(Own::Headers)))
+        self.in_flight.barring().any(|entry| matches!(entry.effect, Effect::Own(Own::Headers)))
     }
 }
 

@@ -73,12 +73,12 @@ impl Session {
     }
 
     /// IDLE has ended upstream: for the client, too? If not it is kept until it goes on.
-    pub(super) fn keeps_idling(&mut self, entry: Entry) -> Option<Entry> {
+    pub(super) fn keeps_idling(&mut self, entry: Box<Entry>) -> Option<Box<Entry>> {
         let pauses = matches!(entry.effect, Effect::Idle { pausing: true, done: false, .. });
         if !pauses || !matches!(self.mode, ClientMode::Idle) {
             return Some(entry);
         }
-        self.idle_paused = Some(Box::new(entry));
+        self.idle_paused = Some(entry);
         None
     }
 
@@ -97,6 +97,6 @@ impl Session {
         self.out.upstream().extend_from_slice(b"IDLE\r\n");
         entry.effect = Effect::Idle { confirmed: false, done: false, broken: false, pausing: false, resumed: true };
         (entry.serial, entry.sent) = (serial, now);
-        self.in_flight.push(*entry);
+        self.in_flight.push(entry);
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use crate::imap::verb::{CommandKind, Pipelining, Verb};
+use crate::imap::verb::{CommandKind, Verb};
 use crate::policy::AuditLevel;
 
 use super::effect::{Effect, Judged, Own};
@@ -54,6 +54,20 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// Must what comes behind it wait for its answer? That never changes while it is under way.
+    fn bars(&self) -> bool {
+        match &self.effect {
+            Effect::Local(_) => false,
+            Effect::Own(_) | Effect::Opening(_) | Effect::Idle { .. } => true,
+            // What it leaves to be marked is in the mailbox that is open now.
+            Effect::Fetching(reads) if reads.marks => true,
+            // Nothing may come between it and the question which UIDs it has found, or whether its slices are all of a message.
+            Effect::Searching(searching) if searching.asks_for_uids() => true,
+            Effect::Fetching(reads) if reads.may_doubt => true,
+            _ => self.verb.is_barrier(),
+        }
+    }
+
     /// An answer of the proxy's that waits for its turn.
     pub fn local(line: Vec<u8>, now: Instant) -> Self {
         Self { effect: Effect::Local(line), ..Self::own(0, Own::Id, now) }
@@ -82,8 +96,11 @@ impl Entry {
 /// All commands that are not over.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    entries: VecDeque<Entry>,
+    /// Each in a place of its own: they come and go at one end, are looked for in the middle, and are not small.
+    entries: VecDeque<Box<Entry>>,
     serial: u32,
+    /// How many of them are barriers.
+    barriers: usize,
 }
 
 impl InFlight {
@@ -93,12 +110,16 @@ impl InFlight {
         self.serial
     }
 
-    pub fn push(&mut self, entry: Entry) {
+    pub fn push(&mut self, entry: impl Into<Box<Entry>>) {
+        let entry = entry.into();
+        self.barriers = self.barriers.saturating_add(entry.bars().into());
         self.entries.push_back(entry);
     }
 
     /// What an answer waits for that stands in it already.
-    pub fn push_front(&mut self, entry: Entry) {
+    pub fn push_front(&mut self, entry: impl Into<Box<Entry>>) {
+        let entry = entry.into();
+        self.barriers = self.barriers.saturating_add(entry.bars().into());
         self.entries.push_front(entry);
     }
 
@@ -112,34 +133,28 @@ impl InFlight {
 
     /// Must what comes next wait for an answer?
     pub fn has_barrier(&self) -> bool {
-        self.entries.iter().any(|entry| {
-            entry.verb.pipelining() == Pipelining::Barrier && !matches!(entry.effect, Effect::Local(_))
-                || matches!(entry.effect, Effect::Own(_))
-                // What it leaves to be marked is in the mailbox that is open now.
-                || matches!(&entry.effect, Effect::Fetching(reads) if reads.marks)
-                // Nothing may come between it and the question which UIDs it has found.
-                || matches!(&entry.effect, Effect::Searching(searching) if searching.asks_for_uids())
-                // The same of the question whether its slices are all of a message.
-                || matches!(&entry.effect, Effect::Fetching(reads) if reads.may_doubt)
-        })
+        debug_assert_eq!(self.barriers, self.entries.iter().filter(|entry| entry.bars()).count());
+        self.barriers > 0
     }
 
     /// Takes out the entry whose tag this is.
-    pub fn take(&mut self, serial: u32) -> Option<Entry> {
+    pub fn take(&mut self, serial: u32) -> Option<Box<Entry>> {
         let at = self.entries.iter().position(|entry| entry.serial == serial)?;
-        self.entries.remove(at)
+        let entry = self.entries.remove(at)?;
+        self.barriers = self.barriers.saturating_sub(entry.bars().into());
+        Some(entry)
     }
 
     pub fn find(&mut self, mut wanted: impl FnMut(&Entry) -> bool) -> Option<&mut Entry> {
-        self.entries.iter_mut().find(|entry| wanted(entry))
+        self.iter_mut().find(|entry| wanted(entry))
     }
 
     pub fn by_serial(&self, serial: u32) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.serial == serial)
+        self.iter().find(|entry| entry.serial == serial)
     }
 
     /// Takes the first entry if it only waited for its turn to speak.
-    pub fn pop_local(&mut self) -> Option<Entry> {
+    pub fn pop_local(&mut self) -> Option<Box<Entry>> {
         match self.entries.front()?.effect {
             Effect::Local(_) => self.entries.pop_front(),
             _ => None,
@@ -148,19 +163,27 @@ impl InFlight {
 
     /// The command that has waited longest for the upstream, IDLE excepted.
     pub fn oldest_waiting(&self) -> Option<&Entry> {
-        self.entries.iter().find(|entry| !matches!(entry.effect, Effect::Local(_) | Effect::Idle { .. }))
+        self.iter().find(|entry| !matches!(entry.effect, Effect::Local(_) | Effect::Idle { .. }))
     }
 
-    pub fn drain(&mut self) -> impl Iterator<Item = Entry> {
+    pub fn drain(&mut self) -> impl Iterator<Item = Box<Entry>> {
+        self.barriers = 0;
         std::mem::take(&mut self.entries).into_iter()
     }
 
+    /// Where one of the proxy's own, a SELECT or IDLE may be. Asked with each response; mostly there is none, however many
+    /// commands are under way.
+    pub fn barring(&self) -> impl Iterator<Item = &Entry> {
+        let count = if self.has_barrier() { self.entries.len() } else { 0 };
+        self.iter().take(count)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
+        self.entries.iter().map(|entry| &**entry)
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.entries.iter_mut()
+        self.entries.iter_mut().map(|entry| &mut **entry)
     }
 
     /// Gives memory back when nothing is under way.

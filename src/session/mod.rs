@@ -32,6 +32,7 @@ mod forward;
 mod headers;
 mod idle;
 mod in_flight;
+mod inbox;
 mod judging;
 mod limiting;
 mod listing;
@@ -66,6 +67,7 @@ use event::{
     Side,
 };
 use in_flight::{InFlight, Tag};
+use inbox::Inbox;
 use names::Names;
 use outbox::Outbox;
 use refusal::{Answer, Bye};
@@ -190,7 +192,7 @@ pub struct Session {
     /// The same of what a session does not have in which messages may be hidden.
     switched_beyond: bool,
 
-    inbox: Vec<u8>,
+    inbox: Inbox,
     framer: CommandFramer,
     /// Up to where in the command under way literals have been asked for.
     asked_upto: usize,
@@ -334,7 +336,7 @@ impl Session {
             utf8: false,
             switched_on: false,
             switched_beyond: false,
-            inbox: Vec::new(),
+            inbox: Inbox::default(),
             framer: CommandFramer::default(),
             asked_upto: 0,
             commands: 0,
@@ -434,7 +436,7 @@ impl Session {
         self.client_heard = now;
         self.bytes_in = self.bytes_in.saturating_add(bytes.len() as u64);
         let taken = if self.inbox.is_empty() { self.stream_octets(bytes) } else { 0 };
-        self.inbox.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+        self.inbox.extend(bytes.get(taken..).unwrap_or_default());
         self.pump(now);
     }
 
@@ -654,7 +656,7 @@ impl Session {
             self.out.relax();
             self.in_flight.relax();
             self.reading.relax();
-            self.inbox = Vec::new();
+            self.inbox.relax(true);
         }
         idle
     }

@@ -13,6 +13,8 @@ const KEEP: usize = 192 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     steps: VecDeque<Output>,
+    /// Steps that are counts and stand behind all others: nothing waits for them.
+    notes: usize,
     spare: Vec<Vec<u8>>,
 }
 
@@ -29,11 +31,12 @@ impl Outbox {
 
     fn buffer(&mut self, is_same: impl Fn(&Output) -> bool, new: impl Fn(Vec<u8>) -> Output) -> &mut Vec<u8> {
         // Counts may stand between: nothing waits for them.
-        let last = self.steps.iter().rposition(|step| !matches!(step, Output::Note(_)));
+        let last = self.steps.len().saturating_sub(self.notes).checked_sub(1);
         let at = match last {
             Some(at) if self.steps.get(at).is_some_and(is_same) => at,
             _ => {
-                self.steps.push_back(new(self.spare.pop().unwrap_or_default()));
+                let buffer = self.spare.pop().unwrap_or_default();
+                self.push(new(buffer));
                 self.steps.len().saturating_sub(1)
             }
         };
@@ -45,22 +48,26 @@ impl Outbox {
 
     /// A record that goes before all that is put out after it.
     pub fn record(&mut self, event: Event) {
-        self.steps.push_back(Output::Record(Box::new(event)));
+        self.push(Output::Record(Box::new(event)));
     }
 
     /// Any other output.
     pub fn push(&mut self, output: Output) {
+        self.notes = if matches!(output, Output::Note(_)) { self.notes.saturating_add(1) } else { 0 };
         self.steps.push_back(output);
     }
 
     /// The next thing to do.
     pub fn pop(&mut self) -> Option<Output> {
-        self.steps.pop_front()
+        let next = self.steps.pop_front();
+        self.notes = self.notes.min(self.steps.len());
+        next
     }
 
     /// Forgets all that has not been performed.
     pub fn clear(&mut self) {
         self.steps.clear();
+        self.notes = 0;
     }
 
     /// Takes a written buffer back.
@@ -87,5 +94,57 @@ impl Outbox {
     /// Is there nothing to do?
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::event::Note;
+
+    proptest::proptest! {
+        /// Octets for one side stand together as long as there is nothing but counts between, and everything keeps its order.
+        #[test]
+        fn outputs_in_order(steps in proptest::collection::vec(0u8..5, 0..40)) {
+            let (mut outbox, mut expected, mut told) = (Outbox::default(), Vec::<String>::new(), Vec::new());
+            for step in steps {
+                let last = expected.iter_mut().rfind(|step| **step != "note");
+                match step {
+                    0 | 1 => {
+                        let side = if step == 0 { "c" } else { "u" };
+                        (if step == 0 { outbox.client() } else { outbox.upstream() }).push(b'x');
+                        match last.filter(|last| last.starts_with(side)) {
+                            Some(last) => last.push('x'),
+                            None => expected.push(format!("{side}x")),
+                        }
+                    }
+                    2 => {
+                        outbox.push(Output::Note(Note::RefusedForAudit));
+                        expected.push("note".into());
+                    }
+                    3 => {
+                        outbox.push(Output::Close);
+                        expected.push("end".into());
+                    }
+                    _ => {
+                        told.extend(outbox.pop().map(|output| word(&output)));
+                        proptest::prop_assert_eq!(told.last(), expected.first());
+                        told.clear();
+                        expected.drain(..1.min(expected.len()));
+                    }
+                }
+            }
+            told.extend(std::iter::from_fn(|| outbox.pop()).map(|output| word(&output)));
+            proptest::prop_assert_eq!(told, expected);
+        }
+    }
+
+    fn word(output: &Output) -> String {
+        match output {
+            Output::ToClient(bytes) => format!("c{}", "x".repeat(bytes.len())),
+            Output::ToUpstream(bytes) => format!("u{}", "x".repeat(bytes.len())),
+            Output::Note(_) => "note".into(),
+            _ => "end".into(),
+        }
     }
 }

@@ -223,7 +223,7 @@ impl Session {
             overhead: Duration::ZERO,
             parts: super::messages::Parts::default(),
         };
-        self.record_done(entry, ResultStatus::Ok, None, now);
+        self.record_done(Box::new(entry), ResultStatus::Ok, None, now);
         self.count_command(held.verb, held.kind, NoteStatus::Ok, Some(now.saturating_duration_since(held.since)));
     }
 
@@ -296,7 +296,26 @@ impl Session {
     }
 
     /// What really happened.
-    pub(super) fn record_done(&mut self, entry: Entry, status: ResultStatus, code: Option<&Code<'_>>, now: Instant) {
+    pub(super) fn record_done(
+        &mut self,
+        mut entry: Box<Entry>,
+        status: ResultStatus,
+        code: Option<&Code<'_>>,
+        now: Instant,
+    ) {
+        let silent = is_silent(entry.audit, entry.judged.as_deref());
+        if let Effect::Searching(searching) = &entry.effect
+            && searching.content
+            && searching.hits > 0
+        {
+            self.read_counts.add(ReadClass::Searched, searching.hits);
+            self.note(Note::Read { class: ReadClass::Searched, messages: searching.hits, bytes: 0 });
+        }
+        let reads = matches!(entry.effect, Effect::Fetching(_));
+        let kind = if silent || reads { None } else { effect_kind_taken(&mut entry) };
+        if kind.is_none() && !reads {
+            return; // of most commands nothing is said
+        }
         let since = entry.since;
         let result = CommandResult { status, code: code.map(|code| String::from_utf8_lossy(code.name).into()) };
         let lat = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
@@ -311,22 +330,10 @@ impl Session {
             event.result = Some(result.clone());
             event.lat_us = Some(lat);
         };
-        let silent = is_silent(entry.audit, entry.judged.as_deref());
         if let Effect::Fetching(reads) = entry.effect {
             return self.record_reads(*reads, silent, finish);
         }
-        if let Effect::Searching(searching) = &entry.effect
-            && searching.content
-            && searching.hits > 0
-        {
-            self.read_counts.add(ReadClass::Searched, searching.hits);
-            self.note(Note::Read { class: ReadClass::Searched, messages: searching.hits, bytes: 0 });
-        }
-        if !silent && let Some(mut kind) = effect_kind(&entry.effect) {
-            if let (EventKind::MessageAppend { hdr, .. }, Effect::Appending { header, .. }) = (&mut kind, &entry.effect)
-            {
-                *hdr = header.facts(entry.audit);
-            }
+        if let Some(kind) = kind {
             let mut event = self.event(kind);
             finish(&mut event, self);
             self.out.record(event);
@@ -411,6 +418,22 @@ impl Session {
 pub(super) fn is_silent(level: AuditLevel, judged: Option<&Judged>) -> bool {
     let verdict = judged.and_then(|judged| judged.verdict).unwrap_or(VerdictKind::Allowed);
     level == AuditLevel::None && verdict == VerdictKind::Allowed
+}
+
+/// What a command is recorded as that is over, and of which nothing more is asked.
+fn effect_kind_taken(entry: &mut Entry) -> Option<EventKind> {
+    // What a search found may be long.
+    let found = match &mut entry.effect {
+        Effect::Searching(searching) => Some(std::mem::take(&mut searching.uids)).filter(|uids| !uids.is_empty()),
+        _ => None,
+    };
+    let mut kind = effect_kind(&entry.effect)?;
+    match (&mut kind, &entry.effect) {
+        (EventKind::MessageSearch { uids, .. }, _) => *uids = found,
+        (EventKind::MessageAppend { hdr, .. }, Effect::Appending { header, .. }) => *hdr = header.facts(entry.audit),
+        _ => {}
+    }
+    Some(kind)
 }
 
 /// What an effect is recorded as; `None`: not at all.

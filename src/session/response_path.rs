@@ -633,7 +633,7 @@ impl Session {
 
     /// An own command's answer, as far as it is data.
     fn answers_own(&mut self, keyword: Keyword, rest: usize, line: &[u8]) -> Option<Flow> {
-        let own = self.in_flight.iter().find_map(|entry| match &entry.effect {
+        let own = self.in_flight.barring().find_map(|entry| match &entry.effect {
             Effect::Own(own) => Some(own),
             _ => None,
         })?;
@@ -670,7 +670,7 @@ impl Session {
         } else if let Head::Number { .. } = response::head(&collected) {
             self.learn_facts(&collected);
         } else if let Head::Data { keyword, rest } = response::head(&collected) {
-            let own = self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(_)));
+            let own = self.in_flight.barring().any(|entry| matches!(entry.effect, Effect::Own(_)));
             match keyword {
                 Keyword::Myrights => self.narrow_myrights(&collected, rest, now),
                 Keyword::List | Keyword::Lsub if own => self.learn_name(keyword, &collected, rest, now),

@@ -96,7 +96,10 @@ impl Session {
             }
             Some(_) => return (literal, Flow::Collect),
         }
-        if self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(Own::Sizes | Own::Uids | Own::Lengths)))
+        if self
+            .in_flight
+            .barring()
+            .any(|entry| matches!(entry.effect, Effect::Own(Own::Sizes | Own::Uids | Own::Lengths)))
         {
             self.answers_own_fetch(u64::from(number), text);
             return (literal, Flow::Drop);

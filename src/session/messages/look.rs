@@ -67,9 +67,9 @@ pub(in crate::session) struct Work {
 
 impl Work {
     /// The client's command that is not answered yet.
-    pub(in crate::session) fn into_entry(self) -> Option<Entry> {
+    pub(in crate::session) fn into_entry(self) -> Option<Box<Entry>> {
         match self.then {
-            Then::Open(entry, _) | Then::Status(entry, _) => Some(*entry),
+            Then::Open(entry, _) | Then::Status(entry, _) => Some(entry),
             Then::Say { .. } | Then::Idle | Then::Copy(_) | Then::Read => None,
         }
     }
@@ -232,7 +232,7 @@ impl Session {
 
     /// What the question under way is.
     pub(in crate::session) fn looking(&self) -> Option<Look> {
-        self.in_flight.iter().find_map(|entry| match entry.effect {
+        self.in_flight.barring().find_map(|entry| match entry.effect {
             Effect::Own(Own::Look(look)) => Some(look),
             _ => None,
         })
@@ -330,7 +330,7 @@ impl Session {
         }
         let Some(work) = self.work.take() else { return };
         match work.then {
-            Then::Open(entry, opened) => self.finish_open(*entry, *opened, now),
+            Then::Open(entry, opened) => self.finish_open(entry, *opened, now),
             Then::Say { line, hush, appended } => {
                 self.tell(hush);
                 let line = self.with_append_uid(line, appended);
@@ -345,7 +345,7 @@ impl Session {
                 self.tell(Hush::No);
                 self.answer_waiting(now);
             }
-            Then::Status(entry, visit) => self.status_known(*entry, *visit, now),
+            Then::Status(entry, visit) => self.status_known(entry, *visit, now),
             Then::Copy(held) => self.copy_known(*held, now),
             Then::Read => {
                 self.finish_adopting();

@@ -60,7 +60,7 @@ fn words(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 impl Session {
     pub(super) fn opening_now(&self) -> Option<&Opening> {
-        self.in_flight.iter().find_map(|entry| match &entry.effect {
+        self.in_flight.barring().find_map(|entry| match &entry.effect {
             Effect::Opening(opening) => Some(&**opening),
             _ => None,
         })
@@ -72,7 +72,7 @@ impl Session {
     }
 
     /// The upstream has opened the mailbox: which messages are there for this client?
-    pub(in crate::session) fn begin_open(&mut self, mut entry: Entry, code: Option<&Code<'_>>, now: Instant) {
+    pub(in crate::session) fn begin_open(&mut self, mut entry: Box<Entry>, code: Option<&Code<'_>>, now: Instant) {
         let Effect::Opening(opening) = &mut entry.effect else { return };
         let Some(guarded) = opening.guarded.take() else { return };
         let read_only = opening.examine || opening.read_only || code.is_some_and(|code| code.is("READ-ONLY"));
@@ -94,10 +94,10 @@ impl Session {
         self.view = Some(Box::new(view));
         if opened.guarded.sticky {
             // UIDs that are others the next time cannot be followed.
-            self.work = Some(Work { then: Then::Open(Box::new(entry), Box::new(opened)), rounds: 0 });
+            self.work = Some(Work { then: Then::Open(entry, Box::new(opened)), rounds: 0 });
             return self.fail_open(FilteredResponse::Numbers, now);
         }
-        self.begin_work(Then::Open(Box::new(entry), Box::new(opened)), now);
+        self.begin_work(Then::Open(entry, Box::new(opened)), now);
     }
 
     /// Where it is remembered what rules say to messages there, and of which the client was told.
@@ -121,7 +121,7 @@ impl Session {
     }
 
     /// What there is for this client is known.
-    pub(super) fn finish_open(&mut self, mut entry: Entry, opened: Opened, now: Instant) {
+    pub(super) fn finish_open(&mut self, mut entry: Box<Entry>, opened: Opened, now: Instant) {
         let rights = self.bound.rights(&self.target(&opened.target), self.wall).rights;
         let Some(view) = &mut self.view else { return };
         // What has gone meanwhile the client never knew.
@@ -155,7 +155,6 @@ impl Session {
     /// It cannot be worked out what may be seen: nothing is, and nothing is selected (contract.md §7).
     pub(super) fn fail_open(&mut self, response: FilteredResponse, now: Instant) {
         let Some(Work { then: Then::Open(entry, _), .. }) = self.work.take() else { return };
-        let entry = *entry;
         self.leave_view();
         self.state.closed();
         self.forget_mailbox();

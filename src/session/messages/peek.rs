@@ -130,13 +130,13 @@ impl Session {
     pub(super) fn peeked(&mut self, look: Look, ok: bool, now: Instant) {
         let Some(Work { then: Then::Status(entry, mut visit), .. }) = self.work.take() else { return };
         if look == Look::Mark {
-            return self.depart(*entry, *visit, now);
+            return self.depart(entry, *visit, now);
         }
         visit.said = visit.said.take().filter(|_| ok);
         visit.answer = self.known_figures(&visit).and_then(|figures| self.status_line(&visit, &figures));
         match visit.answer {
-            Some(_) => self.answer_status(*entry, *visit, now),
-            None => self.leave_for(*entry, *visit, now),
+            Some(_) => self.answer_status(entry, *visit, now),
+            None => self.leave_for(entry, *visit, now),
         }
     }
 

@@ -193,7 +193,8 @@ impl Session {
     fn on_guarded_data(&mut self, keyword: Keyword, list: &[u8]) -> Option<(Option<u64>, Flow)> {
         match keyword {
             Keyword::Search | Keyword::Esearch | Keyword::Sort => {
-                let own_deleted = self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Own(Own::Deleted)));
+                let own_deleted =
+                    self.in_flight.barring().any(|entry| matches!(entry.effect, Effect::Own(Own::Deleted)));
                 if own_deleted {
                     return None;
                 }

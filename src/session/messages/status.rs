@@ -103,14 +103,14 @@ impl Session {
         now: Instant,
     ) {
         match targets.pop_front() {
-            Some(first) => self.begin_visit(Entry::local(line, now), first, items, Some(targets), now),
+            Some(first) => self.begin_visit(Box::new(Entry::local(line, now)), first, items, Some(targets), now),
             None => self.answer_in_turn(line),
         }
     }
 
     fn begin_visit(
         &mut self,
-        entry: Entry,
+        entry: Box<Entry>,
         target: Resolved,
         items: Vec<StatusKind>,
         listed: Option<VecDeque<Resolved>>,
@@ -124,7 +124,7 @@ impl Session {
             if let Some(view) = &mut self.view {
                 view.asking.wants = visit.wants();
             }
-            return self.begin_work(Then::Status(Box::new(entry), Box::new(visit)), now);
+            return self.begin_work(Then::Status(entry, Box::new(visit)), now);
         }
         if !self.may_know(&visit.items) {
             return self.leave_for(entry, visit, now);
@@ -133,18 +133,18 @@ impl Session {
         self.visiting(Look::Peek, &line, entry, visit, now);
     }
 
-    fn visiting(&mut self, look: Look, line: &[u8], entry: Entry, visit: Visit, now: Instant) {
-        self.work = Some(Work { then: Then::Status(Box::new(entry), Box::new(visit)), rounds: 0 });
+    fn visiting(&mut self, look: Look, line: &[u8], entry: Box<Entry>, visit: Visit, now: Instant) {
+        self.work = Some(Work { then: Then::Status(entry, Box::new(visit)), rounds: 0 });
         self.ask(look, line, now);
     }
 
     /// The client's own mailbox is about to be left: what must be known to find it again as it was?
-    pub(super) fn leave_for(&mut self, entry: Entry, mut visit: Visit, now: Instant) {
+    pub(super) fn leave_for(&mut self, entry: Box<Entry>, mut visit: Visit, now: Instant) {
         let is_open = self.state.selected().is_some();
         match (&self.view, self.mark_line()) {
             (None, _) if is_open => {
                 visit.stage = Stage::Adopting;
-                self.adopt_open(Then::Status(Box::new(entry), Box::new(visit)), now);
+                self.adopt_open(Then::Status(entry, Box::new(visit)), now);
             }
             (Some(_), Some(line)) => self.visiting(Look::Mark, &line, entry, visit, now),
             _ => self.depart(entry, visit, now),
@@ -152,7 +152,7 @@ impl Session {
     }
 
     /// Opens the other mailbox.
-    pub(super) fn depart(&mut self, entry: Entry, mut visit: Visit, now: Instant) {
+    pub(super) fn depart(&mut self, entry: Box<Entry>, mut visit: Visit, now: Instant) {
         visit.stage = Stage::Away;
         visit.home = self.view.take();
         let filter = self.bound.message_filter(&self.target(&visit.target), self.wall);
@@ -172,7 +172,7 @@ impl Session {
     }
 
     /// All that was asked is known: of the mailbox, or of the one that the client has come back to.
-    pub(super) fn status_known(&mut self, entry: Entry, mut visit: Visit, now: Instant) {
+    pub(super) fn status_known(&mut self, entry: Box<Entry>, mut visit: Visit, now: Instant) {
         match visit.stage {
             Stage::Here | Stage::Asking => {
                 let figures = self.figures(&visit);
@@ -199,7 +199,7 @@ impl Session {
         }
     }
 
-    pub(super) fn answer_status(&mut self, entry: Entry, visit: Visit, now: Instant) {
+    pub(super) fn answer_status(&mut self, entry: Box<Entry>, visit: Visit, now: Instant) {
         let known = visit.answer.is_some();
         match visit.answer {
             Some(line) => self.out.client().extend_from_slice(&line),
@@ -216,7 +216,7 @@ impl Session {
                 self.answer_waiting(now);
             }
             (_, effect) => {
-                let entry = Entry { effect, ..entry };
+                let entry = Box::new(Entry { effect, ..*entry });
                 let (status, rest): (_, &[u8]) =
                     if known { (Status::Ok, b"OK x\r\n") } else { (Status::No, b"NO [UNAVAILABLE] x\r\n") };
                 self.conclude(entry, Some(status), rest, now);
@@ -225,7 +225,7 @@ impl Session {
     }
 
     /// What was open before is opened again, or nothing is.
-    fn go_back(&mut self, entry: Entry, mut visit: Visit, now: Instant) {
+    fn go_back(&mut self, entry: Box<Entry>, mut visit: Visit, now: Instant) {
         visit.stage = Stage::Returning;
         self.view = visit.home.take();
         if let Some(view) = &mut self.view {
@@ -273,7 +273,7 @@ impl Session {
                 // Without UNSELECT it is a NO that closes it.
                 self.view = None;
                 let Some(Work { then: Then::Status(entry, visit), .. }) = self.work.take() else { return };
-                return self.answer_status(*entry, *visit, now);
+                return self.answer_status(entry, *visit, now);
             }
             Look::Return if ok && view.asking.uidvalidity == open && view.was_left_alone(mark) => {
                 view.asking.returned = None;
@@ -308,8 +308,8 @@ impl Session {
     pub(super) fn fail_status(&mut self, now: Instant) {
         let Some(Work { then: Then::Status(entry, visit), .. }) = self.work.take() else { return };
         match visit.stage {
-            Stage::Away => self.go_back(*entry, *visit, now),
-            Stage::Here | Stage::Asking => self.answer_status(*entry, *visit, now),
+            Stage::Away => self.go_back(entry, *visit, now),
+            Stage::Here | Stage::Asking => self.answer_status(entry, *visit, now),
             Stage::Adopting | Stage::Returning => self.end(CloseReason::FilterFailure, Some(Bye::Unavailable), now),
         }
     }
