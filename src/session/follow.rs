@@ -40,11 +40,10 @@ impl Session {
     }
 
     pub(super) fn opening(&mut self) -> Option<&mut super::effect::Opening> {
-        let entry = self.in_flight.find(|entry| matches!(entry.effect, Effect::Opening(_)))?;
-        match &mut entry.effect {
-            Effect::Opening(opening) => Some(opening),
+        self.in_flight.barring_mut().find_map(|entry| match &mut entry.effect {
+            Effect::Opening(opening) => Some(&mut **opening),
             _ => None,
-        }
+        })
     }
 
     pub(super) fn follow_exists(&mut self, number: u64) {
@@ -109,7 +108,7 @@ impl Session {
 
     /// Is this FETCH response the answer to our `FETCH set (UID)`, and nothing else?
     pub(super) fn answers_own_fetch(&mut self, seq: u64, text: &[u8]) -> bool {
-        let Some(sizes) = self.in_flight.iter().find_map(|entry| match entry.effect {
+        let Some(sizes) = self.in_flight.barring().find_map(|entry| match entry.effect {
             Effect::Own(Own::Uids) => Some(false),
             Effect::Own(Own::Sizes | Own::Lengths) => Some(true),
             Effect::Own(Own::Found) => Some(false),

@@ -178,6 +178,12 @@ impl InFlight {
         self.iter().take(count)
     }
 
+    /// The same, to be followed.
+    pub fn barring_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        let count = if self.has_barrier() { self.entries.len() } else { 0 };
+        self.iter_mut().take(count)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().map(|entry| &**entry)
     }

@@ -30,7 +30,36 @@ const MAX_RUNS: usize = 2048;
 const MAX_SET: usize = 4096;
 
 impl Searching {
+    /// The numbers of its answer.
+    fn follow(&mut self, list: &[u8]) {
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\r' | b'\n');
+        let mut rest = list;
+        // One blank, one number: in nearly all of a list nothing else occurs.
+        while let [b' ', text @ ..] = rest
+            && let Some((number, behind @ [b' ' | b'\r', ..])) = digits(text)
+        {
+            rest = behind;
+            self.hit(number);
+        }
+        loop {
+            let word = rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len());
+            rest = rest.get(word..).unwrap_or_default();
+            if rest.is_empty() {
+                return;
+            }
+            // `(MODSEQ 917)` and the like: no number of a message.
+            let Some((number, behind)) = digits(rest).filter(|(_, behind)| behind.first().is_none_or(blank)) else {
+                let end = rest.iter().position(blank).unwrap_or(rest.len());
+                rest = rest.get(end..).unwrap_or_default();
+                continue;
+            };
+            rest = behind;
+            self.hit(number);
+        }
+    }
+
     /// One more, in a list that has no count.
+    #[inline]
     fn hit(&mut self, number: u64) {
         self.hits = self.hits.saturating_add(1);
         if let Some(number) = u32::try_from(number).ok().and_then(Uid::new) {
@@ -129,23 +158,8 @@ impl NumberList {
 impl Session {
     /// `* SEARCH 2 84 882`
     pub(super) fn follow_search(&mut self, list: &[u8]) {
-        let Some(searching) = self.searching(None) else { return };
-        let blank = |byte: &u8| matches!(byte, b' ' | b'\r' | b'\n');
-        let mut rest = list;
-        loop {
-            let word = rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len());
-            rest = rest.get(word..).unwrap_or_default();
-            if rest.is_empty() {
-                return;
-            }
-            // `(MODSEQ 917)` and the like: no number of a message.
-            let Some((number, behind)) = digits(rest).filter(|(_, behind)| behind.first().is_none_or(blank)) else {
-                let end = rest.iter().position(blank).unwrap_or(rest.len());
-                rest = rest.get(end..).unwrap_or_default();
-                continue;
-            };
-            rest = behind;
-            searching.hit(number);
+        if let Some(searching) = self.searching(None) {
+            searching.follow(list);
         }
     }
 
@@ -317,6 +331,20 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        /// However a list is spelled: what counts are its words that are numbers.
+        #[test]
+        fn a_search_found_what_it_says(list in "( {1,2}([0-9]{1,11}|[a-z(]{1,3}|[0-9]{1,2}[a-z)]|-1|\r)){0,9} ?\r?\n?") {
+            let words = list.split([' ', '\r', '\n']).filter(|word| !word.is_empty());
+            let numbers: Vec<u64> = words.filter_map(|word| word.parse().ok()).collect();
+            let uids: UidSet = numbers.iter().filter_map(|number| Uid::new(u32::try_from(*number).ok()?)).collect();
+            let mut searching = Searching { uid: true, ..Searching::default() };
+            searching.follow(list.as_bytes());
+            proptest::prop_assert_eq!(searching.hits, numbers.len() as u64, "{:?}", &list);
+            proptest::prop_assert_eq!(searching.uids, uids);
+        }
+    }
 
     #[test]
     fn numbers_in_pieces() {
