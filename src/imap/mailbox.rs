@@ -98,9 +98,27 @@ pub type FoldKey = SmallVec<[u8; 96]>;
 /// Writes the folded name behind what is there.
 pub fn fold_onto(key: &mut FoldKey, name: &str) {
     if name.is_ascii() {
-        push_levels(key, name.chars().map(|c| c.to_ascii_lowercase()));
+        push_ascii_levels(key, name.as_bytes());
     } else {
         push_levels(key, folded(name));
+    }
+}
+
+/// As [`push_levels`] does with the letters in lower case, level by level: most names are ASCII, and each command that names
+/// a mailbox comes here.
+fn push_ascii_levels(key: &mut FoldKey, name: &[u8]) {
+    let start = key.len();
+    for level in name.split(|octet| *octet == b'/') {
+        let is_shown = |octet: &u8| !matches!(octet, b'.' | b' ' | b'\t'..=b'\r');
+        let (Some(first), Some(last)) = (level.iter().position(is_shown), level.iter().rposition(is_shown)) else {
+            continue;
+        };
+        if key.len() > start {
+            key.push(b'/');
+        }
+        let from = key.len();
+        key.extend_from_slice(level.get(first..=last).unwrap_or_default());
+        key.get_mut(from..).unwrap_or_default().make_ascii_lowercase();
     }
 }
 
@@ -223,6 +241,15 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// ASCII needs no look at its characters, and comes to the same.
+        #[test]
+        fn ascii_is_folded_as_all_else(name in "[a-cA-C/. \t\u{b}\u{1c}\r]{0,16}", before in "(/|x)?") {
+            let (mut key, mut whole) = (FoldKey::from_slice(before.as_bytes()), FoldKey::from_slice(before.as_bytes()));
+            push_ascii_levels(&mut key, name.as_bytes());
+            push_levels(&mut whole, name.chars().map(|c| c.to_ascii_lowercase()));
+            proptest::prop_assert_eq!(key, whole, "{:?}", name);
+        }
+
         #[test]
         fn folding_twice_is_folding_once(name in "\\PC{0,24}") {
             let once = fold(&name);

@@ -199,11 +199,12 @@ impl Session {
         matches!(self.bound.decide(&Request::new(Verb::Status, &targets), self.wall), Verdict::Allowed(_))
     }
 
-    /// STATUS that comes with LIST (RFC 5819) tells only of mailboxes of which STATUS may be asked.
+    /// STATUS that comes with LIST (RFC 5819) tells only of mailboxes of which STATUS may be asked. What was asked by its name
+    /// has been judged.
     pub(super) fn narrow_status(&mut self, response: &[u8], rest: usize) {
         let name = response::token(response, rest).and_then(|(name, _)| name.string());
         let mailbox = name.and_then(|octets| self.resolve_listed(&octets));
-        if mailbox.is_some_and(|mailbox| self.may_ask_status(&mailbox)) {
+        if mailbox.is_some_and(|mailbox| self.asks_status_of(&mailbox.name) || self.may_ask_status(&mailbox)) {
             self.out.client().extend_from_slice(response);
         }
     }

@@ -663,32 +663,35 @@ impl Session {
     fn finish_collected(&mut self, now: Instant) {
         let collected = std::mem::take(&mut self.reading.collected);
         self.reading.flow = Flow::Pass;
-        if let Head::Number { number, rest, .. } = response::head(&collected)
-            && self.asks_headers()
-        {
-            self.coverage.learn_header(number, collected.get(rest..).unwrap_or_default());
-        } else if let Head::Number { .. } = response::head(&collected) {
-            self.learn_facts(&collected);
-        } else if let Head::Data { keyword, rest } = response::head(&collected) {
-            let own = self.in_flight.barring().any(|entry| matches!(entry.effect, Effect::Own(_)));
-            match keyword {
-                Keyword::Myrights => self.narrow_myrights(&collected, rest, now),
-                Keyword::List | Keyword::Lsub if own => self.learn_name(keyword, &collected, rest, now),
-                Keyword::Esearch => {
-                    self.follow_esearch(collected.get(rest..).unwrap_or_default());
-                    if self.with_clients_tag(&collected) == Flow::Pass {
-                        self.out.client().extend_from_slice(&collected);
-                    }
-                }
-                Keyword::Namespace if own => self.learn_namespace(&collected, rest),
-                Keyword::Status if self.learn_status(&collected, rest) || self.filtered() && !self.asks_status() => {}
-                Keyword::Status if self.filtered() => self.filter_status(&collected, rest, now),
-                Keyword::Status => self.narrow_status(&collected, rest),
-                _ => self.filter_failed(now),
+        match response::head(&collected) {
+            Head::Number { number, rest, .. } if self.asks_headers() => {
+                self.coverage.learn_header(number, collected.get(rest..).unwrap_or_default());
             }
+            Head::Number { .. } => self.learn_facts(&collected),
+            Head::Data { keyword, rest } => self.on_collected_data(keyword, rest, &collected, now),
+            Head::Continuation | Head::Status { .. } | Head::Tagged { .. } => {}
         }
         self.reading.collected = collected;
         self.reading.collected.clear();
+    }
+
+    fn on_collected_data(&mut self, keyword: Keyword, rest: usize, response: &[u8], now: Instant) {
+        let own = self.in_flight.barring().any(|entry| matches!(entry.effect, Effect::Own(_)));
+        match keyword {
+            Keyword::Myrights => self.narrow_myrights(response, rest, now),
+            Keyword::List | Keyword::Lsub if own => self.learn_name(keyword, response, rest, now),
+            Keyword::Esearch => {
+                self.follow_esearch(response.get(rest..).unwrap_or_default());
+                if self.with_clients_tag(response) == Flow::Pass {
+                    self.out.client().extend_from_slice(response);
+                }
+            }
+            Keyword::Namespace if own => self.learn_namespace(response, rest),
+            Keyword::Status if self.learn_status(response, rest) || self.filtered() && !self.asks_status() => {}
+            Keyword::Status if self.filtered() => self.filter_status(response, rest, now),
+            Keyword::Status => self.narrow_status(response, rest),
+            _ => self.filter_failed(now),
+        }
     }
 }
 

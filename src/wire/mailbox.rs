@@ -47,6 +47,9 @@ const DIVISION_SLASH: char = '\u{2215}';
 /// # Errors
 /// If they are not the canonical spelling of a name.
 pub fn decode(octets: &[u8], mode: Utf8Mode, delimiter: Option<char>) -> Result<MailboxName, NameError> {
+    if let Some(text) = itself(octets, mode, delimiter) {
+        return Ok(MailboxName::new(text));
+    }
     let text = decode_text(octets, mode)?;
     // Else two spellings would be one name: see the module's picture.
     let ambiguous = |c| c == DIVISION_SLASH && delimiter != Some('/');
@@ -54,6 +57,21 @@ pub fn decode(octets: &[u8], mode: Utf8Mode, delimiter: Option<char>) -> Result<
         return Err(NameError::Forbidden);
     }
     Ok(canonical(&text, delimiter))
+}
+
+/// Most names: each letter stands for itself, and there is one way to spell it. `None`: it is not one of them.
+fn itself(octets: &[u8], mode: Utf8Mode, delimiter: Option<char>) -> Option<&str> {
+    let shifts = mode == Utf8Mode::Off;
+    let slash_is_a_letter = delimiter != Some('/');
+    let is_itself = |octet: &u8| match octet {
+        b'&' => !shifts,
+        b'/' => !slash_is_a_letter,
+        b' '..=b'~' => true,
+        _ => false,
+    };
+    let parts_levels = |octet: &u8| slash_is_a_letter && delimiter == Some(char::from(*octet));
+    let all = octets.iter().all(|octet| is_itself(octet) && !parts_levels(octet));
+    if all { std::str::from_utf8(octets).ok() } else { None }
 }
 
 /// The text of the octets, with the delimiter as it is: for LIST patterns, which have levels but are no names.
@@ -327,6 +345,17 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// What stands for itself is what the whole way comes to.
+        #[test]
+        fn most_names_are_themselves(octets in "[ -~é\u{1}]{0,12}", utf8: bool, at in 0usize..4) {
+            let mode = if utf8 { Utf8Mode::On } else { Utf8Mode::Off };
+            let delimiter = [None, Some('/'), Some('.'), Some('\\')][at];
+            if let Some(text) = itself(octets.as_bytes(), mode, delimiter) {
+                let whole = decode_text(octets.as_bytes(), mode).map(|text| canonical(&text, delimiter));
+                proptest::prop_assert_eq!(Ok(MailboxName::new(text)), whole);
+            }
+        }
+
         #[test]
         fn encoding_is_undone_by_decoding(text in "\\PC{0,20}") {
             let octets = encode_text(&text, Utf8Mode::Off);

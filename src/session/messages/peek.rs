@@ -113,14 +113,15 @@ impl Session {
 
     /// What the upstream says of the mailbox that was asked about. `false`: it is another one.
     pub(in crate::session) fn learn_status(&mut self, response: &[u8], rest: usize) -> bool {
-        let (look, Some(told)) = (self.looking(), Told::read(response, rest)) else { return false };
+        let Some(look) = self.looking() else { return false };
+        let Some(told) = Told::read(response, rest) else { return false };
         let delimiter = self.delimiter();
         let name = crate::wire::mailbox::decode_lenient(&told.mailbox, self.utf8_mode(), delimiter).name;
         let open = self.state.selected().map(|open| open.target.name.clone());
         let Some(Work { then: Then::Status(_, visit), .. }) = &mut self.work else { return false };
         match look {
-            Some(Look::Peek) if name == visit.target.name => visit.said = told.said(),
-            Some(Look::Mark) if Some(name) == open => visit.mark = told.mod_seq.filter(|mod_seq| *mod_seq > 0),
+            Look::Peek if name == visit.target.name => visit.said = told.said(),
+            Look::Mark if Some(name) == open => visit.mark = told.mod_seq.filter(|mod_seq| *mod_seq > 0),
             _ => return false,
         }
         true
