@@ -85,11 +85,14 @@ impl Control {
 
     /// What there is to look at; whoever comes later wakes this task.
     pub fn take(&self, waker: &Waker) -> Signal {
-        {
-            let mut known = locked(&self.waker);
-            if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-                *known = Some(waker.clone());
-            }
+        self.take_as(waker, &mut None)
+    }
+
+    /// The same. `known`: whom they would wake as it is, so that nothing is locked with each turn of a task.
+    pub fn take_as(&self, waker: &Waker, known: &mut Option<Waker>) -> Signal {
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *locked(&self.waker) = Some(waker.clone());
+            *known = Some(waker.clone());
         }
         if self.signals.load(Ordering::Relaxed) == 0 {
             return Signal::NONE;

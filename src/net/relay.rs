@@ -16,9 +16,10 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
+use tokio::task::unconstrained;
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::drain::{self, Signal};
@@ -73,6 +74,8 @@ pub(super) struct Relay {
     pub(super) at_rest: bool,
     /// For when the timer is set; it may be earlier than needed.
     pub(super) armed: Option<Instant>,
+    /// Whom news wake.
+    woken: Option<Waker>,
 }
 
 /// How far TLS has come that a session asked for.
@@ -139,6 +142,7 @@ impl Relay {
             relax_at: None,
             at_rest: false,
             armed: None,
+            woken: None,
         })
     }
 
@@ -160,7 +164,7 @@ impl Relay {
 
     /// Waits until something has happened, and tells the session.
     fn poll_turn(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<()> {
-        let news = self.entry.control.take(cx.waker());
+        let news = self.entry.control.take_as(cx.waker(), &mut self.woken);
         if news != Signal::NONE {
             self.on_news(news);
             return Poll::Ready(());
@@ -292,13 +296,13 @@ impl Relay {
 
     fn poll_reads(&mut self, cx: &mut Context<'_>) -> bool {
         let client = self.poll_client(cx);
-        let upstream = self.poll_upstream(cx);
-        if client || upstream {
-            // Set anew when nothing more happens.
-            self.relax_at = None;
-            self.at_rest = false;
-        }
-        client || upstream
+        self.poll_upstream(cx) || client
+    }
+
+    /// Something has come, then: memory is given back when nothing more does for some time.
+    fn heard(&mut self, at: Option<Instant>) {
+        self.relax_at = at.map(|at| at + QUIET);
+        self.at_rest = false;
     }
 
     fn poll_client(&mut self, cx: &mut Context<'_>) -> bool {
@@ -326,6 +330,7 @@ impl Relay {
             }
             Poll::Ready(Err(_)) => self.session.handle_client_lost(now()),
         }
+        self.heard(at);
         true
     }
 
@@ -354,10 +359,12 @@ impl Relay {
                 self.session.handle_upstream_closed(now());
             }
         }
+        self.heard(at);
         true
     }
 
-    /// The timer is set anew only to make it earlier: it may come too early, but most commands leave it alone.
+    /// The timer is set anew only to make it earlier: it may come too early, but most commands leave it alone. Until it comes it
+    /// knows whom to wake.
     fn poll_timer(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
         let upstream = self.upstream.as_ref().map_or(0, |upstream| upstream.leg.held());
         self.entry.control.live.holds(self.client.held().saturating_add(upstream));
@@ -368,8 +375,11 @@ impl Relay {
         if self.armed.is_none_or(|armed| due < armed) {
             timer.as_mut().reset(due.into());
             self.armed = Some(due);
+        } else if !timer.is_elapsed() {
+            return Poll::Pending;
         }
-        ready!(timer.as_mut().poll(cx));
+        // A turn that has used up its share of the thread must not keep the timer from hearing whom to wake.
+        ready!(pin!(unconstrained(timer)).poll(cx));
         self.armed = None;
         self.on_time(now());
         Poll::Ready(())
