@@ -283,11 +283,45 @@ verbs! {
     UidBatches     "UIDBATCHES",     SELECTED,   Free,    Search,    UidBatches,     Some("UIDBATCHES");
 }
 
+const NO_VERB: u8 = u8::MAX;
+
+/// The commands by their first letter: the first one of each, and behind each the next one.
+struct ByLetter {
+    first: [u8; 32],
+    next: [u8; Verb::ALL.len()],
+}
+
+static BY_LETTER: ByLetter = {
+    let mut by = ByLetter { first: [NO_VERB; 32], next: [NO_VERB; Verb::ALL.len()] };
+    let mut at = Verb::ALL.len();
+    while at > 0 {
+        at -= 1;
+        let letter = (Verb::ALL[at].name().as_bytes()[0] & 0x1f) as usize;
+        by.next[at] = by.first[letter];
+        by.first[letter] = at as u8;
+    }
+    by
+};
+
 impl Verb {
     /// The command of that name, in any case: `"uid fetch"`, `"NOOP"`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|verb| verb.name().eq_ignore_ascii_case(name))
+        let letter = usize::from(name.bytes().next()? & 0x1f);
+        let mut next = BY_LETTER.first.get(letter).copied().unwrap_or(NO_VERB);
+        while let Some(verb) = Self::ALL.get(usize::from(next)) {
+            if verb.name().eq_ignore_ascii_case(name) {
+                return Some(*verb);
+            }
+            next = BY_LETTER.next.get(usize::from(next)).copied().unwrap_or(NO_VERB);
+        }
+        None
+    }
+
+    /// Its `UID` form, which stands behind it in the table.
+    #[must_use]
+    pub fn uid_form(self) -> Option<Self> {
+        Self::ALL.get((self as usize).saturating_add(1)).copied().filter(|verb| *verb != self && verb.base() == self)
     }
 
     /// Does judging wait for the tagged answer of this command?
@@ -328,6 +362,9 @@ mod tests {
             assert_eq!(Verb::from_name(verb.name()), Some(*verb));
             assert_eq!(Verb::from_name(&verb.name().to_lowercase()), Some(*verb));
         }
+        for other in ["", "1", "FETCHES", "FETC", "\u{e9}"] {
+            assert_eq!(Verb::from_name(other), None, "{other}");
+        }
         assert_eq!(Verb::from_name("UID NOOP"), None);
         assert_eq!(Verb::from_name("UID"), None);
     }
@@ -338,6 +375,8 @@ mod tests {
             let base = verb.base();
             assert_eq!(base.base(), base);
             assert_eq!(verb.is_uid_form(), verb.name().starts_with("UID "), "{verb}");
+            let form = Verb::ALL.iter().copied().find(|form| form.is_uid_form() && form.base() == *verb);
+            assert_eq!(verb.uid_form(), form, "{verb}");
             assert_eq!((verb.kind(), verb.pipelining()), (base.kind(), base.pipelining()), "{verb}");
         }
     }

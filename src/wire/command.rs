@@ -246,11 +246,8 @@ fn verb(i: Cursor<'_>) -> Parsed<'_, Verb> {
     }
     let (second, ()) = sp(rest)?;
     let (rest, name) = word(second)?;
-    let uid_form = |verb: &&Verb| verb.is_uid_form() && verb.base().name().eq_ignore_ascii_case(name.text);
-    Verb::ALL
-        .iter()
-        .find(uid_form)
-        .map_or_else(|| second.error("a command that has a UID form"), |verb| Ok((rest, *verb)))
+    let verb = Verb::from_name(name.text).and_then(Verb::uid_form);
+    verb.map_or_else(|| second.error("a command that has a UID form"), |verb| Ok((rest, verb)))
 }
 
 /// The arguments of a verb, with the space before them.

@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU32;
 
-use nom::Parser;
 use nom::branch::alt;
 use nom::bytes::complete::tag;
 use nom::combinator::{map, opt, value};
 use nom::multi::separated_list1;
 use nom::sequence::{delimited, preceded};
+use nom::{Input, Parser};
 
 use super::token::{
     Cursor, Parsed, SetArg, Span, Text, astring, bounded, close, cut, expect, keyword, list1, number64, nz_number,
@@ -281,14 +281,64 @@ fn fetch_macro(i: Cursor<'_>) -> Parsed<'_, FetchItem<'_>> {
 ///                   "MODSEQ" / "EMAILID" / "THREADID" / "SAVEDATE" / "PREVIEW" [SP "(" "LAZY" ")"]
 /// ```
 pub(crate) fn fetch_att(i: Cursor<'_>) -> Parsed<'_, FetchItem<'_>> {
-    let metadata = |word, kind: FetchKind<'static>| value((kind, true), keyword(word));
-    let sections = alt((
+    if let Some(item) = word_item(i) {
+        return Ok(item);
+    }
+    // What is an error to one alternative may be another.
+    match section_att(i) {
+        Err(nom::Err::Error(_)) => any_att(i),
+        told => told,
+    }
+}
+
+/// Items that are a word and nothing more.
+const WORDS: [(&str, FetchKind<'static>); 13] = [
+    ("UID", FetchKind::Uid),
+    ("FLAGS", FetchKind::Flags),
+    ("INTERNALDATE", FetchKind::InternalDate),
+    ("ENVELOPE", FetchKind::Envelope),
+    ("BODYSTRUCTURE", FetchKind::BodyStructure),
+    ("BODY", FetchKind::Body),
+    ("MODSEQ", FetchKind::ModSeq),
+    ("EMAILID", FetchKind::EmailId),
+    ("THREADID", FetchKind::ThreadId),
+    ("RFC822.SIZE", FetchKind::Size),
+    ("RFC822.HEADER", FetchKind::Rfc822Header),
+    ("X-GM-MSGID", FetchKind::Vendor("X-GM-MSGID")),
+    ("X-GM-LABELS", FetchKind::Vendor("X-GM-LABELS")),
+];
+
+/// One of them, with the end of the item behind it: found at once, as most items are.
+fn word_item(i: Cursor<'_>) -> Option<(Cursor<'_>, FetchItem<'_>)> {
+    let ends = |octet: &u8| matches!(octet, b' ' | b')' | b'\r' | b'[' | b'"');
+    let len = i.rest().iter().take(16).position(ends)?;
+    let (word, behind) = i.rest().split_at_checked(len)?;
+    if !matches!(behind.first(), Some(b' ' | b')' | b'\r')) {
+        return None;
+    }
+    let (_, kind) = WORDS.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word))?;
+    let rest = i.take_from(len);
+    Some((rest, FetchItem { span: i.span_to(&rest), kind: kind.clone(), peek: true }))
+}
+
+fn sections(i: Cursor<'_>) -> Parsed<'_, (FetchKind<'_>, bool)> {
+    alt((
         preceded(section_word("BODY.PEEK"), map(cut(section_item), |kind| (kind, true))),
         preceded(section_word("BODY"), map(cut(section_item), |kind| (kind, false))),
         preceded(section_word("BINARY.PEEK"), map(cut(binary_item), |kind| (kind, true))),
         preceded(section_word("BINARY.SIZE"), map(cut(section_binary), |part| (FetchKind::BinarySize { part }, true))),
         preceded(section_word("BINARY"), map(cut(binary_item), |kind| (kind, false))),
-    ));
+    ))
+    .parse(i)
+}
+
+fn section_att(i: Cursor<'_>) -> Parsed<'_, FetchItem<'_>> {
+    map(spanned(sections), |(span, (kind, peek))| FetchItem { span, kind, peek }).parse(i)
+}
+
+/// Any item: what all of them are looked for in.
+fn any_att(i: Cursor<'_>) -> Parsed<'_, FetchItem<'_>> {
+    let metadata = |word, kind: FetchKind<'static>| value((kind, true), keyword(word));
     let plain = alt((
         metadata("UID", FetchKind::Uid),
         metadata("FLAGS", FetchKind::Flags),
@@ -397,4 +447,25 @@ fn modifier(i: Cursor<'_>) -> Parsed<'_, FetchModifier> {
     ));
     map(spanned(expect("CHANGEDSINCE, VANISHED or PARTIAL", kind)), |(span, kind)| FetchModifier { span, kind })
         .parse(i)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::command::Utf8Mode;
+
+    proptest::proptest! {
+        /// What is found at once is what all alternatives come to.
+        #[test]
+        fn items_at_once(word in "(uid|Flags|ENVELOPE|BODY|body\\[\\]|BODY.PEEK\\[(TEXT|1.2|HEADER)\\]|BODYSTRUCTURE|BINARY.SIZE\\[1\\]|RFC822(.SIZE|.TEXT|.HEADER)?|MODSEQ|PREVIEW( \\(LAZY\\))?|X-GM-LABELS|SAVEDATE|[A-Z.]{1,6})", behind in "[ )\\r\\[.<A-]{0,2}") {
+            let text = word + &behind;
+            let i = Cursor::new(text.as_bytes(), Utf8Mode::Off);
+            let told = |parsed: Parsed<'_, FetchItem<'_>>| parsed.map(|(rest, item)| (rest.at(), format!("{item:?}")));
+            let all = match section_att(i) {
+                Err(nom::Err::Error(_)) => any_att(i),
+                told => told,
+            };
+            proptest::prop_assert_eq!(told(fetch_att(i)), told(all), "{}", text);
+        }
+    }
 }
