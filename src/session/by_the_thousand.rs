@@ -40,11 +40,13 @@ impl Session {
         }
         let detail = if reads.wants <= ReadClass::Envelope { Detail::Passed } else { Detail::Read };
         let mut passed = 0usize;
+        let mut flags = tells_mod_seqs;
         loop {
-            if tells_mod_seqs {
+            if flags {
                 passed = passed.saturating_add(pass_flags(reads, bytes.get(passed..).unwrap_or_default()));
             }
             let Some(line) = fetch_line(bytes.get(passed..).unwrap_or_default(), detail) else { break };
+            flags = tells_mod_seqs && !line.more_than_flags;
             let text = || bytes.get(passed..passed.saturating_add(line.len)).unwrap_or_default();
             if !tells_mod_seqs && memchr::memmem::find(text(), b"MODSEQ").is_some() || !reads.add_line(&line) {
                 break;
@@ -89,9 +91,10 @@ fn pass_flags(reads: &mut Reads, bytes: &[u8]) -> usize {
     }
     let mut passed = 0usize;
     let mut run: Option<(Uid, Uid)> = None;
-    while let Some((uid, len)) = flags_line(bytes.get(passed..).unwrap_or_default())
-        && let Some(uid) = Uid::new(uid)
-    {
+    // Where a line ends is looked for alone, so that the next one can be read before this one is.
+    for end in memchr::memchr_iter(b'\n', bytes) {
+        let line = bytes.get(passed..=end).unwrap_or_default();
+        let Some(uid) = flags_line(line).and_then(Uid::new) else { break };
         run = match run {
             Some((first, last)) if last.get().checked_add(1) == Some(uid.get()) => Some((first, uid)),
             before => {
@@ -99,7 +102,7 @@ fn pass_flags(reads: &mut Reads, bytes: &[u8]) -> usize {
                 Some((uid, uid))
             }
         };
-        passed = passed.saturating_add(len);
+        passed = passed.saturating_add(line.len());
     }
     run.into_iter().for_each(|(first, last)| reads.add_flags_of(first, last));
     passed

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use crate::imap::message::{Uid, UidSet};
-use crate::wire::number::digits;
+use crate::wire::number::{blank_and_number, digits};
 use crate::wire::response::{Token, number, token};
 
 use super::Session;
@@ -33,14 +33,8 @@ impl Searching {
     /// The numbers of its answer.
     fn follow(&mut self, list: &[u8]) {
         let blank = |byte: &u8| matches!(byte, b' ' | b'\r' | b'\n');
-        let mut rest = list;
-        // One blank, one number: in nearly all of a list nothing else occurs.
-        while let [b' ', text @ ..] = rest
-            && let Some((number, behind @ [b' ' | b'\r', ..])) = digits(text)
-        {
-            rest = behind;
-            self.hit(number);
-        }
+        // In nearly all of a list nothing else occurs.
+        let mut rest = blank_and_number(list, |number| self.hit(u64::from(number)));
         loop {
             let word = rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len());
             rest = rest.get(word..).unwrap_or_default();

@@ -58,16 +58,18 @@ pub fn fetch_line(bytes: &[u8], detail: Detail) -> Option<FetchLine> {
     }
 }
 
-/// The UID of a line that tells nothing but UID and FLAGS, in this order, and its length in octets: what nearly all lines are of a
-/// FETCH of flags. `None`: it is not of that kind, or not as usual, and [`fetch_line`] has to look.
+/// The UID of a line that tells nothing but UID and FLAGS, in this order: what nearly all lines are of a FETCH of flags. `line` is
+/// all of it up to its LF. `None`: it is not of that kind, or not as usual, and [`fetch_line`] has to look.
 #[must_use]
 #[inline]
-pub fn flags_line(bytes: &[u8]) -> Option<(u32, usize)> {
-    let seq = bytes.strip_prefix(b"* ")?;
-    let (uid, rest) = digits(seq.get(short_number(seq)?..)?.strip_prefix(b" FETCH (UID ")?)?;
+pub fn flags_line(line: &[u8]) -> Option<u32> {
+    let text = line.strip_prefix(b"* ")?;
+    let (uid, rest) = digits(text.get(short_number(text)?..)?.strip_prefix(b" FETCH (UID ")?)?;
     let list = rest.strip_prefix(b" FLAGS (")?;
-    let behind = list.get(find_either(b')', b'\n', list)?..)?.strip_prefix(b"))\r\n")?;
-    Some((u32::try_from(uid).ok()?, bytes.len().saturating_sub(behind.len())))
+    if list.get(find_either(b')', b'\n', list)?..)? != b"))\r\n" {
+        return None;
+    }
+    u32::try_from(uid).ok()
 }
 
 /// One item; what stands behind it.
@@ -215,16 +217,18 @@ mod tests {
 
     #[test]
     fn lines_of_flags() {
-        let rows: [(&str, &[u8], Option<(u32, usize)>); 11] = [
-            ("flags", b"* 12 FETCH (UID 34 FLAGS (\\Seen $x))\r\n* 13", Some((34, 38))),
-            ("none", b"* 12 FETCH (UID 34 FLAGS ())\r\n", Some((34, 30))),
+        let rows: [(&str, &[u8], Option<u32>); 13] = [
+            ("flags", b"* 12 FETCH (UID 34 FLAGS (\\Seen $x))\r\n", Some(34)),
+            ("none", b"* 12 FETCH (UID 34 FLAGS ())\r\n", Some(34)),
             ("no number", b"*  FETCH (UID 34 FLAGS ())\r\n", None),
             ("a long number", b"* 4294967295 FETCH (UID 34 FLAGS ())\r\n", None),
             ("a UID beyond 32 bits", b"* 12 FETCH (UID 4294967296 FLAGS ())\r\n", None),
             ("something before", b"* 12 FETCH (FLAGS () UID 34)\r\n", None),
             ("something behind", b"* 12 FETCH (UID 34 FLAGS () MODSEQ (4))\r\n", None),
             ("content behind", b"* 12 FETCH (UID 34 FLAGS () BODY[] \"))\")\r\n", None),
+            ("content like an end", b"* 12 FETCH (UID 34 FLAGS () X (x))\r\n", None),
             ("a literal", b"* 12 FETCH (UID 34 FLAGS ({2}\r\n))\r\n", None),
+            ("two lines", b"* 1 FETCH (UID 3 FLAGS ())\r\n* 2 FETCH (UID 4 FLAGS ())\r\n", None),
             ("another case", b"* 12 FETCH (UID 34 Flags ())\r\n", None),
             ("not all of it", b"* 12 FETCH (UID 34 FLAGS ())\r", None),
         ];
@@ -238,9 +242,10 @@ mod tests {
         #[test]
         fn flags_lines_agree(seq in "[0-9]{0,11}", uid in "[0-9]{0,11}", rest in " (FLAGS|flags) \\([ -~]{0,20}\\)[ -~]{0,1}\\)?\r?\n[ -~]{0,9}") {
             let text = format!("* {seq} FETCH (UID {uid}{rest}");
-            if let Some((uid, len)) = flags_line(text.as_bytes()) {
+            let end = text.find('\n').map_or(text.len(), |end| end + 1);
+            if let Some(uid) = flags_line(&text.as_bytes()[..end]) {
                 let line = fetch_line(text.as_bytes(), Detail::Read).map(|line| (line.uid, line.len, line.more_than_flags));
-                proptest::prop_assert_eq!(line, Some((Some(u64::from(uid)), len, false)), "{}", text);
+                proptest::prop_assert_eq!(line, Some((Some(u64::from(uid)), end, false)), "{}", text);
             }
         }
 

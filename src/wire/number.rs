@@ -54,7 +54,35 @@ pub fn short_number(text: &[u8]) -> Option<usize> {
     (1..8).contains(&count).then_some(count)
 }
 
+/// Reads numbers that stand behind one blank each, for as long as each is followed by another blank or a CR: of 1 to 7 digits,
+/// and not in the last eight octets. What is left comes back.
+///
+/// Where the next one begins is known from the width of the last ones, and only confirmed by what is read: so no number waits
+/// for the one before it.
+pub fn blank_and_number(text: &[u8], mut on_number: impl FnMut(u32)) -> &[u8] {
+    let mut rest = text;
+    while let [b' ', number @ ..] = rest
+        && let Some(width) = short_number(number)
+    {
+        let before = rest.len();
+        while let [b' ', number @ ..] = rest
+            && let Some(octets) = number.first_chunk::<8>()
+            && leading_digits(u64::from_le_bytes(*octets)) == width
+            && let Some(behind @ [b' ' | b'\r', ..]) = number.get(width..)
+        {
+            // Seven digits fit.
+            on_number(value(u64::from_le_bytes(*octets), width) as u32);
+            rest = behind;
+        }
+        if rest.len() == before {
+            break;
+        }
+    }
+    rest
+}
+
 /// How many of these octets, from the first, are digits?
+#[inline]
 fn leading_digits(octets: u64) -> usize {
     let values = octets ^ EACH.wrapping_mul(0x30);
     // The high bit of each octet that is no digit: it was set, or adding 118 to more than 9 sets it. No octet carries before
@@ -64,6 +92,7 @@ fn leading_digits(octets: u64) -> usize {
 }
 
 /// The number that the first `count` of these digits spell, 1 to 8.
+#[inline]
 fn value(octets: u64, count: usize) -> u64 {
     let unused = 64u32.saturating_sub(u32::try_from(count).unwrap_or(8).saturating_mul(8));
     // In front of it stand octets of zero: tens and ones are joined, then hundreds, then tens of thousands.
@@ -130,6 +159,16 @@ mod tests {
             let octets = [number.to_string().as_bytes(), b" ", &text].concat();
             let length = number.to_string().len();
             proptest::prop_assert_eq!(digits(&octets), Some((number, &octets[length..])));
+        }
+
+        #[test]
+        fn numbers_in_a_row(list in "( [0-9]{1,8}){0,9}( |x|\r\n|( [0-9]{1,2}){0,9}| \\(MODSEQ 12345678\\)\r\n)") {
+            let mut numbers = Vec::new();
+            let rest = blank_and_number(list.as_bytes(), |number| numbers.push(number));
+            let read = &list[..list.len() - rest.len()];
+            let words: Vec<u32> = read.split(' ').skip(1).map(|word| word.parse().unwrap()).collect();
+            proptest::prop_assert_eq!(numbers, words, "{:?}", &list);
+            proptest::prop_assert!(matches!(rest, [] | [b' ' | b'\r' | b'x', ..]) || read.is_empty());
         }
 
         #[test]
