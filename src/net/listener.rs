@@ -292,7 +292,8 @@ fn on_connection(server: &Arc<Server>, listener: &Arc<ListenerState>, socket: Tc
             let reached = socket.local_addr().map_or(peer, plain);
             let entry = server.sessions.enter();
             let origin = Origin { client: peer, reached, via: None };
-            tokio::spawn(admit(Arc::clone(server), admitted, entry, Leg::new(socket), origin));
+            let server = Arc::clone(server);
+            tokio::spawn(admit(Box::new(Arriving { server, admitted, entry, client: Leg::new(socket), origin })));
         }
         Err(reason) => turn_away(server, listener, Leg::new(socket), Some(peer.ip()), reason),
     }
@@ -340,7 +341,10 @@ async fn hand_on(server: Arc<Server>, mut place: Admitted, mut socket: TcpStream
         }
     };
     match place.name(&server, origin.client.ip()) {
-        Ok(()) => admit(server, place, entry, Leg::new(socket), origin).await,
+        Ok(()) => {
+            let client = Leg::new(socket);
+            admit(Box::new(Arriving { server, admitted: place, entry, client, origin })).await;
+        }
         Err(reason) => turn_away(&server, &listener, Leg::new(socket), Some(origin.client.ip()), reason),
     }
 }
@@ -354,50 +358,64 @@ async fn ends(control: &Control) {
     .await;
 }
 
-/// A client that may come in: TLS if that comes first, then its session.
-async fn admit(server: Arc<Server>, admitted: Admitted, entry: drain::Entry, mut client: Leg, origin: Origin) {
-    let listener = &admitted.listener;
-    let mut tls = None;
-    if listener.mode == ListenerTls::Implicit {
-        match Box::pin(handshake(listener, &mut client, Some(&entry.control))).await {
-            Ok(stands) => tls = Some(stands),
-            Err(Unshaken::Silent) => return,
-            Err(Unshaken::Failed) => {
-                let address = Some(origin.client.ip());
-                return Box::pin(record_refused(&server, listener, address, RefusedReason::Tls)).await;
-            }
-        }
-    }
-    begin(server, listener, entry, client, origin, tls).run().await;
-}
-
-/// The session of a client whose connection stands. No future: what is moved here would else be kept room for as long
-/// as the session lasts.
-fn begin(
+/// A client that may come in. In a place of its own: what moves on into the session would else be kept room for, in the task, for
+/// as long as the session lasts.
+struct Arriving {
     server: Arc<Server>,
-    listener: &Arc<ListenerState>,
+    admitted: Admitted,
     entry: drain::Entry,
     client: Leg,
     origin: Origin,
-    tls: Option<ClientTls>,
-) -> Box<Relay> {
-    let start = SessionStart {
-        sid: ids::session_id(),
-        listener: Arc::clone(&listener.name),
-        client_ip: origin.client.ip(),
-        client_port: origin.client.port(),
-        connected_to: Some(origin.reached),
-        via: origin.via,
-        tls: listener.mode,
-        allow_plaintext_login: listener.settings.load().allow_plaintext_login,
-        tag_prefix: ids::tag_prefix(),
-    };
-    let now = now();
-    let mut session = Session::new(start, server.shared.load_full(), now);
-    if let Some(tls) = tls {
-        session.handle_client_tls(tls, now);
+}
+
+/// TLS if that comes first, then the session.
+async fn admit(mut arriving: Box<Arriving>) {
+    if arriving.admitted.listener.mode != ListenerTls::Implicit {
+        let (_admitted, relay) = arriving.begin(None);
+        return relay.run().await;
     }
-    Relay::new(server, Arc::clone(listener), entry, session, (client, origin))
+    let shaken = {
+        let Arriving { admitted, entry, client, .. } = &mut *arriving;
+        Box::pin(handshake(&admitted.listener, client, Some(&entry.control))).await
+    };
+    match shaken {
+        Ok(stands) => {
+            let (_admitted, relay) = arriving.begin(Some(stands));
+            relay.run().await;
+        }
+        Err(Unshaken::Silent) => {}
+        Err(Unshaken::Failed) => {
+            let Arriving { server, admitted, origin, .. } = &*arriving;
+            let address = Some(origin.client.ip());
+            Box::pin(record_refused(server, &admitted.listener, address, RefusedReason::Tls)).await;
+        }
+    }
+}
+
+impl Arriving {
+    /// The session of a client whose connection stands, and its place, which is free again when that is over.
+    fn begin(self: Box<Self>, tls: Option<ClientTls>) -> (Admitted, Box<Relay>) {
+        let Self { server, admitted, entry, client, origin } = *self;
+        let listener = &admitted.listener;
+        let start = SessionStart {
+            sid: ids::session_id(),
+            listener: Arc::clone(&listener.name),
+            client_ip: origin.client.ip(),
+            client_port: origin.client.port(),
+            connected_to: Some(origin.reached),
+            via: origin.via,
+            tls: listener.mode,
+            allow_plaintext_login: listener.settings.load().allow_plaintext_login,
+            tag_prefix: ids::tag_prefix(),
+        };
+        let now = now();
+        let mut session = Session::new(start, server.shared.load_full(), now);
+        if let Some(tls) = tls {
+            session.handle_client_tls(tls, now);
+        }
+        let relay = Relay::new(server, Arc::clone(listener), entry, session, (client, origin));
+        (admitted, relay)
+    }
 }
 
 /// Why TLS does not stand.

@@ -80,11 +80,12 @@ impl Relay {
             };
             let go_on = intent.is_some() || wish.is_some();
             let to_record = !batch.is_empty() || intent.is_some();
-            if to_record && !self.record(batch, &marks, intent).await {
+            // In a place of its own while it waits: a session that records nothing has no room for it.
+            if to_record && !Box::pin(self.record(batch, &marks, intent)).await {
                 continue; // the session has thought again
             }
             if !delay.is_zero() {
-                sleep(delay).await;
+                Box::pin(sleep(delay)).await;
             }
             if let Some(wish) = wish {
                 self.grant(wish);

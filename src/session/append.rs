@@ -126,7 +126,7 @@ impl Session {
         self.out.upstream().extend_from_slice(out.get(..first).unwrap_or_default());
         let rest = Zeroizing::new(out.get(first..).unwrap_or_default().to_vec());
         let stops = stops.iter().skip(1).map(|stop| stop.saturating_sub(first)).collect();
-        self.gate = Some(Gate { serial, rest, stops });
+        self.gate = Some(Box::new(Gate { serial, rest, stops }));
     }
 
     /// The upstream asked for the literal.
@@ -283,7 +283,7 @@ impl Session {
         let limits = limits.into_iter().filter(|limiting| limiting.limits.message_size.is_some()).collect();
         let stream =
             Stream { serial: 0, left, sync, form, several, later, largest, limits, refused: false, looked: None };
-        self.send_append(frame, append, permit, resolved.octets, held, stream, now);
+        self.send_append(frame, append, permit, resolved.octets, held, Box::new(stream), now);
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that an APPEND consists of")]
@@ -294,7 +294,7 @@ impl Session {
         permit: Permit,
         octets: Option<Arc<[u8]>>,
         mut held: Held,
-        stream: Stream,
+        stream: Box<Stream>,
         now: Instant,
     ) {
         let narrowing = permit.narrowing();
@@ -319,7 +319,7 @@ impl Session {
     }
 
     /// The head of an APPEND goes up, as far as its literal.
-    pub(super) fn send_stream(&mut self, serial: u32, line: &[u8], mut stream: Stream, _now: Instant) {
+    pub(super) fn send_stream(&mut self, serial: u32, line: &[u8], mut stream: Box<Stream>, _now: Instant) {
         stream.serial = serial;
         self.write_own_tag(serial);
         self.announce(line, stream);
@@ -327,7 +327,7 @@ impl Session {
 
     /// Sends what ends in the announcement of a message, of which not an octet goes up before it is asked for: see
     /// [`Session::send_with_literals`].
-    fn announce(&mut self, line: &[u8], stream: Stream) {
+    fn announce(&mut self, line: &[u8], stream: Box<Stream>) {
         let (out, mut stops) = asking_for_literals(line);
         stops.pop(); // the message itself is no part of the line
         self.send_in_parts(stream.serial, &out, &stops);
@@ -351,9 +351,10 @@ impl Session {
         }
     }
 
-    fn streaming(&mut self, stream: Stream, now: Instant) -> ClientMode {
+    fn streaming(&mut self, mut stream: Box<Stream>, now: Instant) -> ClientMode {
         if stream.left > 0 {
-            return ClientMode::Stream(Stream { looked: Some((now, stream.left)), ..stream });
+            stream.looked = Some((now, stream.left));
+            return ClientMode::Stream(stream);
         }
         self.appending = Some(stream);
         self.framer.reset();
@@ -400,12 +401,12 @@ impl Session {
     }
 
     /// The line behind a message, where it announces another literal.
-    fn on_continued(&mut self, line: &[u8], stream: Stream, more: bool, now: Instant) -> Option<bool> {
+    fn on_continued(&mut self, line: &[u8], stream: Box<Stream>, more: bool, now: Instant) -> Option<bool> {
         match parse_append_continuation(line, stream.form, stream.several, self.utf8_mode()) {
             Ok(AppendContinuation { then: AppendNext::Message(form, literal), messages, .. })
                 if self.takes_form(form) && messages.iter().all(|head| self.takes_form(head.form)) =>
             {
-                let next = Stream { left: literal.size, sync: literal.sync, form, ..stream };
+                let next = Box::new(Stream { left: literal.size, sync: literal.sync, form, ..*stream });
                 if !literal.sync && literal.size > self.shared.limits.max_literal {
                     self.fault(Side::Client, FaultReason::LiteralTooLong, Bye::Garbage, now);
                     return Some(true);
@@ -438,7 +439,7 @@ impl Session {
 
     /// A message behind others is too large: none of them is stored. An empty literal tells the upstream so (RFC 3502 §4), and
     /// the client hears why when that is answered.
-    fn cancel_append(&mut self, stream: Stream, more: bool, now: Instant) {
+    fn cancel_append(&mut self, stream: Box<Stream>, more: bool, now: Instant) {
         let over = Self::over_size(&stream.limits, stream.left).over;
         if let Some(entry) = self.in_flight.find(|entry| entry.serial == stream.serial)
             && let Effect::Appending { cancelled, .. } = &mut entry.effect
@@ -447,7 +448,7 @@ impl Session {
         }
         self.send_in_parts(stream.serial, b" {0}\r\n\r\n", &[6]);
         if !stream.sync {
-            self.mode = self.streaming(Stream { refused: true, ..stream }, now);
+            self.mode = self.streaming(Box::new(Stream { refused: true, ..*stream }), now);
         } else if more {
             self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
         } else {

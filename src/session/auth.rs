@@ -263,7 +263,7 @@ impl Session {
                     info: Some(Arc::clone(&info)),
                     ..UpstreamLeg::default()
                 };
-                self.login = Some(login);
+                self.login = Some(Box::new(login));
                 self.upstream_heard = now;
                 self.out.push(Output::Connect { upstream: Arc::clone(&info.name) });
             }

@@ -191,7 +191,7 @@ pub(super) struct Held {
     /// The command behind its tag, line ends, literals and all.
     pub line: Vec<u8>,
     /// Does a message literal follow that is streamed?
-    pub stream: Option<super::append::Stream>,
+    pub stream: Option<Box<super::append::Stream>>,
     /// It waits until nothing else is under way, so that answers to the proxy's own question can be told.
     pub wait_quiet: bool,
     /// When nothing but the proxy's own work stood between it and the upstream.

@@ -203,7 +203,7 @@ pub struct Session {
     suspect: bool,
 
     /// The line behind a message literal is to come.
-    appending: Option<append::Stream>,
+    appending: Option<Box<append::Stream>>,
     /// The upstream's answer to an APPEND whose octets are still coming.
     early_answer: Option<Vec<u8>>,
     /// How a command is answered whose literal was dropped.
@@ -219,13 +219,13 @@ pub struct Session {
     pause: Option<Instant>,
 
     leg: UpstreamLeg,
-    login: Option<Login>,
+    login: Option<Box<Login>>,
     login_shadow: Hits,
     sasl_tag: Tag,
     first_message: Option<Zeroizing<Vec<u8>>>,
     reading: Reading,
     /// What is left of a command whose literal the upstream has not asked for yet.
-    gate: Option<append::Gate>,
+    gate: Option<Box<append::Gate>>,
     in_flight: InFlight,
     /// A command that waits for what must come before it.
     held: Option<Box<Held>>,
@@ -296,9 +296,9 @@ enum ClientMode {
     /// IDLE: DONE, and nothing else.
     Idle,
     /// A message literal, once the upstream has asked for it.
-    AwaitStream(append::Stream),
+    AwaitStream(Box<append::Stream>),
     /// Octets of a message literal.
-    Stream(append::Stream),
+    Stream(Box<append::Stream>),
     /// Octets of a literal that nobody takes, of a command that is answered when it is over.
     Discard { left: u64, then: Answer },
     /// The rest of a line that is too long: at most so many octets.
