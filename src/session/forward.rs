@@ -250,17 +250,16 @@ impl Session {
                 None => return,
             }
         }
-        if let Some(line) = self.headers_to_ask(&held) {
+        if self.needs_headers(&held) {
             if !self.in_flight.is_empty() {
                 held.wait_quiet = true;
                 self.held = Some(Box::new(held));
                 return;
             }
-            if let Effect::Fetching(reads) = &mut held.effect {
-                reads.asked_headers = true;
+            if let Some(line) = self.next_header_question(&mut held) {
+                self.held = Some(Box::new(held));
+                return self.send_own_as(&line, Own::Headers, now);
             }
-            self.held = Some(Box::new(held));
-            return self.send_own_as(&line, Own::Headers, now);
         }
         match self.intent(&held) {
             Some(event) => {

@@ -20,15 +20,31 @@ const REMEMBERED: usize = 2000;
 
 impl Session {
     /// At level `headers` a record of content says what it is content of: what has not passed by, and will not, is asked for
-    /// before the command goes up. Where messages may be hidden it is left at what passes by.
-    pub(super) fn headers_to_ask(&self, held: &Held) -> Option<Vec<u8>> {
-        let Effect::Fetching(reads) = &held.effect else { return None };
-        let needed = held.audit == AuditLevel::Headers && reads.wants >= ReadClass::Preview && !reads.brings_header;
-        if !needed || reads.asked_headers || self.guards() {
-            return None;
+    /// before the command goes up.
+    pub(super) fn needs_headers(&self, held: &Held) -> bool {
+        let Effect::Fetching(reads) = &held.effect else { return false };
+        if held.audit != AuditLevel::Headers || reads.wants < ReadClass::Preview || reads.brings_header {
+            return false;
         }
-        let unseen = self.coverage.without_header(reads.asked.as_ref()?);
-        (!unseen.is_empty()).then(|| [b"UID FETCH ", unseen.to_string().as_bytes(), ASKED].concat())
+        match (&reads.headers_to_ask, &reads.asked) {
+            (Some(lines), _) => !lines.is_empty(),
+            (None, asked) => asked.as_ref().is_some_and(|asked| !self.coverage.without_header(asked).is_empty()),
+        }
+    }
+
+    /// The next question for them. Where messages may be hidden it names those of the view, in lines that servers take.
+    pub(super) fn next_header_question(&mut self, held: &mut Held) -> Option<Vec<u8>> {
+        let Effect::Fetching(reads) = &mut held.effect else { return None };
+        if reads.headers_to_ask.is_none() {
+            let unseen = self.coverage.without_header(reads.asked.as_ref()?);
+            let sets = match &self.view {
+                Some(view) => view.spell_in_pieces(&unseen, ASKED.len().saturating_add(16)),
+                None => vec![unseen.to_string()],
+            };
+            let lines = sets.into_iter().rev().map(|set| [b"UID FETCH ", set.as_bytes(), ASKED].concat());
+            reads.headers_to_ask = Some(lines.collect());
+        }
+        reads.headers_to_ask.as_mut()?.pop()
     }
 
     /// Is this the answer to a question of ours for headers?

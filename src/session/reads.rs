@@ -67,8 +67,8 @@ pub(super) struct Reads {
     pub level: AuditLevel,
     /// Does the command bring the header with it?
     pub brings_header: bool,
-    /// The headers that the record needs were asked for.
-    pub asked_headers: bool,
+    /// Questions for the headers that the record needs, the last one first, once it is known which those are.
+    pub headers_to_ask: Option<Vec<Vec<u8>>>,
 }
 
 #[derive(Debug, Default)]
@@ -107,8 +107,9 @@ struct Literal {
 }
 
 impl Coverage {
-    /// The answer to a question of ours for headers: its number, and its text behind the word FETCH.
-    pub fn learn_header(&mut self, seq: u64, text: &[u8]) {
+    /// The answer to a question of ours for headers: its number, and its text behind the word FETCH. `of`: which message has that
+    /// number, where that is known.
+    pub fn learn_header(&mut self, seq: u64, text: &[u8], of: Option<Uid>) {
         let line = text.get(..memchr::memchr(b'\n', text).map_or(text.len(), |end| end.saturating_add(1)));
         let line = line.unwrap_or_default();
         let size = if let ResponseEnd::Literal(size) = response_end(line) { Some(size) } else { None };
@@ -120,9 +121,8 @@ impl Coverage {
             reads.literal_end();
             reads.fragment(rest, None);
         }
-        if let Some(uid) = reads.now.uid {
-            self.headers.note(uid);
-        }
+        let Some(uid) = reads.now.uid.filter(|uid| of.is_none_or(|of| of == *uid)) else { return };
+        self.headers.note(uid);
         reads.end(self);
     }
 }

@@ -665,7 +665,9 @@ impl Session {
         self.reading.flow = Flow::Pass;
         match response::head(&collected) {
             Head::Number { number, rest, .. } if self.asks_headers() => {
-                self.coverage.learn_header(number, collected.get(rest..).unwrap_or_default());
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                let of = self.learn_beside_header(number, &collected, rest);
+                self.coverage.learn_header(u64::from(number), collected.get(rest..).unwrap_or_default(), of);
             }
             Head::Number { .. } => self.learn_facts(&collected),
             Head::Data { keyword, rest } => self.on_collected_data(keyword, rest, &collected, now),

@@ -22,6 +22,7 @@ use super::super::effect::{Effect, Own};
 use super::super::event::FilteredResponse;
 use super::super::response_path::Flow;
 use super::Look;
+use super::facts;
 use super::left_out::{left_out, mod_seq_at, moved};
 use super::responses::UidCheck;
 use super::{Session, View};
@@ -122,6 +123,9 @@ impl Session {
             view.judge_again(message);
             return (literal, Flow::Drop);
         };
+        if self.answers_headers(text) {
+            return (literal, Flow::Collect);
+        }
         let answer = self.answered_by(message.uid);
         if !first.says_more && answer.is_none_or(|(serial, _)| self.reads_of(serial).is_none()) {
             // A mod-sequence alone, as STORE has it even where it is to be silent (RFC 7162 §3.1.3).
@@ -141,6 +145,13 @@ impl Session {
         }
         let strip = answer.is_some_and(|(_, strip)| strip);
         self.relay_fetch(client_number, message, first, answer.map(|(serial, _)| serial), strip, rest, line, literal)
+    }
+
+    /// What an answer to a question of ours for headers says beside them; and which message it is about, where that is known.
+    pub(in crate::session) fn learn_beside_header(&mut self, number: u32, response: &[u8], rest: usize) -> Option<Uid> {
+        let view = self.view.as_mut()?;
+        view.news_of(number, facts::read(response, rest).flags);
+        view.messages.by_upstream(number).map(|message| message.uid)
     }
 
     /// The command of the client's that this message answers, and whether its UID was not asked for.

@@ -81,6 +81,35 @@ fn headers_are_recorded_as_they_pass_by_and_remembered() {
 }
 
 #[test]
+fn headers_are_asked_for_where_messages_are_hidden_and_of_those_never() {
+    let rules = "[[rule]]\nid = \"look\"\naudit = \"headers\"\n\
+        [[rule]]\nid = \"no-secrets\"\nmailbox = \"Archive\"\nhide_messages = ['SUBJECT canary', 'SUBJECT merger']";
+    let records = records_at(rules, "canary", |ann| {
+        append(ann, "known");
+        append(ann, "merger");
+        append(ann, "known");
+        ann.run("SELECT Archive").ok();
+        ann.run("UID FETCH 4:* (BODY.PEEK[TEXT])").ok();
+        ann.run("FETCH 1:* (BODY.PEEK[1])").ok();
+        ann.run("UID FETCH 4,6 (BODY.PEEK[1])").ok();
+        append(ann, "known");
+        ann.run("NOOP").ok();
+        ann.run("FETCH * (BODY.PEEK[1])").ok();
+    });
+    let reads = of(&records, "message.read");
+    let told = |stage: &str, name: &str| {
+        let at_stage = reads.iter().filter(|record| record["stage"] == stage);
+        at_stage.map(|record| record["data"][name].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("intent", "uids"), [json!("5,7"), json!("5,7"), json!("8")]);
+    let uids = told("done", "msgs").into_iter().map(|msgs| {
+        msgs.as_array().into_iter().flatten().map(|message| message["uid"].as_u64().unwrap_or(0)).collect::<Vec<_>>()
+    });
+    assert_eq!(uids.collect::<Vec<_>>(), [vec![5, 7], vec![5, 7], vec![], vec![8]]);
+    assert_eq!(headers(&records), [all(), all(), all(), all(), all()], "asked for, and then known");
+}
+
+#[test]
 fn at_metadata_a_message_is_named_by_its_id_and_nothing_else() {
     let records = records_at("", "canary", |ann| {
         ann.run("SELECT Archive").ok();
