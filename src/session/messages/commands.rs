@@ -22,7 +22,7 @@ use super::{Hush, Parts, Session};
 /// Stands for the set in a command until it is known how it is cut: no command line holds it.
 const PLACE: &str = "\0";
 
-const TOO_MANY: &str = "[LIMIT] too many messages at once";
+pub(super) const TOO_MANY: &str = "[LIMIT] too many messages at once";
 
 /// A command that goes up, and which messages it names wherever [`PLACE`] stands, if it names any. `None`: it is answered.
 pub(in crate::session) type Translated = Option<(Held, Option<UidSet>)>;
@@ -50,7 +50,7 @@ impl Session {
             {
                 self.translate_removal(command, held, now)
             }
-            Args::Search(_) | Args::Sort(_) => self.translate_search(command, held, now),
+            Args::Search(_) | Args::Sort(_) | Args::Thread(_) => self.translate_search(command, held, now),
             // They name no messages of the open mailbox.
             Args::None
             | Args::Id(_)
@@ -73,12 +73,7 @@ impl Session {
             | Args::SetMetadata(_)
             | Args::CancelUpdate(_) => Some((held, None)),
             // They are not offered here.
-            Args::UidExpunge(_)
-            | Args::Replace(_)
-            | Args::Notify(_)
-            | Args::Esearch(_)
-            | Args::Thread(_)
-            | Args::UidBatches(_) => {
+            Args::UidExpunge(_) | Args::Replace(_) | Args::Notify(_) | Args::Esearch(_) | Args::UidBatches(_) => {
                 self.bad_command(command.frame(), &Answer::UnknownCommand, FaultReason::UnknownCommand, now);
                 None
             }

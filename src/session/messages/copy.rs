@@ -74,11 +74,7 @@ impl Session {
         if !self.leg.capabilities.searchres {
             return None;
         }
-        let piece = |(at, set): (usize, String)| {
-            let saved = if at == 0 { "" } else { "OR $ " };
-            format!("UID SEARCH RETURN (SAVE) {saved}UID {set}\r\n").into_bytes()
-        };
-        let mut lines: Vec<Vec<u8>> = view.spell_in_pieces(meant, 64).into_iter().enumerate().map(piece).collect();
+        let mut lines = view.saving_lines(meant);
         lines.push([before, b"$", behind].concat());
         Some(lines)
     }

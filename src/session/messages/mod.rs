@@ -36,6 +36,7 @@ mod search;
 mod sets;
 mod status;
 mod tell;
+mod thread;
 
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 //! What is not offered where messages may be hidden: what is not filtered yet is not there at all, never half-filtered.
 //!
-//! Mod-sequences move when hidden messages change, threads join through them, sizes and windows count them.
+//! Mod-sequences move when hidden messages change, sizes and windows count them. Servers put what has the same subject into an
+//! order that they remember of all messages (Dovecot 2.3), so there are no threads by subject; those by references are threaded
+//! from what is visible.
 
 use crate::imap::verb::Verb;
 use crate::wire::command::folder::{StatusItem, StatusKind};
@@ -14,17 +16,8 @@ use super::super::in_flight::Entry;
 use super::Session;
 
 /// Capabilities that such a session does not have.
-const WITHHELD: [&str; 9] = [
-    "CONDSTORE",
-    "QRESYNC",
-    "PARTIAL",
-    "STATUS=SIZE",
-    "THREAD=ORDEREDSUBJECT",
-    "THREAD=REFERENCES",
-    "THREAD=REFS",
-    "REPLACE",
-    "UIDBATCHES",
-];
+const WITHHELD: [&str; 7] =
+    ["CONDSTORE", "QRESYNC", "PARTIAL", "STATUS=SIZE", "THREAD=ORDEREDSUBJECT", "REPLACE", "UIDBATCHES"];
 
 /// Is it withheld?
 pub(in crate::session) fn is_withheld(token: &[u8]) -> bool {
@@ -69,7 +62,7 @@ impl Session {
 }
 
 fn is_offered(command: &Command<'_>) -> bool {
-    if matches!(command.verb.base(), Verb::Thread | Verb::Replace | Verb::UidBatches) {
+    if matches!(command.verb.base(), Verb::Replace | Verb::UidBatches) {
         return false;
     }
     let by_arguments = match &command.args {
@@ -85,6 +78,9 @@ fn is_offered(command: &Command<'_>) -> bool {
             _ => true,
         }),
         Args::Search(search) => returns_are_offered(search.returns.as_ref()),
+        Args::Thread(thread) => {
+            ["REFERENCES", "REFS"].iter().any(|name| thread.algorithm.text.eq_ignore_ascii_case(name))
+        }
         Args::Sort(sort) => returns_are_offered(sort.returns.as_ref()),
         _ => true,
     };
@@ -134,7 +130,10 @@ mod tests {
             ("SEARCH RETURN (PARTIAL 1:10) ALL", false),
             ("SEARCH NOT (SEEN MODSEQ 7)", false),
             ("SORT (DATE) UTF-8 ALL", true),
-            ("THREAD REFERENCES UTF-8 ALL", false),
+            ("THREAD REFERENCES UTF-8 ALL", true),
+            ("UID THREAD refs UTF-8 ALL", true),
+            ("THREAD ORDEREDSUBJECT UTF-8 ALL", false),
+            ("THREAD X-OTHER UTF-8 ALL", false),
         ];
         for (text, want) in rows {
             let frame = format!("a {text}\r\n");

@@ -192,11 +192,14 @@ impl Session {
 
     fn on_guarded_data(&mut self, keyword: Keyword, list: &[u8]) -> Option<(Option<u64>, Flow)> {
         match keyword {
-            Keyword::Search | Keyword::Esearch | Keyword::Sort => {
+            Keyword::Search | Keyword::Esearch | Keyword::Sort | Keyword::Thread => {
                 let own_deleted =
                     self.in_flight.barring().any(|entry| matches!(entry.effect, Effect::Own(Own::Deleted)));
-                if own_deleted {
+                if own_deleted && matches!(keyword, Keyword::Search | Keyword::Esearch) {
                     return None;
+                }
+                if own_deleted || keyword == Keyword::Thread && self.looking().is_some() {
+                    return Some((None, Flow::Drop)); // nobody asked
                 }
                 if self.looking().is_some() {
                     self.learn_found(keyword, list);
@@ -205,7 +208,7 @@ impl Session {
                 }
                 Some((None, Flow::Drop))
             }
-            Keyword::Flags | Keyword::Thread => Some((None, Flow::Drop)),
+            Keyword::Flags => Some((None, Flow::Drop)),
             Keyword::Vanished => {
                 // Nobody has switched on what makes a server say so.
                 self.note_fault(Side::Upstream, FaultReason::ResponseSyntax);

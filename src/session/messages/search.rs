@@ -1,4 +1,4 @@
-//! SEARCH and SORT: asked of what is visible, by UID, and answered here in whatever form was asked for.
+//! SEARCH, SORT and THREAD: asked of what is visible, by UID, and answered here in whatever form was asked for.
 //!
 //! ```text
 //!   a1 SEARCH RETURN (MIN COUNT) 2:* NOT SEEN ─▶ UID SEARCH RETURN (ALL) UID 11,15:20 UID 15:20 NOT SEEN
@@ -6,7 +6,10 @@
 //!   * ESEARCH (TAG "a1") MIN 2 COUNT 2
 //! ```
 //!
-//! The upstream is never asked of anything else, so what is hidden cannot answer; and what it finds besides is not told.
+//! The upstream is never asked of anything else, so what is hidden cannot answer; and what it finds besides is not told. Where
+//! that does not fit into a line, searches go up in pieces. What is threaded in pieces is not threaded, and threads of more than
+//! is visible are others (RFC 5256 §3: messages are tied by what a third one refers to): what is visible is saved at the
+//! upstream first (RFC 5182), or nothing is threaded.
 
 use std::time::Instant;
 
@@ -22,9 +25,14 @@ use super::super::event::FaultReason;
 use super::super::follow::uid_set;
 use super::super::in_flight::Entry;
 use super::super::refusal::Answer;
-use super::commands::Translated;
+use super::commands::{TOO_MANY, Translated};
 use super::sets::LINE;
+use super::thread::Threads;
 use super::{Session, View};
+
+/// Most messages that are threaded at an upstream that cannot save what is visible. It goes by how many there are, not by how
+/// much room their ranges take, as with COPY: what is hidden between them makes that more.
+const MOST_THREADED: u64 = 5_000;
 
 /// What a search has found, and how that is to be said.
 #[derive(Debug, Default)]
@@ -33,15 +41,26 @@ pub(in crate::session) struct Results {
     /// In the order of SORT.
     order: Vec<Uid>,
     sorted: bool,
+    /// What THREAD says.
+    threads: Option<Box<Threads>>,
     by_uid: bool,
     returns: Option<Vec<SearchReturn>>,
 }
 
+/// What the client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Search,
+    Sort,
+    Thread,
+}
+
 impl Session {
     pub(super) fn translate_search(&mut self, command: &Command<'_>, mut held: Held, now: Instant) -> Translated {
-        let (program, returns, sorted) = match &command.args {
-            Args::Search(search) => (&search.program, search.returns.as_ref(), false),
-            Args::Sort(sort) => (&sort.program, sort.returns.as_ref(), true),
+        let (program, returns, asked) = match &command.args {
+            Args::Search(search) => (&search.program, search.returns.as_ref(), Asked::Search),
+            Args::Sort(sort) => (&sort.program, sort.returns.as_ref(), Asked::Sort),
+            Args::Thread(thread) => (&thread.program, None, Asked::Thread),
             _ => return Some((held, None)),
         };
         let view = self.view.as_ref()?;
@@ -49,10 +68,25 @@ impl Session {
             self.bad_command(command.frame(), &Answer::Syntax, FaultReason::CommandSyntax, now);
             return None;
         };
-        let by_uid = command.verb.is_uid_form();
-        let results =
-            Results { sorted, by_uid, returns: returns.map(|returns| returns.options.clone()), ..Results::default() };
-        let mut lines = view.search_lines(command, program, returns, &keys, sorted, self.leg.capabilities.esearch);
+        let results = Results {
+            sorted: asked == Asked::Sort,
+            threads: (asked == Asked::Thread).then(Box::default),
+            by_uid: command.verb.is_uid_form(),
+            returns: returns.map(|returns| returns.options.clone()),
+            ..Results::default()
+        };
+        let capabilities = &self.leg.capabilities;
+        let lines = match asked {
+            Asked::Thread => view.thread_lines(command, program, &keys, capabilities.searchres),
+            Asked::Search | Asked::Sort => {
+                let sorted = asked == Asked::Sort;
+                Some(view.search_lines(command, program, returns, &keys, sorted, capabilities.esearch))
+            }
+        };
+        let Some(mut lines) = lines else {
+            self.refuse_held(held, &Answer::Refused { text: TOO_MANY });
+            return None;
+        };
         if let Effect::Searching(searching) = &mut held.effect {
             searching.guarded = Some(Box::new(results));
         }
@@ -86,6 +120,15 @@ impl Session {
         let entry = self.in_flight.find(|entry| matches!(entry.effect, Effect::Searching(_)));
         let Some(Effect::Searching(searching)) = entry.map(|entry| &mut entry.effect) else { return };
         let Some(results) = &mut searching.guarded else { return };
+        if let Some(threads) = &mut results.threads {
+            if keyword == Keyword::Thread {
+                threads.read(list);
+            }
+            return;
+        }
+        if keyword == Keyword::Thread {
+            return;
+        }
         let words = list.split(|octet| matches!(octet, b' ' | b'\r' | b'\n'));
         if keyword == Keyword::Esearch {
             let mut words = words;
@@ -112,7 +155,12 @@ impl Session {
             }
             return;
         }
-        results.uids = results.uids.intersect(&view.messages.visible());
+        let visible = view.messages.visible();
+        if let Some(threads) = &mut results.threads {
+            threads.keep(&visible);
+            results.uids = threads.uids().clone();
+        }
+        results.uids = results.uids.intersect(&visible);
         results.order.retain(|uid| results.uids.contains(*uid));
         searching.hits = results.uids.len();
         searching.uids = results.uids.clone();
@@ -206,12 +254,59 @@ impl View {
         }
     }
 
+    /// The lines of a THREAD. `None`: there is too much to be threaded.
+    fn thread_lines(
+        &self,
+        command: &Command<'_>,
+        program: &Program<'_>,
+        keys: &[u8],
+        saves: bool,
+    ) -> Option<Vec<Vec<u8>>> {
+        let from = command.verb_span.end.saturating_add(1);
+        // The algorithm and the charset, as the client said them.
+        let said = command.frame().get(from..program.keys_span.start).unwrap_or_default();
+        let line = |set: &str| [b"UID THREAD ", said, set.as_bytes(), b" ", keys, b"\r\n"].concat();
+        let visible = self.messages.visible();
+        if !saves {
+            let fits = visible.len() <= MOST_THREADED;
+            return fits.then(|| match visible.is_empty() {
+                true => Vec::new(),
+                false => vec![line(&format!("UID {}", self.spell(&visible)))],
+            });
+        }
+        let taken = said.len().saturating_add(keys.len()).saturating_add(64);
+        let mut pieces = self.spell_in_pieces(&visible, taken.min(LINE / 2));
+        Some(match (pieces.pop(), pieces.is_empty()) {
+            (None, _) => Vec::new(),
+            (Some(all), true) => vec![line(&format!("UID {all}"))],
+            (Some(_), false) => [self.saving_lines(&visible), vec![line("$")]].concat(),
+        })
+    }
+
+    /// Lines that save these messages at the upstream.
+    pub(super) fn saving_lines(&self, uids: &UidSet) -> Vec<Vec<u8>> {
+        let piece = |(at, set): (usize, String)| {
+            let saved = if at == 0 { "" } else { "OR $ " };
+            format!("UID SEARCH RETURN (SAVE) {saved}UID {set}\r\n").into_bytes()
+        };
+        self.spell_in_pieces(uids, 64).into_iter().enumerate().map(piece).collect()
+    }
+
     /// What was found, in the form that was asked for; kept for `$`, where that was asked for.
     fn answer(&mut self, results: Results, tag: &[u8], out: &mut Vec<u8>) {
         if results.saves() {
             self.saved = results.saved();
         }
         let told = |uid: &Uid| if results.by_uid { Some(uid.get()) } else { self.messages.by_uid(*uid)?.number };
+        if let Some(threads) = &results.threads {
+            out.extend_from_slice(b"* THREAD");
+            if !results.uids.is_empty() {
+                out.push(b' ');
+            }
+            threads.write(|uid| told(&uid), out);
+            out.extend_from_slice(b"\r\n");
+            return;
+        }
         let numbers = || if results.by_uid { results.uids.clone() } else { self.messages.numbers_of(&results.uids) };
         let Some(returns) = &results.returns else {
             out.extend_from_slice(if results.sorted { b"* SORT" } else { b"* SEARCH" });
@@ -288,4 +383,49 @@ fn push_number(out: &mut Vec<u8>, number: u32) {
     use std::io::Write as _;
     // Writing to a Vec cannot fail.
     let _ = write!(out, " {number}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::messages::Standing;
+    use crate::wire::command::Utf8Mode;
+
+    /// With so many messages, of which every other one is hidden, or none.
+    fn lines(count: u32, scattered: bool, saves: bool) -> Option<Vec<Vec<u8>>> {
+        let mut view = View::default();
+        for number in 1..=count {
+            let uid = |uid| Uid::new(uid).unwrap_or(Uid::MAX);
+            view.messages.push(uid(2 * number), Standing::Visible);
+            view.messages.push(uid(2 * number + 1), if scattered { Standing::Hidden } else { Standing::Visible });
+        }
+        let command = Command::parse(b"a UID THREAD REFS UTF-8 ALL\r\n", Utf8Mode::Off).unwrap();
+        let Args::Thread(thread) = &command.args else { panic!("THREAD") };
+        view.thread_lines(&command, &thread.program, b"ALL", saves)
+    }
+
+    #[test]
+    fn what_is_threaded_goes_up_as_a_whole() {
+        let rows = [
+            ("none", 0, true, true, Some(0)),
+            ("a stretch", 100_000, false, true, Some(1)),
+            ("scattered", 1_000, true, true, Some(1)),
+            ("in more than a line", 3_000, true, true, Some(3)),
+            ("the same where nothing is saved", 3_000, true, false, Some(1)),
+            ("many where nothing is saved", 5_001, true, false, None),
+            ("as many in a stretch", 2_501, false, false, None),
+            ("not as many", 2_500, false, false, Some(1)),
+        ];
+        for (name, count, scattered, saves, want) in rows {
+            let lines = lines(count, scattered, saves);
+            assert_eq!(lines.as_ref().map(Vec::len), want, "{name}");
+            let lines = lines.unwrap_or_default();
+            if let Some((last, saving)) = lines.split_last() {
+                assert!(last.starts_with(b"UID THREAD REFS UTF-8 ") && last.ends_with(b" ALL\r\n"), "{name}");
+                assert_eq!(last.as_slice() == b"UID THREAD REFS UTF-8 $ ALL\r\n", !saving.is_empty(), "{name}");
+                let fits = |line: &Vec<u8>| line.len() < LINE && line.starts_with(b"UID SEARCH RETURN (SAVE) ");
+                assert!(saving.iter().all(fits), "{name}");
+            }
+        }
+    }
 }

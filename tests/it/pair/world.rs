@@ -626,7 +626,7 @@ fn secret_message(mailbox: &str, uid: usize) -> String {
     format!(
         "From: Eve <eve@secret.example>\r\nTo: bob@example.org\r\nSubject: secret {mailbox} {uid}\r\n\
          Date: Tue, 14 Nov 2023 23:00:20 +0000\r\nMessage-ID: <secret-{uid}@example.org>\r\n\
-         References: <{mailbox}-0@example.org>\r\nX-Secret: yes\r\n\r\nhush-{uid} {fill}\r\n"
+         References: <{mailbox}-1@example.org> <{mailbox}-0@example.org>\r\nX-Secret: yes\r\n\r\nhush-{uid} {fill}\r\n"
     )
 }
 
@@ -723,8 +723,10 @@ fn message(mailbox: &str, at: usize) -> String {
     let body = match at % 3 {
         0 => format!("Content-Type: text/plain\r\n\r\ntext-of-{mailbox}.\r\nIn a few words\r\n"),
         1 => format!(
-            "Content-Type: multipart/mixed; boundary=edge\r\n\r\n--edge\r\n\r\ntext-of-{mailbox}.\r\n\
-             --edge\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n--edge--\r\n"
+            "References: <secret-{}@example.org>\r\n\
+             Content-Type: multipart/mixed; boundary=edge\r\n\r\n--edge\r\n\r\ntext-of-{mailbox}.\r\n\
+             --edge\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n--edge--\r\n",
+            at + 1
         ),
         _ => format!("In-Reply-To: <{mailbox}-0@example.org>\r\n\r\ntext-of-{mailbox}.\r\n{}", "text\r\n".repeat(40)),
     };

@@ -57,3 +57,4 @@ mod signals;
 mod signed;
 mod simulated;
 mod surface_messages;
+mod threads;
