@@ -53,7 +53,7 @@ const TABLE: &[(&str, CapabilityClass)] = &[
     ("IDLE", Always),
     ("UIDPLUS", Always),
     ("MOVE", Always),
-    ("REPLACE", Plain),
+    ("REPLACE", Always),
     ("MULTIAPPEND", Always),
     ("APPENDLIMIT", Always),
     ("APPENDLIMIT=", Always),

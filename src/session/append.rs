@@ -15,16 +15,18 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
+use crate::imap::message::Uid;
 use crate::imap::verb::Verb;
 use crate::policy::{AuditLevel, FlagChange, FlagsWanted, Limiting, Narrowing, Permit, Request, Role, Verdict};
 use crate::wire::command::append::{AppendNext, MessageForm, MessageHead, parse_append_continuation};
-use crate::wire::command::{AppendContinuation, AppendPrefix, Command, CommandPrefix, MessageLiteral};
+use crate::wire::command::{AppendContinuation, AppendPrefix, Command, CommandPrefix, MessageLiteral, SetArg};
 use crate::wire::frame::Announced;
 use crate::wire::number::write_number;
 use crate::wire::patch::Patch;
+use crate::wire::response::number;
 
 use super::asks::flags_appended;
-use super::effect::{Effect, Held, Judged, Own};
+use super::effect::{Effect, Held, Judged, Own, Replaced};
 use super::event::{FaultReason, MailboxRef, Note, Side, VerdictKind};
 use super::in_flight::Tag;
 use super::refusal::{Answer, Bye};
@@ -176,6 +178,9 @@ impl Session {
         if self.asks_for_name(&from.append.mailbox, now) {
             return Some(false);
         }
+        if from.append.replaced.is_some() && self.renews_before_command(now) {
+            return Some(false);
+        }
         self.commands = self.commands.saturating_add(1);
         self.begin_append(frame, &from, several, more, now);
         Some(true)
@@ -221,6 +226,7 @@ impl Session {
         let size = Self::over_size(&limits, literal.size);
         let audit = self.bound.audit_level(&targets, self.wall);
         drop(targets);
+        let replaced = append.replaced.as_ref().map(|set| Box::new(replaced(frame, set, append.verb)));
         let flags = append.messages.iter().filter_map(|head| head.flags.as_ref());
         let flags = flags.flat_map(|list| list.flags.iter().map(|arg| arg.flag.clone())).collect();
         let mut held = Held {
@@ -238,6 +244,7 @@ impl Session {
                 cancelled: None,
                 guarded: self.guards_mailbox(&resolved),
                 header: Box::default(),
+                replaced,
             },
             judged: Judged::default(),
             audit,
@@ -276,6 +283,11 @@ impl Session {
                 return self.refuse_literal(tag, &answer, *literal, more, now);
             }
         };
+        if let Some(set) = &append.replaced
+            && let Err(answer) = self.replaces(set, &mut held)
+        {
+            return self.refuse_literal(tag, &answer, *literal, more, now);
+        }
         let form = append.messages.last().map_or(MessageForm::Plain, |head| head.form);
         let later = if several { self.narrowing_of_later(append.verb, &resolved) } else { Narrowing::default() };
         let largest = Self::largest_message(&limits).unwrap_or(u64::MAX).min(self.shared.limits.max_literal);
@@ -304,6 +316,12 @@ impl Session {
             crate::wire::encode::string(&mut text, &octets, self.utf8_mode(), false);
             patch.replace(append.mailbox.span(), text);
         }
+        if let (true, Some(set), Effect::Appending { replaced: Some(replaced), .. }) =
+            (self.guards(), &append.replaced, &held.effect)
+        {
+            patch.replace(append.verb_span.clone(), Verb::UidReplace.name());
+            patch.replace(set.span.clone(), replaced.uid.map(|uid| uid.to_string()).unwrap_or_default());
+        }
         drop_flags_of(&append.messages, narrowing, &mut patch);
         if let Effect::Appending { flags, .. } = &mut held.effect {
             flags.retain(|flag| !drops(narrowing, flag));
@@ -315,7 +333,33 @@ impl Session {
         let from = append.tag.span.end.saturating_add(1);
         held.line = patch.to_vec().get(from..).unwrap_or_default().to_vec();
         held.stream = Some(stream);
-        self.record_intent(held, now);
+        self.prepare(held, now);
+    }
+
+    /// Which message does REPLACE take away? One that may be seen, in a mailbox that may be changed.
+    fn replaces(&self, set: &SetArg, held: &mut Held) -> Result<(), Answer> {
+        if self.filtered() && self.opened_read_only() {
+            return Err(Answer::Refused { text: "[NOPERM] mailbox is read-only" });
+        }
+        let (Some(view), Effect::Appending { replaced, .. }) = (&self.view, &mut held.effect) else { return Ok(()) };
+        let meant = view.meant(&set.set, held.verb.is_uid_form()).map_err(|_| Answer::Syntax)?;
+        // What is hidden is not there, as what is gone.
+        let uid = meant.first().ok_or(Answer::Refused { text: "[CANNOT] no such message" })?;
+        *replaced = Some(Box::new(Replaced { uid: Some(uid), ask: None }));
+        held.parts.hush = super::messages::Hush::No;
+        Ok(())
+    }
+
+    /// Refuses a command that was held, whose message may be coming all the same.
+    pub(super) fn refuse_held_or_stream(&mut self, mut held: Held, answer: &Answer, now: Instant) {
+        let Some(stream) = held.stream.take() else { return self.refuse_held(held, answer) };
+        if held.judged.verdict.is_some() && !self.audit_failing {
+            self.record_refused(&held, answer);
+        } else {
+            self.count_command(held.verb, held.kind, super::event::NoteStatus::Unavailable, None);
+        }
+        let literal = Announced { size: stream.left, sync: stream.sync, binary: stream.form != MessageForm::Plain };
+        self.refuse_literal(held.tag, answer, literal, !self.inbox.is_empty(), now);
     }
 
     /// The head of an APPEND goes up, as far as its literal.
@@ -553,6 +597,15 @@ impl Session {
             return false;
         }
         more || Command::parse(frame, self.utf8_mode()).is_err()
+    }
+}
+
+/// What REPLACE takes away, where numbers pass.
+fn replaced(frame: &[u8], set: &SetArg, verb: Verb) -> Replaced {
+    let text = frame.get(set.span.clone()).unwrap_or_default();
+    match verb.is_uid_form() {
+        true => Replaced { uid: number(text).and_then(|number| Uid::new(u32::try_from(number).ok()?)), ask: None },
+        false => Replaced { uid: None, ask: Some(text.into()) },
     }
 }
 

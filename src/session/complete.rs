@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::imap::message::Uid;
 use crate::imap::status::Status;
 use crate::imap::verb::Verb;
 use crate::wire::response;
-use crate::wire::response::{Code, number};
+use crate::wire::response::Code;
 
 use super::effect::{Effect, Own};
 use super::event::{CloseReason, MailboxRef, Note};
-use super::follow::copy_uid;
+use super::follow::{copy_uid, note_append_uid};
 use super::in_flight::Entry;
 use super::recording::result_status;
 use super::refusal::{Answer, Bye};
@@ -83,12 +82,8 @@ impl Session {
         {
             *known = copy_uid(code.args).or(known.take());
         }
-        if let (Effect::Appending { uid, uidv, .. }, Some(code)) =
-            (&mut entry.effect, code.as_ref().filter(|code| code.is("APPENDUID")))
-        {
-            let mut words = code.args.split(|byte| *byte == b' ');
-            *uidv = words.next().and_then(number).and_then(|number| u32::try_from(number).ok());
-            *uid = words.next().and_then(number).and_then(|number| u32::try_from(number).ok()).and_then(Uid::new);
+        if let Some(code) = code.as_ref().filter(|code| code.is("APPENDUID")) {
+            note_append_uid(&mut entry.effect, code);
         }
         if ok {
             self.note_copies(&entry.effect);
@@ -281,7 +276,11 @@ impl Session {
                 if let Some(held) = self.held.take() {
                     if failed {
                         // The client's own command would fail the same way: nothing of it goes up.
-                        self.refuse_held(*held, &Answer::Refused { text: "[CANNOT] the messages could not be found" });
+                        self.refuse_held_or_stream(
+                            *held,
+                            &Answer::Refused { text: "[CANNOT] the messages could not be found" },
+                            now,
+                        );
                     } else if matches!(own, Own::Sizes) {
                         self.cap_sizes(*held, now);
                     } else {

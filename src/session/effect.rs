@@ -66,6 +66,7 @@ pub(super) enum Effect {
         guarded: bool,
         cancelled: Option<Box<Option<super::limiting::Over>>>,
         header: Box<super::headers::HeaderText>,
+        replaced: Option<Box<Replaced>>,
     },
     /// EXPUNGE, UID EXPUNGE.
     Expunging { how: ExpungeHow, uids: Option<UidSet> },
@@ -157,6 +158,14 @@ pub(super) struct Searching {
     pub goes_on: bool,
     /// What it has found of a view, and how that is said.
     pub guarded: Option<Box<super::messages::Results>>,
+}
+
+/// What REPLACE takes away.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    pub uid: Option<Uid>,
+    /// Its number, of which the upstream must be asked first which UID that is.
+    pub ask: Option<Box<[u8]>>,
 }
 
 /// A COPYUID code (RFC 4315 §3).

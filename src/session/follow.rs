@@ -24,6 +24,13 @@ impl Session {
             }
             return;
         }
+        if code.is("APPENDUID") {
+            // REPLACE tells it likewise (RFC 8508 §3.4).
+            if let Some(entry) = self.in_flight.find(|entry| matches!(entry.effect, Effect::Appending { .. })) {
+                note_append_uid(&mut entry.effect, code);
+            }
+            return;
+        }
         if let Some(opening) = self.opening() {
             if code.is("UIDVALIDITY") {
                 opening.uidvalidity = number(code.args).and_then(|number| u32::try_from(number).ok());
@@ -137,6 +144,7 @@ impl Session {
                 Effect::Storing { uids, .. } | Effect::Copying { uids, .. } => {
                     uids.get_or_insert_default().insert(uid);
                 }
+                Effect::Appending { replaced: Some(replaced), .. } => replaced.uid = Some(uid),
                 _ => {}
             }
         }
@@ -188,6 +196,15 @@ impl Session {
         if let Some(messages) = self.reads_of(serial).and_then(Reads::take_full_record) {
             self.record_some_reads(serial, messages);
         }
+    }
+}
+
+/// `APPENDUID uidvalidity uid`, of one message
+pub(super) fn note_append_uid(effect: &mut Effect, code: &Code<'_>) {
+    if let Effect::Appending { uid, uidv, .. } = effect {
+        let mut words = code.args.split(|byte| *byte == b' ');
+        *uidv = words.next().and_then(number).and_then(|number| u32::try_from(number).ok());
+        *uid = words.next().and_then(number).and_then(|number| u32::try_from(number).ok()).and_then(Uid::new);
     }
 }
 

@@ -208,6 +208,9 @@ impl Session {
             Effect::Storing { ask: Some(set), .. } | Effect::Copying { ask: Some(set), .. } => {
                 Some((fetch_uids(set, held.verb), Own::Uids))
             }
+            Effect::Appending { replaced: Some(replaced), .. } => {
+                replaced.ask.as_ref().map(|number| (fetch_uids(number, held.verb), Own::Uids))
+            }
             Effect::Expunging { .. } | Effect::Closing { uids: Some(_), .. }
                 if !self.state.selected().is_some_and(|selected| selected.read_only) =>
             {

@@ -549,7 +549,7 @@ impl Session {
                 self.note(Note::RefusedForAudit);
                 let mut held = *held;
                 held.judged = Judged::default(); // no refusal by a rule, and nothing to record it in
-                self.refuse_held(held, &Answer::Unavailable);
+                self.refuse_held_or_stream(held, &Answer::Unavailable, now);
             }
         }
         self.pump(now);

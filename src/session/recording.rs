@@ -481,12 +481,12 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
             dst_uids: code.as_ref().map(|code| code.copies.clone()),
             n: code.as_ref().map(|code| code.source.len()),
         },
-        Effect::Appending { size, flags, uid, uidv, .. } => EventKind::MessageAppend {
+        Effect::Appending { size, flags, uid, uidv, replaced, .. } => EventKind::MessageAppend {
             size: *size,
             flags: flags.clone(),
             uid: *uid,
             uidv: *uidv,
-            replaces: None,
+            replaces: replaced.as_ref().and_then(|replaced| replaced.uid),
             hdr: None,
         },
         Effect::Expunging { how, uids } => EventKind::MessageExpunge {

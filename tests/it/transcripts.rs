@@ -19,7 +19,7 @@
 //!
 //! Lines end in CRLF; `…` at the end of a line stands for nothing at all (no CRLF), `␍`, `␊`, `␀` for their octets, `⟦ff⟧` for any.
 //! Silence is asserted: what stands not in the script must not be said. More steps: `wait 61s`, `audit fails`,
-//! `audit works`, `reload mailbox = ["x"]; hide = true` (the only rule from here on), `upstream closes`, `client closes`, `->X` (the session closed), `unreachable`.
+//! `audit works`, `records fail`, `records work`, `reload mailbox = ["x"]; hide = true` (the only rule from here on), `upstream closes`, `client closes`, `->X` (the session closed), `unreachable`.
 //!
 //! Each is played as it stands, with what follows each other in one segment, byte by byte, and cut at random.
 
@@ -57,6 +57,8 @@ enum Step {
     NoRecord(Vec<String>),
     Wait(Duration),
     Audit(bool),
+    /// The same, and the session does not hear of it before.
+    Records(bool),
     /// From here on this is the only rule, or none is.
     Reload(Vec<String>),
     Closes(Side),
@@ -232,6 +234,7 @@ fn read(name: &str, text: &str) -> Script {
             "unreachable" => Step::Unreachable,
             "wait" => Step::Wait(Duration::from_secs(rest.trim_end_matches('s').parse().expect("seconds"))),
             "audit" => Step::Audit(rest == "works"),
+            "records" => Step::Records(rest == "work"),
             "reload" => Step::Reload((!rest.is_empty()).then(|| rest.to_owned()).into_iter().collect()),
             "client" => Step::Closes(Side::Client),
             "upstream" => Step::Closes(Side::Upstream),
@@ -535,6 +538,7 @@ fn play(script: &Script, cut: Cut) -> Result<(), String> {
                 driver.session.handle_audit_failing(!works, driver.now);
                 driver.perform();
             }
+            Step::Records(work) => driver.recording = *work,
             Step::Reload(rules) => driver.reload(crate::driver::rules(&rules_of(rules), None)),
             Step::Closes(side) => {
                 match side {

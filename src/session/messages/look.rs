@@ -332,9 +332,7 @@ impl Session {
         match work.then {
             Then::Open(entry, opened) => self.finish_open(entry, *opened, now),
             Then::Say { line, hush, appended } => {
-                self.tell(hush);
-                let line = self.with_append_uid(line, appended);
-                self.out.client().extend_from_slice(&line);
+                self.say_told(&line, hush, appended);
                 self.answer_waiting(now);
             }
             Then::Idle => {

@@ -16,8 +16,7 @@ use super::super::in_flight::Entry;
 use super::Session;
 
 /// Capabilities that such a session does not have.
-const WITHHELD: [&str; 7] =
-    ["CONDSTORE", "QRESYNC", "PARTIAL", "STATUS=SIZE", "THREAD=ORDEREDSUBJECT", "REPLACE", "UIDBATCHES"];
+const WITHHELD: [&str; 6] = ["CONDSTORE", "QRESYNC", "PARTIAL", "STATUS=SIZE", "THREAD=ORDEREDSUBJECT", "UIDBATCHES"];
 
 /// Is it withheld?
 pub(in crate::session) fn is_withheld(token: &[u8]) -> bool {
@@ -52,7 +51,10 @@ impl Session {
 
     /// The same of any response: mod-sequences may be counted per account.
     pub(in crate::session) fn withholds_code_here(&self, code: &Code<'_>) -> bool {
+        let appends_there =
+            || self.in_flight.iter().any(|entry| matches!(entry.effect, Effect::Appending { guarded: true, .. }));
         self.may_hide_messages() && ["HIGHESTMODSEQ", "NOMODSEQ", "MODIFIED"].iter().any(|name| code.is(name))
+            || code.is("APPENDUID") && appends_there()
     }
 
     /// May the client use all that this command uses?
@@ -62,7 +64,7 @@ impl Session {
 }
 
 fn is_offered(command: &Command<'_>) -> bool {
-    if matches!(command.verb.base(), Verb::Replace | Verb::UidBatches) {
+    if command.verb.base() == Verb::UidBatches {
         return false;
     }
     let by_arguments = match &command.args {

@@ -173,6 +173,10 @@ impl Session {
             self.follow_code(code);
             self.tell_copied();
         }
+        if code.is("APPENDUID") {
+            self.follow_code(code);
+            self.tell_replaced();
+        }
     }
 
     /// MOVE says where messages have gone before they are gone (RFC 6851 §4.3).
@@ -187,6 +191,18 @@ impl Session {
         {
             let line = format!("* OK [COPYUID {} {} {}] ok\r\n", code.uidvalidity, code.source, code.copies);
             self.out.client().extend_from_slice(line.as_bytes());
+        }
+    }
+
+    /// REPLACE says what the message has become before it is gone (RFC 8508 §3.4). Where messages may be hidden, that is told
+    /// once this one is judged.
+    fn tell_replaced(&mut self) {
+        let known = self.in_flight.iter().find_map(|entry| match &entry.effect {
+            Effect::Appending { guarded: false, replaced: Some(_), uid, uidv, .. } => uidv.zip(*uid),
+            _ => None,
+        });
+        if let Some((uidv, uid)) = known {
+            super::tell::append_uid(self.out.client(), uidv, uid);
         }
     }
 

@@ -26,6 +26,8 @@ use super::{Hush, Session, View};
 pub(in crate::session) struct Appended {
     uidvalidity: u32,
     uids: UidSet,
+    /// Is it told before what is gone, as REPLACE has it (RFC 8508 §3.4)?
+    first: bool,
 }
 
 impl Session {
@@ -46,33 +48,41 @@ impl Session {
         if self.view.as_ref().is_some_and(|view| view.must_look()) {
             return self.begin_work(Then::Say { line, hush, appended }, now);
         }
-        self.tell(hush);
-        let line = self.with_append_uid(line, appended);
-        self.out.client().extend_from_slice(&line);
+        self.say_told(&line, hush, appended);
         self.answer_waiting(now);
     }
 
-    /// `a1 OK APPEND completed` with its code, where all the messages are visible.
-    pub(super) fn with_append_uid(&self, line: Vec<u8>, appended: Option<Appended>) -> Vec<u8> {
-        let (Some(Appended { uidvalidity, uids }), Some(view)) = (appended, &self.view) else { return line };
-        let Some(at) =
-            memchr::memmem::find(&line, b" OK ").filter(|_| uids.intersect(&view.messages.visible()) == uids)
-        else {
-            return line;
-        };
-        let (before, behind) = line.split_at(at.saturating_add(4));
-        [before, format!("[APPENDUID {uidvalidity} {uids}] ").as_bytes(), behind].concat()
+    /// All that came meanwhile has been looked at.
+    pub(super) fn say_told(&mut self, line: &[u8], hush: Hush, appended: Option<Appended>) {
+        let seen = appended.filter(|appended| {
+            let shown = self.view.as_ref().map(|view| view.messages.shown());
+            shown.is_some_and(|shown| appended.uids.intersect(&shown) == appended.uids)
+        });
+        if let Some(Appended { uidvalidity, uids, first: true }) = &seen
+            && let Some(uid) = uids.first()
+        {
+            append_uid(self.out.client(), *uidvalidity, uid);
+        }
+        self.tell(hush);
+        let line = with_append_uid(line, seen.filter(|seen| !seen.first));
+        self.out.client().extend_from_slice(&line);
     }
 
     /// What was appended to the open mailbox, as the upstream says it.
     pub(in crate::session) fn appended_here(&self, entry: &Entry, code: Option<&Code<'_>>) -> Option<Appended> {
-        let Effect::Appending { dst, guarded: true, .. } = &entry.effect else { return None };
+        let Effect::Appending { dst, guarded: true, replaced, uid, uidv, .. } = &entry.effect else { return None };
         let open = self.state.selected().filter(|open| *open.mailbox.name == *dst.name)?;
-        let code = code.filter(|code| code.is("APPENDUID"))?;
-        let mut words = code.args.split(|octet| *octet == b' ');
-        let uidvalidity = words.next().and_then(number).and_then(|number| u32::try_from(number).ok())?;
-        let uids = words.next().and_then(uid_set)?;
-        (open.mailbox.uidv == Some(uidvalidity)).then_some(Appended { uidvalidity, uids })
+        // APPEND tells of many in its code, REPLACE of one before it is answered.
+        let mut words = code.filter(|code| code.is("APPENDUID")).map(|code| code.args.split(|octet| *octet == b' '));
+        let (uidvalidity, uids) = match &mut words {
+            Some(words) => (
+                words.next().and_then(number).and_then(|number| u32::try_from(number).ok())?,
+                words.next().and_then(uid_set)?,
+            ),
+            None => ((*uidv)?, UidSet::run((*uid)?, (*uid)?)),
+        };
+        let first = replaced.is_some();
+        (open.mailbox.uidv == Some(uidvalidity)).then_some(Appended { uidvalidity, uids, first })
     }
 
     /// Tells what may be told now.
@@ -175,6 +185,21 @@ impl View {
 
 /// Most flags that are remembered as told.
 const MAX_FLAGS: usize = 512;
+
+/// `a1 OK APPEND completed` with its code.
+fn with_append_uid(line: &[u8], appended: Option<Appended>) -> Vec<u8> {
+    let (Some(Appended { uidvalidity, uids, .. }), Some(at)) = (appended, memchr::memmem::find(line, b" OK ")) else {
+        return line.to_vec();
+    };
+    let (before, behind) = line.split_at(at.saturating_add(4));
+    [before, format!("[APPENDUID {uidvalidity} {uids}] ").as_bytes(), behind].concat()
+}
+
+/// The same in a line of its own.
+pub(super) fn append_uid(out: &mut Vec<u8>, uidvalidity: u32, uid: Uid) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "* OK [APPENDUID {uidvalidity} {uid}] ok\r\n");
+}
 
 pub(super) fn line(out: &mut Vec<u8>, number: u32, word: &str) {
     // Writing to a Vec cannot fail.
