@@ -10,14 +10,14 @@ use std::time::Instant;
 
 use crate::imap::message::UidSet;
 use crate::imap::verb::Verb;
-use crate::wire::command::{Args, Command, SetArg};
+use crate::wire::command::{Args, Command, Fetch, SetArg};
 use crate::wire::patch::Patch;
 
 use super::super::effect::{Effect, Held};
 use super::super::event::FaultReason;
 use super::super::refusal::Answer;
 use super::sets::LONG_LINE;
-use super::{Hush, Parts, Session};
+use super::{Hush, Parts, Session, partial};
 
 /// Stands for the set in a command until it is known how it is cut: no command line holds it.
 const PLACE: &str = "\0";
@@ -39,7 +39,7 @@ impl Session {
         let by_uid = command.verb.is_uid_form();
         held.parts = Parts { hush: hush_of(command), by_number: !by_uid && !asks_for_uid(command), ..Parts::default() };
         match &command.args {
-            Args::Fetch(fetch) => self.translate_set(command, &fetch.set, Verb::UidFetch, patch, held, now),
+            Args::Fetch(fetch) => self.translate_fetch(command, fetch, patch, held, now),
             Args::Store(store) => self.translate_set(command, &store.set, Verb::UidStore, patch, held, now),
             Args::Copy(copy) => {
                 let form = if command.verb.base() == Verb::Move { Verb::UidMove } else { Verb::UidCopy };
@@ -78,6 +78,25 @@ impl Session {
                 None
             }
         }
+    }
+
+    fn translate_fetch(
+        &mut self,
+        command: &Command<'_>,
+        fetch: &Fetch<'_>,
+        patch: &mut Patch<'_>,
+        held: Held,
+        now: Instant,
+    ) -> Translated {
+        let (mut held, mut meant) = self.translate_set(command, &fetch.set, Verb::UidFetch, patch, held, now)?;
+        if let (Some((range, span)), Some(all)) = (partial::modifier(fetch), &mut meant) {
+            *all = partial::part_of(all, range);
+            patch.replace(span, "");
+            if let Effect::Fetching(reads) = &mut held.effect {
+                reads.asked = Some(all.clone());
+            }
+        }
+        Some((held, meant))
     }
 
     fn translate_set(

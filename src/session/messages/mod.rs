@@ -27,6 +27,7 @@ mod left_out;
 mod look;
 mod offer;
 mod open;
+mod partial;
 mod peek;
 mod recent;
 mod remove;

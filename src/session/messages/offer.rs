@@ -13,10 +13,10 @@ use crate::wire::search::{KeyKind, Returns, SearchReturn};
 
 use super::super::effect::Effect;
 use super::super::in_flight::Entry;
-use super::Session;
+use super::{Session, partial};
 
 /// Capabilities that such a session does not have.
-const WITHHELD: [&str; 6] = ["CONDSTORE", "QRESYNC", "PARTIAL", "STATUS=SIZE", "THREAD=ORDEREDSUBJECT", "UIDBATCHES"];
+const WITHHELD: [&str; 5] = ["CONDSTORE", "QRESYNC", "STATUS=SIZE", "THREAD=ORDEREDSUBJECT", "UIDBATCHES"];
 
 /// Is it withheld?
 pub(in crate::session) fn is_withheld(token: &[u8]) -> bool {
@@ -70,7 +70,7 @@ fn is_offered(command: &Command<'_>) -> bool {
     let by_arguments = match &command.args {
         Args::Open(open) => open.params.is_empty(),
         Args::Fetch(fetch) => {
-            fetch.modifiers.is_empty()
+            (fetch.modifiers.is_empty() || partial::modifier(fetch).is_some())
                 && !fetch.items.iter().any(|item| matches!(item.kind, FetchKind::ModSeq | FetchKind::Vendor(_)))
         }
         Args::Store(store) => store.unchanged_since.is_none(),
@@ -79,11 +79,12 @@ fn is_offered(command: &Command<'_>) -> bool {
             ReturnKind::Status(items) => items_are_offered(items),
             _ => true,
         }),
-        Args::Search(search) => returns_are_offered(search.returns.as_ref()),
+        Args::Search(search) => returns_are_offered(search.returns.as_ref()) && parts_are_one(search.returns.as_ref()),
         Args::Thread(thread) => {
             ["REFERENCES", "REFS"].iter().any(|name| thread.algorithm.text.eq_ignore_ascii_case(name))
         }
-        Args::Sort(sort) => returns_are_offered(sort.returns.as_ref()),
+        // PARTIAL of what is sorted belongs to CONTEXT=SORT (RFC 5267 §4.4).
+        Args::Sort(sort) => returns_are_offered(sort.returns.as_ref()) && parts(sort.returns.as_ref()).next().is_none(),
         _ => true,
     };
     let mut by_keys = true;
@@ -102,10 +103,26 @@ fn returns_are_offered(returns: Option<&Returns>) -> bool {
     let is_offered = |option: &SearchReturn| {
         matches!(
             option,
-            SearchReturn::Min | SearchReturn::Max | SearchReturn::All | SearchReturn::Count | SearchReturn::Save
+            SearchReturn::Min
+                | SearchReturn::Max
+                | SearchReturn::All
+                | SearchReturn::Count
+                | SearchReturn::Save
+                | SearchReturn::Partial(_)
         )
     };
     returns.is_none_or(|returns| returns.options.iter().all(is_offered))
+}
+
+fn parts(returns: Option<&Returns>) -> impl Iterator<Item = &SearchReturn> {
+    let options = returns.into_iter().flat_map(|returns| &returns.options);
+    options.filter(|option| matches!(option, SearchReturn::Partial(_)))
+}
+
+/// One PARTIAL, or ALL, or neither (RFC 9394 §3.1).
+fn parts_are_one(returns: Option<&Returns>) -> bool {
+    let all = returns.is_some_and(|returns| returns.options.contains(&SearchReturn::All));
+    parts(returns).count() <= usize::from(!all)
 }
 
 #[cfg(test)]
@@ -129,7 +146,14 @@ mod tests {
             ("LIST \"\" * RETURN (STATUS (MESSAGES))", true),
             ("LIST \"\" * RETURN (STATUS (MESSAGES SIZE))", false),
             ("SEARCH RETURN (SAVE MIN) NOT SEEN", true),
-            ("SEARCH RETURN (PARTIAL 1:10) ALL", false),
+            ("SEARCH RETURN (SAVE PARTIAL 1:10) ALL", true),
+            ("SEARCH RETURN (ALL PARTIAL 1:10) ALL", false),
+            ("SEARCH RETURN (PARTIAL 1:10 PARTIAL -1:-10) ALL", false),
+            ("SEARCH RETURN (PARTIAL 1:10 CONTEXT) ALL", false),
+            ("SORT RETURN (PARTIAL 1:10) (DATE) UTF-8 ALL", false),
+            ("UID FETCH 1:* FLAGS (PARTIAL -1:-10)", true),
+            ("UID FETCH 1:* FLAGS (PARTIAL -1:-10 CHANGEDSINCE 7)", false),
+            ("UID FETCH 1:* FLAGS (PARTIAL 1:2 PARTIAL 1:2)", false),
             ("SEARCH NOT (SEEN MODSEQ 7)", false),
             ("SORT (DATE) UTF-8 ALL", true),
             ("THREAD REFERENCES UTF-8 ALL", true),

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use crate::imap::message::{SeqSet, Uid, UidSet};
 use crate::imap::status::Status;
+use crate::wire::command::fetch::PartialRange;
 use crate::wire::command::{Args, Command};
 use crate::wire::patch::Patch;
 use crate::wire::response::{Keyword, number};
@@ -28,7 +29,7 @@ use super::super::refusal::Answer;
 use super::commands::{TOO_MANY, Translated};
 use super::sets::LINE;
 use super::thread::Threads;
-use super::{Session, View};
+use super::{Session, View, partial};
 
 /// Most messages that are threaded at an upstream that cannot save what is visible. It goes by how many there are, not by how
 /// much room their ranges take, as with COPY: what is hidden between them makes that more.
@@ -345,6 +346,12 @@ impl View {
                 out.extend_from_slice(numbers().to_string().as_bytes());
             }
         }
+        if let Some(range) = results.part() {
+            let part = partial::part_of(&results.uids, range);
+            let numbers = if results.by_uid { part } else { self.messages.numbers_of(&part) };
+            let list = if numbers.is_empty() { "NIL".to_owned() } else { numbers.to_string() };
+            out.extend_from_slice(format!(" PARTIAL ({} {list})", partial::spell(range)).as_bytes());
+        }
         if asks(SearchReturn::Count) {
             out.extend_from_slice(format!(" COUNT {}", results.uids.len()).as_bytes());
         }
@@ -365,17 +372,27 @@ impl Results {
         }
     }
 
-    /// What `$` holds from now on (RFC 5182 §2.1): all, unless only the ends were asked for.
+    /// Which part of it was asked for.
+    fn part(&self) -> Option<PartialRange> {
+        self.returns.iter().flatten().find_map(|option| match option {
+            SearchReturn::Partial(range) => Some(*range),
+            _ => None,
+        })
+    }
+
+    /// What `$` holds from now on (RFC 5182 §2.1, RFC 9394 §3.2): all, unless only the ends or a part were asked for.
     fn saved(&self) -> UidSet {
         let asks = |option| self.returns.as_ref().is_some_and(|returns| returns.contains(&option));
         let ends = asks(SearchReturn::Min) || asks(SearchReturn::Max);
-        if !ends || asks(SearchReturn::All) || asks(SearchReturn::Count) {
+        let part = self.part();
+        if !ends && part.is_none() || asks(SearchReturn::All) || asks(SearchReturn::Count) {
             return self.uids.clone();
         }
         let (min, max) = self.ends();
         let min = min.filter(|_| asks(SearchReturn::Min));
         let max = max.filter(|_| asks(SearchReturn::Max));
-        min.into_iter().chain(max).collect()
+        let part = part.map(|range| partial::part_of(&self.uids, range)).unwrap_or_default();
+        part.iter().chain(min).chain(max).collect()
     }
 }
 
