@@ -29,11 +29,22 @@ const WITH_SECRETS: &[(&str, usize, usize)] = &[("", 6, 3), (".Archive", 3, 2), 
 /// Does it as `eva`, then as `eve`: both come out equal, and all secrets of `eve` are as they were.
 #[track_caller]
 pub fn same_if_never<T: PartialEq + Debug>(scenario: impl Fn(&Dovecot, &Front) -> T) {
+    same_if_never_under(RULES, &[], scenario);
+}
+
+/// The same under other rules, which hide messages as `RULES` does, and these mailboxes, named as on disk.
+#[track_caller]
+pub fn same_if_never_under<T: PartialEq + Debug>(
+    rules: &str,
+    hidden: &[&str],
+    scenario: impl Fn(&Dovecot, &Front) -> T,
+) {
     let dovecot = Dovecot::start(&["eve", "eva"]);
+    dovecot.take_mailboxes("eva", hidden);
     ["eve", "eva"].iter().for_each(|user| with_secrets(&dovecot, user));
     let before = secrets(&dovecot);
     assert_eq!(before.len(), 8, "{before:?}");
-    let mut proxy = Settings::before(&dovecot).rules(RULES).start();
+    let mut proxy = Settings::before(&dovecot).rules(rules).start();
     let never = scenario(&dovecot, &proxy.front("eva"));
     let hidden = scenario(&dovecot, &proxy.front("eve"));
     assert!(hidden == never, "who never had them {never:#?}\nwho must not see them {hidden:#?}");

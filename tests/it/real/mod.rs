@@ -1,7 +1,7 @@
 //! Real clients before the proxy, a real Dovecot behind it.
 //!
 //! ```text
-//!   mbsync  offlineimap  neomutt  curl  IMAPClient  imapflow  openssl  client.rs
+//!   Thunderbird  mbsync  offlineimap  neomutt  curl  IMAPClient  imapflow  openssl  client.rs
 //!                        │ TLS
 //!                 imapwarden run        proxy.rs: configuration, rules, audit log, /metrics
 //!                        │ TLS
@@ -33,6 +33,7 @@ mod held;
 mod hidden;
 mod hidden_messages;
 mod hidden_status;
+mod hidden_thunderbird;
 mod killed;
 mod large;
 mod levels;
@@ -58,3 +59,4 @@ mod signed;
 mod simulated;
 mod surface_messages;
 mod threads;
+mod thunderbird;
