@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::dovecot::Dovecot;
 use super::front::Front;
-use super::hidden_messages::{RULES, same_if_never_under};
-use super::mirrors;
+use super::hidden_messages::{RULES, same_if_never_under, secrets, with_secrets};
+use super::mirrors::{self, NO_RULE, begin};
 use super::place::{Place, until};
+use super::proxy::Settings;
 use super::thunderbird::Thunderbird;
 
 const FOLDERS: &str = r#"
@@ -52,9 +53,12 @@ fn uid(front: &Front, folder: &str, at: usize) -> u32 {
     shown(front, folder)[at].0
 }
 
-/// Waits until it holds of a folder what is shown there: because it listens, or because it looks.
+/// Waits until it holds of a folder what is shown there: because it listens, or because it looks. As it comes, it does not
+/// hold what is marked as deleted.
 fn holds(thunderbird: &mut Thunderbird, front: &Front, folder: &str, looks: bool) -> Value {
-    thunderbird.does("holds", json!([folder, shown(front, folder), looks]))
+    let mut shown = shown(front, folder);
+    shown.retain(|(_, flags)| flags.iter().all(|flag| flag != "\\deleted"));
+    thunderbird.does("holds", json!([folder, shown, looks]))
 }
 
 /// Waits until a folder shows so many messages, and so many with this flag.
@@ -157,4 +161,45 @@ fn its_own_changes(thunderbird: &mut Thunderbird, front: &Front) -> Vec<Value> {
     told.push(thunderbird.does("folders", json!([])));
     told.push(holds(thunderbird, front, "INBOX", true));
     told
+}
+
+/// docs/mirrors.md says so.
+#[test]
+fn thunderbird_lets_go_of_what_a_rule_begins_to_hide() {
+    let dovecot = Dovecot::start(&["eve"]);
+    with_secrets(&dovecot, "eve");
+    let before = secrets(&dovecot);
+    let mut proxy = Settings::before(&dovecot).rules(NO_RULE).start();
+    let front = proxy.front("eve");
+    let place = Place::new();
+    let mut thunderbird = Thunderbird::start(&place, &front);
+    thunderbird.does("discover", json!([]));
+    let secrets_in =
+        |held: &Value| held.as_array().expect("a list").iter().filter(|message| message[0] == "merger").count();
+    for folder in ["Archive", "INBOX"] {
+        assert_eq!(secrets_in(&holds(&mut thunderbird, &front, folder, true)), 1, "{folder} without a rule");
+        thunderbird.does("copies", json!([folder]));
+    }
+    thunderbird.idles("INBOX");
+
+    begin(&mut proxy, RULES, 1.0);
+    assert_eq!(secrets_in(&holds(&mut thunderbird, &front, "INBOX", false)), 0, "it listens to INBOX");
+    assert_eq!(secrets_in(&holds(&mut thunderbird, &front, "Archive", true)), 0, "it looks into Archive");
+    let on_disk = |thunderbird: &mut Thunderbird| {
+        let disk = thunderbird.does("disk", json!(["INBOX"]));
+        disk.as_str().expect("text").contains("of companies")
+    };
+    assert!(on_disk(&mut thunderbird), "the copy is where it was");
+    thunderbird.does("compact", json!(["INBOX"]));
+    until("the copy is gone from the disk", || (!on_disk(&mut thunderbird)).then_some(()));
+    holds(&mut thunderbird, &front, "INBOX", true);
+    assert_eq!(secrets(&dovecot), before, "something happened to what is hidden");
+
+    begin(&mut proxy, NO_RULE, 2.0);
+    for folder in ["Archive", "INBOX"] {
+        assert_eq!(secrets_in(&holds(&mut thunderbird, &front, folder, true)), 1, "{folder} when the rule has ended");
+    }
+    thunderbird.ends();
+    assert_eq!(secrets(&dovecot), before, "something happened to what was hidden");
+    proxy.stop();
 }

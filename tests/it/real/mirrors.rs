@@ -128,13 +128,15 @@ fn copy_of_secret(folder: &Path) -> Option<PathBuf> {
     left.find(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("Subject: merger")))
 }
 
-fn begin(proxy: &mut Proxy, rules: &str, reloads: f64) {
+/// Other rules, from now on.
+pub fn begin(proxy: &mut Proxy, rules: &str, reloads: f64) {
     proxy.place().write("rules/rules-1.toml", rules);
     proxy.process().signal(Signal::HUP);
     proxy.metric_reaches("imapwarden_policy_reloads_total", &[("result", "ok")], reloads);
 }
 
-const NO_RULE: &str = "[[rule]]\nid = \"nothing-yet\"\nmailbox = [\"Never/**\"]\nrights = \"lr\"\n";
+/// Hides nothing.
+pub const NO_RULE: &str = "[[rule]]\nid = \"nothing-yet\"\nmailbox = [\"Never/**\"]\nrights = \"lr\"\n";
 
 /// docs/mirrors.md has these rows.
 #[test]
