@@ -112,7 +112,6 @@ fn thunderbird_holds_what_it_would_if_nothing_were_hidden() {
         // What it kept is what it finds.
         let mut thunderbird = Thunderbird::start_again(&place);
         told.extend(everything(&mut thunderbird, front));
-        thunderbird.idles("INBOX");
         thunderbird.ends();
         told
     });
@@ -148,15 +147,19 @@ fn its_own_changes(thunderbird: &mut Thunderbird, front: &Front) -> Vec<Value> {
     told.push(holds(thunderbird, front, "Trash", true));
     thunderbird.does("store", json!(["Sent", LETTER]));
     server_has(front, "Sent", 2, "\\seen", 1);
+    // It looks by itself. Where it looks twice at a time it counts what it stored twice, whoever the server is.
+    thunderbird.rests();
     told.push(holds(thunderbird, front, "Sent", true));
     thunderbird.does("create", json!(["Grüße & mehr", "Gr&APwA3w-e &- mehr"]));
-    thunderbird.does("store", json!(["Gr&APwA3w-e &- mehr", LETTER]));
-    server_has(front, "Gr&APwA3w-e &- mehr", 1, "\\seen", 1);
+    // Others fill it: where Thunderbird itself has stored something it looks again later, by the name of then.
+    let append = format!("APPEND \"Gr&APwA3w-e &- mehr\" (\\Seen) {{{}+}}", LETTER.len());
+    front.login().run_parts(&[append.as_bytes(), LETTER.as_bytes()]).ok();
     told.push(holds(thunderbird, front, "Gr&APwA3w-e &- mehr", true));
     // Whatever it was still about to do under the old name is done.
-    thunderbird.idles("Gr&APwA3w-e &- mehr");
+    thunderbird.rests();
     thunderbird.does("rename", json!(["Gr&APwA3w-e &- mehr", "More"]));
     told.push(holds(thunderbird, front, "More", true));
+    thunderbird.rests();
     thunderbird.does("discard", json!(["More"]));
     told.push(thunderbird.does("folders", json!([])));
     told.push(holds(thunderbird, front, "INBOX", true));

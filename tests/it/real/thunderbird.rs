@@ -9,6 +9,7 @@
 //! Marionette is the protocol by which Mozilla's own tests drive it, on a port of loopback. The profile is in a place of the
 //! test's own, and so is all that Thunderbird takes for its user's home.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -176,6 +177,19 @@ impl Thunderbird {
         });
     }
 
+    /// Waits until it listens on every connection: nothing waits for one of them any more.
+    pub fn rests(&self) {
+        until("every connection rests", || {
+            let wire = self.wire();
+            // [Parent 4711: IMAP]: I/IMAP 7fd20971a600:localhost:S-INBOX:SendData: 109 IDLE
+            let said = wire.lines().filter_map(|line| line.split_once("/IMAP ")?.1.split_once(":SendData: "));
+            let last: BTreeMap<&str, &str> =
+                said.filter_map(|(at, command)| Some((at.split(':').next()?, command))).collect();
+            let rests = |command: &&str| command.ends_with(" IDLE") || command.ends_with(" logout");
+            last.values().all(rests).then_some(())
+        });
+    }
+
     /// All lines between it and the server.
     fn wire(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
@@ -185,7 +199,7 @@ impl Thunderbird {
         let wire = self.wire();
         let spoken = wire.lines().filter(|line| line.contains("SendData: ") || line.contains("FromSocket: "));
         let lines: Vec<&str> = spoken.collect();
-        lines[lines.len().saturating_sub(60)..].join("\n")
+        lines[lines.len().saturating_sub(400)..].join("\n")
     }
 
     /// Ends it as its user does. Nothing was refused meanwhile, and its user was told and asked nothing.

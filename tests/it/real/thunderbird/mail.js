@@ -70,6 +70,29 @@ function until(what, test, tells = () => undefined) {
   });
 }
 
+/** As `until`, asking for it again and again: where something else is under way, Thunderbird forgets what it was asked. */
+function asked(what, ask, test, tells) {
+  let next = 0;
+  let failed;
+  const told = () => [tells(), failed && `${failed}`];
+  return until(
+    what,
+    () => {
+      const found = test();
+      if (!found && Date.now() >= next) {
+        next = Date.now() + 2000;
+        try {
+          ask();
+        } catch (error) {
+          failed = error;
+        }
+      }
+      return found;
+    },
+    told,
+  );
+}
+
 const listeners = {
   url: ["nsIUrlListener", "OnStartRunningUrl", "OnStopRunningUrl"],
   copy: ["nsIMsgCopyServiceListener", "onStartCopy", "onStopCopy"],
@@ -158,27 +181,16 @@ const mail = {
   async holds(name, expected, looks) {
     const wanted = JSON.stringify(expected);
     const held = () => messages(name).map((header) => [header.messageKey, flags(header)]);
-    let last = 0;
-    await until(
-      `${name} holds ${wanted}`,
-      () => {
-        // Where something else is under way, Thunderbird forgets that it was asked.
-        if (looks && Date.now() - last > 1500) {
-          folder(name).updateFolder(msgWindow());
-          last = Date.now();
-        }
-        return JSON.stringify(held()) === wanted;
-      },
-      held,
-    );
+    const look = () => looks && folder(name).updateFolder(msgWindow());
+    await asked(`${name} holds ${wanted}`, look, () => JSON.stringify(held()) === wanted, held);
     return messages(name).map((it) => [it.mime2DecodedSubject, it.mime2DecodedAuthor, it.messageId, it.messageSize, flags(it)]);
   },
 
   /** Copies all messages of a folder to this machine, and reads what was copied. */
   async copies(name) {
-    const copied = () => messages(name).every((header) => header.flags & OFFLINE);
-    if (!copied()) await ended("url", (listener) => folder(name).downloadAllForOffline(listener, msgWindow()));
-    await until(`${name} is copied`, copied);
+    const left = () => messages(name).filter((header) => !(header.flags & OFFLINE)).map((header) => header.messageKey);
+    const copy = () => folder(name).downloadAllForOffline(null, msgWindow());
+    await asked(`${name} is copied`, copy, () => left().length === 0, left);
     const text = (header) => {
       const stream = Cc["@mozilla.org/binaryinputstream;1"].createInstance(Ci.nsIBinaryInputStream);
       stream.setInputStream(folder(name).getMsgInputStream(header));
