@@ -164,11 +164,11 @@ const mail = {
     return all().map((it) => [it.onlineName, it.prettyName ?? it.localizedName, special(it), it.getTotalMessages(false), it.getNumUnread(false)]).sort();
   },
 
-  /** Waits until the counts beside the names are these; new mail was asked for. */
+  /** Asks for new mail, and waits until the counts beside the names are these. */
   async counts(expected) {
     const are = () => all().map((it) => [it.onlineName, it.getTotalMessages(false), it.getNumUnread(false)]).sort();
-    await ended("url", (listener) => server.getNewMessages(server.rootFolder, msgWindow(), listener));
-    await until("counts", () => JSON.stringify(are()) === JSON.stringify(expected), are);
+    const look = () => server.getNewMessages(server.rootFolder, msgWindow(), null);
+    await asked(`counts ${JSON.stringify(expected)}`, look, () => JSON.stringify(are()) === JSON.stringify(expected), are);
   },
 
   /** Selects a folder in the window, as a click on its name does. */
