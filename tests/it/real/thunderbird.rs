@@ -14,6 +14,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -177,16 +178,16 @@ impl Thunderbird {
         });
     }
 
-    /// Waits until it listens on every connection: nothing waits for one of them any more.
+    /// Waits until nothing is under way: each connection listens, or has no folder open and its answer, and so it stays.
     pub fn rests(&self) {
+        const STAYS: Duration = Duration::from_millis(600);
+        let mut since = (0, Instant::now());
         until("every connection rests", || {
             let wire = self.wire();
-            // [Parent 4711: IMAP]: I/IMAP 7fd20971a600:localhost:S-INBOX:SendData: 109 IDLE
-            let said = wire.lines().filter_map(|line| line.split_once("/IMAP ")?.1.split_once(":SendData: "));
-            let last: BTreeMap<&str, &str> =
-                said.filter_map(|(at, command)| Some((at.split(':').next()?, command))).collect();
-            let rests = |command: &&str| command.ends_with(" IDLE") || command.ends_with(" logout");
-            last.values().all(rests).then_some(())
+            if since.0 != wire.len() {
+                since = (wire.len(), Instant::now());
+            }
+            (connections(&wire).values().all(|last| last.rests()) && since.1.elapsed() >= STAYS).then_some(())
         });
     }
 
@@ -220,4 +221,34 @@ impl Thunderbird {
         let refused: Vec<&&str> = heard.iter().filter(is_refusal).collect();
         assert!(refused.is_empty(), "{refused:#?}");
     }
+}
+
+/// The last that was said on a connection, and heard.
+#[derive(Debug, Default)]
+struct Last<'w> {
+    state: &'w str,
+    said: &'w str,
+    heard: &'w str,
+}
+
+impl Last<'_> {
+    fn rests(&self) -> bool {
+        let (tag, command) = self.said.split_once(' ').unwrap_or((self.said, ""));
+        let answered = self.heard.split(' ').next() == Some(tag);
+        command == "IDLE" || command == "logout" || (self.state == "A" && answered)
+    }
+}
+
+/// `[Parent 4711: IMAP]: I/IMAP 7fd20971a600:localhost:S-INBOX:SendData: 109 IDLE`
+fn connections(wire: &str) -> BTreeMap<&str, Last<'_>> {
+    let mut connections: BTreeMap<&str, Last<'_>> = BTreeMap::new();
+    for line in wire.lines().filter_map(|line| Some(line.split_once("/IMAP ")?.1)) {
+        let [says, hears] = [":SendData: ", ":CreateNewLineFromSocket: "].map(|way| line.split_once(way));
+        let Some((at, what)) = says.or(hears) else { continue };
+        let Some((id, state)) = at.split_once(":localhost:") else { continue };
+        let last = connections.entry(id).or_default();
+        last.state = state;
+        *(if says.is_some() { &mut last.said } else { &mut last.heard }) = what;
+    }
+    connections
 }

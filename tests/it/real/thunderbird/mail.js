@@ -158,10 +158,10 @@ const mail = {
     return mail.folders();
   },
 
-  /** All folders, what each is for, and the counts beside its name. */
+  /** All folders, by which name each is shown, and what it is for. */
   async folders() {
     const special = (it) => Object.keys(SPECIAL).filter((name) => it.flags & SPECIAL[name]);
-    return all().map((it) => [it.onlineName, it.prettyName ?? it.localizedName, special(it), it.getTotalMessages(false), it.getNumUnread(false)]).sort();
+    return all().map((it) => [it.onlineName, it.prettyName ?? it.localizedName, special(it)]).sort();
   },
 
   /** Asks for new mail, and waits until the counts beside the names are these. */
