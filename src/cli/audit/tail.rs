@@ -79,7 +79,10 @@ fn print(
     reading.leave(u64::try_from(last.len()).ok(), &BTreeSet::new());
     last.print(printer, out)?;
     out.flush()?;
-    while arguments.follow {
+    if !arguments.follow {
+        return Ok(());
+    }
+    loop {
         let came = tail.go_on(&mut trouble)?;
         if came.is_empty() {
             std::thread::sleep(LOOK);
@@ -87,5 +90,4 @@ fn print(
         came.print(printer, out)?;
         out.flush()?;
     }
-    Ok(())
 }
