@@ -34,9 +34,8 @@ impl Session {
         out
     }
 
-    /// A line with the list in it that stands at `list`.
-    pub(super) fn filter_capability_line(&self, line: &[u8], list: &[u8]) -> Vec<u8> {
-        let begin = memchr::memmem::find(line, list).unwrap_or(line.len());
+    /// A line with a list in it that begins there.
+    pub(super) fn filter_capability_line(&self, line: &[u8], begin: usize, list: &[u8]) -> Vec<u8> {
         let mut out = line.get(..begin).unwrap_or_default().to_vec();
         out.extend_from_slice(&self.offered_capabilities(list));
         out.extend_from_slice(line.get(begin.saturating_add(list.len())..).unwrap_or_default());
@@ -47,7 +46,7 @@ impl Session {
     pub(super) fn filter_capability_code(&self, rest: &[u8]) -> Vec<u8> {
         let text = tagged_status(rest).map(|(_, text)| text).unwrap_or_default();
         match code(text).filter(|code| code.is("CAPABILITY")) {
-            Some(Code { args, .. }) => self.filter_capability_line(rest, args),
+            Some(code) => self.filter_capability_line(rest, begin_of_args(rest, text, &code), code.args),
             None => rest.to_vec(),
         }
     }
@@ -80,6 +79,14 @@ impl Session {
     }
 }
 
+/// Where what stands in a response code begins in a line whose text the code begins.
+pub(super) fn begin_of_args(line: &[u8], text: &[u8], code: &Code<'_>) -> usize {
+    // Between name and brackets there may be a blank before it.
+    let blank = code.len.saturating_sub(2).saturating_sub(code.name.len()).saturating_sub(code.args.len());
+    let name = line.len().saturating_sub(text.len()).saturating_add(1);
+    name.saturating_add(code.name.len()).saturating_add(blank)
+}
+
 /// `APPENDLIMIT=35651584` (RFC 7889) says no more than the rules let through.
 fn lower_append_limit(list: &mut Vec<u8>, largest: u64) {
     const NAME: &[u8] = b"APPENDLIMIT=";
@@ -90,5 +97,20 @@ fn lower_append_limit(list: &mut Vec<u8>, largest: u64) {
     let announced = list.get(begin..end).and_then(number);
     if announced.is_none_or(|announced| announced > largest) {
         list.splice(begin..end, largest.to_string().into_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_list_of_a_code_begins() {
+        for line in ["OK [CAPABILITY A B] in", "OK [capability  A] in", "OK [CAPABILITY] in", "OK [CAPABILITY ] A"] {
+            let text = tagged_status(line.as_bytes()).unwrap().1;
+            let code = code(text).unwrap();
+            let behind = line.as_bytes().get(begin_of_args(line.as_bytes(), text, &code)..).unwrap();
+            assert!(behind.strip_prefix(code.args).is_some_and(|rest| rest.starts_with(b"]")), "{line}");
+        }
     }
 }

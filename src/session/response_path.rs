@@ -15,6 +15,7 @@ use crate::imap::status::Status;
 use crate::wire::frame::{ResponseEnd, response_end};
 use crate::wire::response::{self, Head, Keyword, Numbered};
 
+use super::capability::begin_of_args;
 use super::effect::{Effect, Own};
 use super::event::{CloseReason, FaultReason, Side};
 use super::refusal::Bye;
@@ -471,7 +472,7 @@ impl Session {
         }
         match code {
             Some(code) if code.is("CAPABILITY") => {
-                let line = self.filter_capability_line(line, code.args);
+                let line = self.filter_capability_line(line, begin_of_args(line, text, &code), code.args);
                 self.out.client().extend_from_slice(&line);
                 Flow::Drop
             }
@@ -561,7 +562,7 @@ impl Session {
                 if !self.state.is_before_login() || self.login.is_some() {
                     self.learn_capabilities(list);
                 }
-                let line = self.filter_capability_line(line, list);
+                let line = self.filter_capability_line(line, rest, list);
                 self.out.client().extend_from_slice(&line);
                 Flow::Drop
             }
