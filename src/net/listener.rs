@@ -368,31 +368,30 @@ struct Arriving {
     origin: Origin,
 }
 
-/// TLS if that comes first, then the session.
-async fn admit(mut arriving: Box<Arriving>) {
-    if arriving.admitted.listener.mode != ListenerTls::Implicit {
-        let (_admitted, relay) = arriving.begin(None);
-        return relay.run().await;
-    }
-    let shaken = {
-        let Arriving { admitted, entry, client, .. } = &mut *arriving;
-        Box::pin(handshake(&admitted.listener, client, Some(&entry.control))).await
-    };
-    match shaken {
-        Ok(stands) => {
-            let (_admitted, relay) = arriving.begin(Some(stands));
-            relay.run().await;
-        }
-        Err(Unshaken::Silent) => {}
-        Err(Unshaken::Failed) => {
-            let Arriving { server, admitted, origin, .. } = &*arriving;
-            let address = Some(origin.client.ip());
-            Box::pin(record_refused(server, &admitted.listener, address, RefusedReason::Tls)).await;
-        }
+/// How it arrives, then its session.
+async fn admit(arriving: Box<Arriving>) {
+    if let Some((_admitted, relay)) = Box::pin(arriving.arrive()).await {
+        relay.run().await;
     }
 }
 
 impl Arriving {
+    /// TLS, if that comes first. `None`: it comes to no session.
+    async fn arrive(mut self: Box<Self>) -> Option<(Admitted, Box<Relay>)> {
+        if self.admitted.listener.mode != ListenerTls::Implicit {
+            return Some(self.begin(None));
+        }
+        match handshake(&self.admitted.listener, &mut self.client, Some(&self.entry.control)).await {
+            Ok(stands) => Some(self.begin(Some(stands))),
+            Err(Unshaken::Silent) => None,
+            Err(Unshaken::Failed) => {
+                let address = Some(self.origin.client.ip());
+                record_refused(&self.server, &self.admitted.listener, address, RefusedReason::Tls).await;
+                None
+            }
+        }
+    }
+
     /// The session of a client whose connection stands, and its place, which is free again when that is over.
     fn begin(self: Box<Self>, tls: Option<ClientTls>) -> (Admitted, Box<Relay>) {
         let Self { server, admitted, entry, client, origin } = *self;

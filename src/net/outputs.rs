@@ -36,64 +36,81 @@ struct Marks {
     upstream: usize,
 }
 
+/// What has to be waited for, or done, before the next output is looked at. In a place of its own: a session that waits for its
+/// peers has no room for it.
+#[derive(Debug, Default)]
+struct Halt {
+    batch: Vec<Entry>,
+    marks: Marks,
+    intent: Option<Announced>,
+    delay: Duration,
+    wish: Option<Output>,
+}
+
 impl Relay {
     /// Does all that the session wants done. Octets are queued, not written.
     pub(super) async fn perform(&mut self) {
-        loop {
-            let mut batch = Vec::new();
-            let mut marks = Marks::default();
-            let mut intent = None;
-            let mut delay = Duration::ZERO;
-            let wish = loop {
-                match self.session.poll_output() {
-                    None => break None,
-                    Some(Output::ToClient(octets)) => self.queue_to_client(octets),
-                    Some(Output::ToUpstream(octets)) => self.queue_to_upstream(octets),
-                    Some(Output::Note(note)) => {
-                        self.observe(&note);
-                    }
-                    Some(Output::Record(event)) => {
-                        if batch.is_empty() {
-                            marks = self.marks();
-                        }
-                        delay = delay.max(self.add_counted(event, &mut batch));
-                    }
-                    Some(Output::Intent(event)) => {
-                        if batch.is_empty() {
-                            marks = self.marks();
-                        }
-                        intent = Some(Announced { cmd: event.cmd, waits: true });
-                        // The last of its batch: the number that the log gives back is this one's.
-                        self.add(event, &mut batch);
-                        break None;
-                    }
-                    Some(Output::Announce(event)) => {
-                        if batch.is_empty() {
-                            marks = self.marks();
-                        }
-                        intent = Some(Announced { cmd: event.cmd, waits: false });
-                        self.add(event, &mut batch);
-                        break None;
-                    }
-                    Some(wish) => break Some(wish),
-                }
-            };
-            let go_on = intent.is_some() || wish.is_some();
-            let to_record = !batch.is_empty() || intent.is_some();
-            // In a place of its own while it waits: a session that records nothing has no room for it.
-            if to_record && !Box::pin(self.record(batch, &marks, intent)).await {
-                continue; // the session has thought again
-            }
-            if !delay.is_zero() {
-                Box::pin(sleep(delay)).await;
-            }
-            if let Some(wish) = wish {
-                self.grant(wish);
-            }
-            if !go_on || self.over {
+        while let Some(halt) = self.perform_at_once() {
+            if !Box::pin(self.resume(halt)).await {
                 return;
             }
         }
+    }
+
+    /// Queues and counts, up to what has to be waited for.
+    fn perform_at_once(&mut self) -> Option<Box<Halt>> {
+        let mut halt: Option<Box<Halt>> = None;
+        loop {
+            match self.session.poll_output() {
+                None => return halt,
+                Some(Output::ToClient(octets)) => self.queue_to_client(octets),
+                Some(Output::ToUpstream(octets)) => self.queue_to_upstream(octets),
+                Some(Output::Note(note)) => self.observe(&note),
+                Some(Output::Record(event)) => {
+                    let halt = halt.get_or_insert_with(|| self.halt());
+                    halt.delay = halt.delay.max(self.add_counted(event, &mut halt.batch));
+                }
+                Some(Output::Intent(event)) => {
+                    let mut halt = halt.unwrap_or_else(|| self.halt());
+                    halt.intent = Some(Announced { cmd: event.cmd, waits: true });
+                    // The last of its batch: the number that the log gives back is this one's.
+                    self.add(event, &mut halt.batch);
+                    return Some(halt);
+                }
+                Some(Output::Announce(event)) => {
+                    let mut halt = halt.unwrap_or_else(|| self.halt());
+                    halt.intent = Some(Announced { cmd: event.cmd, waits: false });
+                    self.add(event, &mut halt.batch);
+                    return Some(halt);
+                }
+                Some(wish) => {
+                    let mut halt = halt.unwrap_or_else(|| self.halt());
+                    halt.wish = Some(wish);
+                    return Some(halt);
+                }
+            }
+        }
+    }
+
+    fn halt(&self) -> Box<Halt> {
+        Box::new(Halt { marks: self.marks(), ..Halt::default() })
+    }
+
+    /// Waits until records are written, and grants a wish. Is there more to do?
+    async fn resume(&mut self, halt: Box<Halt>) -> bool {
+        let Halt { batch, marks, intent, delay, wish } = *halt;
+        let go_on = intent.is_some() || wish.is_some();
+        let to_record = !batch.is_empty() || intent.is_some();
+        if to_record && !self.record(batch, &marks, intent).await {
+            return true; // the session has thought again
+        }
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        if let Some(wish) = wish {
+            self.grant(wish);
+        }
+        go_on && !self.over
     }
 
     fn observe(&self, note: &Note) {

@@ -318,13 +318,13 @@ impl Session {
     #[must_use]
     pub fn new(start: SessionStart, shared: Arc<Shared>, now: Instant) -> Self {
         let subject = Subject {
-            user: Arc::from(""),
-            actor: Arc::from(""),
+            user: Arc::default(),
+            actor: Arc::default(),
             groups: Arc::default(),
             listener: Arc::clone(&start.listener),
-            upstream: Arc::from(""),
+            upstream: Arc::default(),
             client_ip: start.client_ip,
-            client_id: Arc::from(""),
+            client_id: Arc::default(),
             tls: TlsLevel::None,
         };
         let bound = shared.rules.bind(&subject);
