@@ -22,6 +22,8 @@ use super::front::Front;
 use super::place::{PATIENCE, Place, Process, until};
 
 const MAIL: &str = include_str!("thunderbird/mail.js");
+/// Where it writes all that it says to the server, and hears.
+const LOG: &str = "home/imap.moz_log";
 const PREFERENCES: &str = include_str!("thunderbird/user.js");
 
 /// Running until dropped.
@@ -61,45 +63,14 @@ impl Thunderbird {
     }
 
     fn open(place: &Place) -> Self {
-        let [home, profile, log] = ["home", "home/profile", "home/imap"].map(|name| place.path(name));
         place.write("home/profile/user.js", PREFERENCES);
-        let port = profile.join("MarionetteActivePort");
-        let log = log.with_extension("moz_log");
-        for file in [&port, &log] {
-            let _ = fs::remove_file(file); // of an earlier visit
-        }
-        let home = home.to_str().expect("a path in UTF-8");
-        // Nothing of who runs the tests: neither settings, nor a screen, nor a bus.
-        let path = std::env::var("PATH").expect("a path to programs");
-        let set = [
-            "-i".to_owned(),
-            format!("PATH={path}"),
-            format!("HOME={home}"),
-            format!("TMPDIR={home}"),
-            "LC_ALL=C.UTF-8".to_owned(),
-            "TZ=UTC".to_owned(),
-            "DBUS_SESSION_BUS_ADDRESS=disabled:".to_owned(),
-            "MOZ_CRASHREPORTER_DISABLE=1".to_owned(),
-            "MOZ_LOG=IMAP:5,sync".to_owned(),
-            format!("MOZ_LOG_FILE={home}/imap"),
-        ];
-        let program =
-            ["thunderbird", "--headless", "--marionette", "--remote-allow-system-access", "--no-remote", "--profile"];
-        let mut arguments: Vec<&str> = set.iter().map(String::as_str).collect();
-        arguments.extend(program);
-        arguments.push(profile.to_str().expect("a path in UTF-8"));
-        let said = place.path("home/said");
-        let mut process = Process::start("Thunderbird", Path::new("env"), &arguments, &said);
-        let stream = until("Thunderbird listens", || {
-            if let Some(status) = process.ended() {
-                let said = fs::read_to_string(&said).unwrap_or_default();
-                panic!("Thunderbird ended with {status} (not installed? ./tests/run installs it): {said}");
-            }
-            let port = fs::read_to_string(&port).ok()?.trim().parse().ok()?;
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
-        });
+        // Once in a hundred starts it ends before it listens, and does not say why.
+        let listening = (0..3).find_map(|_| launch(place));
+        let said = || fs::read_to_string(place.path("home/said")).unwrap_or_default();
+        let (process, stream) = listening
+            .unwrap_or_else(|| panic!("Thunderbird does not start (installed? ./tests/run installs it): {}", said()));
         stream.set_read_timeout(Some(PATIENCE * 3)).expect("a time");
-        let mut thunderbird = Self { process, stream, heard: Vec::new(), number: 0, log };
+        let mut thunderbird = Self { process, stream, heard: Vec::new(), number: 0, log: place.path(LOG) };
         let greeting = thunderbird.message();
         assert_eq!(greeting["marionetteProtocol"], 3, "{greeting}");
         // Whatever it asks is a fault that the script knows of: it waits for an answer, and gets none.
@@ -200,7 +171,7 @@ impl Thunderbird {
         let wire = self.wire();
         let spoken = wire.lines().filter(|line| line.contains("SendData: ") || line.contains("FromSocket: "));
         let lines: Vec<&str> = spoken.collect();
-        lines[lines.len().saturating_sub(400)..].join("\n")
+        lines[lines.len().saturating_sub(200)..].join("\n")
     }
 
     /// Ends it as its user does. Nothing was refused meanwhile, and its user was told and asked nothing.
@@ -221,6 +192,43 @@ impl Thunderbird {
         let refused: Vec<&&str> = heard.iter().filter(is_refusal).collect();
         assert!(refused.is_empty(), "{refused:#?}");
     }
+}
+
+/// Starts it, and waits until Marionette listens, unless it ends.
+fn launch(place: &Place) -> Option<(Process, TcpStream)> {
+    let port = place.path("home/profile/MarionetteActivePort");
+    for file in [&port, &place.path(LOG)] {
+        let _ = fs::remove_file(file); // of an earlier visit
+    }
+    let home = place.path("home");
+    let home = home.to_str().expect("a path in UTF-8");
+    let path = std::env::var("PATH").expect("a path to programs");
+    // Nothing of who runs the tests: neither settings, nor a screen, nor a bus.
+    let environment = [
+        format!("PATH={path}"),
+        format!("HOME={home}"),
+        format!("TMPDIR={home}"),
+        format!("MOZ_LOG_FILE={home}/imap"),
+        "MOZ_LOG=IMAP:5,sync".to_owned(),
+        "MOZ_CRASHREPORTER_DISABLE=1".to_owned(),
+        "DBUS_SESSION_BUS_ADDRESS=disabled:".to_owned(),
+        "LC_ALL=C.UTF-8".to_owned(),
+        "TZ=UTC".to_owned(),
+    ];
+    let profile = format!("{home}/profile");
+    let mut arguments = vec!["-i"];
+    arguments.extend(environment.iter().map(String::as_str));
+    arguments.extend(["thunderbird", "--headless", "--marionette", "--remote-allow-system-access", "--no-remote"]);
+    arguments.extend(["--profile", &profile]);
+    let mut process = Process::start("Thunderbird", Path::new("env"), &arguments, &place.path("home/said"));
+    let stream = until("Thunderbird listens", || {
+        if process.ended().is_some() {
+            return Some(None);
+        }
+        let port = fs::read_to_string(&port).ok()?.trim().parse().ok()?;
+        Some(Some(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?))
+    })?;
+    Some((process, stream))
 }
 
 /// The last that was said on a connection, and heard.

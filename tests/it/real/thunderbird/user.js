@@ -3,7 +3,8 @@
 // Marionette chooses a port, and writes it into the profile.
 user_pref("marionette.port", 0);
 
-// What is not on loopback is asked of a proxy that does not exist, names too.
+// Every name is that of this machine, and what is not on it is asked of a proxy that does not exist.
+user_pref("network.dns.native-is-localhost", true);
 user_pref("network.proxy.type", 1);
 user_pref("network.proxy.socks", "127.0.0.1");
 user_pref("network.proxy.socks_port", 9);
