@@ -1,12 +1,14 @@
 //! The rule files of a configuration, and what changed in them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use toml::{Table, Value};
 
 use super::App;
+use crate::audit::{Line, logs, newest};
 use crate::config::{Config, GroupsPath};
 use crate::diagnostic::{Problem, Sources};
 use crate::metrics::RuleFacts;
@@ -101,7 +103,7 @@ impl Rules {
 
 impl App {
     /// Rules and exceptions whose end has come since the last look: they take, or spare, nothing any more, and that is
-    /// recorded. What ended while nobody ran was told by the warnings of the start.
+    /// recorded. What ended while nobody ran is told with the first look: the last one was with the last record of the log.
     pub(super) async fn end_rules(&mut self) {
         let now = Timestamp::now();
         if now <= self.ended {
@@ -118,6 +120,17 @@ impl App {
         }
         self.ended = now;
     }
+}
+
+/// When the last record was made in the logs of this directory, before anything is added to them; now, where there is none.
+pub(super) fn last_told(directory: &Path) -> Timestamp {
+    let newest = logs(directory).unwrap_or_default().into_iter().filter_map(|log| {
+        let lines = newest(&log, 128 * 1024).ok()?;
+        lines.iter().find_map(|line| Line::parse(line).ok()?.ts.parse::<Timestamp>().ok())
+    });
+    let now = Timestamp::now();
+    // A clock that went back: what ended since then is told again, rather than never.
+    newest.max().map_or(now, |told| told.min(now))
 }
 
 /// Rules by id, as they are written: comments and order of keys do not count.

@@ -16,6 +16,7 @@ use super::doors::Doors;
 use super::locks::Keeper;
 use super::readiness::Readiness;
 use super::record::Recorder;
+use super::rules::last_told;
 use super::signals::{Asked, Signals};
 use super::sockets::{self, Sockets};
 use super::state::State;
@@ -97,6 +98,7 @@ impl App {
         let version = env!("CARGO_PKG_VERSION");
         let revision = option_env!("IMAPWARDEN_REVISION").unwrap_or("unknown");
         let metrics = Metrics::new(metrics::Settings { version, revision });
+        let ended = last_told(&config.audit.directory);
         let log = open_log(config, &metrics, !inherited.is_empty()).map_err(|problem| vec![problem])?;
         let recorder = Recorder { log, metrics };
         let began = begin(&prepared, &recorder).await.map_err(|problem| vec![problem]);
@@ -108,14 +110,14 @@ impl App {
                 return Err(problems);
             }
         };
-        Ok(Self::serve(prepared, path, (logging, signals), (recorder, locks), sockets))
+        Ok(Self::serve(prepared, path, (logging, signals), (recorder, locks, ended), sockets))
     }
 
     fn serve(
         prepared: Prepared,
         path: PathBuf,
         (logging, signals): (Option<Logging>, Signals),
-        (recorder, locks): (Recorder, Keeper),
+        (recorder, locks, ended): (Recorder, Keeper, Timestamp),
         Sockets { bound, admin, places, kept }: Sockets,
     ) -> Self {
         let Recorder { log, metrics } = recorder.clone();
@@ -166,7 +168,7 @@ impl App {
             logging,
             signals,
             wishes,
-            ended: Timestamp::now(),
+            ended,
             admin_state,
             admin: stop_admin,
             admin_task,

@@ -167,6 +167,8 @@ pub(super) struct Shared {
     /// As in the state, to be read without the lock.
     failing: AtomicBool,
     refusing: watch::Sender<bool>,
+    /// Less than a tenth is free: it was said.
+    pub low: AtomicBool,
     /// Less is free than must be.
     pub no_room: AtomicBool,
     unsynced: Mutex<Unsynced>,
@@ -229,6 +231,7 @@ impl Shared {
             room: Semaphore::new(QUEUE),
             failing: AtomicBool::new(false),
             refusing: watch::Sender::new(false),
+            low: AtomicBool::new(false),
             no_room: AtomicBool::new(false),
             unsynced: Mutex::new(Unsynced::new(newest)),
             to_sync: Condvar::new(),

@@ -117,6 +117,11 @@ fn look(shared: &Shared) {
     };
     #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
     shared.observer.disk_free(space.free as f64 / space.total.max(1) as f64);
+    let is_low = space.free < space.total / 10;
+    if is_low && !shared.low.swap(is_low, Ordering::Relaxed) {
+        tracing::warn!("less than 10 % of the audit log's disk is free: {} MiB", space.free >> 20);
+    }
+    shared.low.store(is_low, Ordering::Relaxed);
     let needed = threshold(space, shared.settings.min_free);
     shared.no_room.store(space.free < needed, Ordering::Relaxed);
     if space.free < needed && !shared.failing() {

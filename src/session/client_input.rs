@@ -282,14 +282,26 @@ impl Session {
 
     /// Answers what is no command, and counts it.
     pub(super) fn bad_command(&mut self, frame: &[u8], answer: &Answer, reason: FaultReason, now: Instant) {
-        let tag = tag_of(frame).unwrap_or("*").to_owned();
-        self.answer(tag.as_bytes(), answer);
-        self.count_bad(reason, now);
+        self.bad_command_at(frame, answer, reason, None, now);
     }
 
-    pub(super) fn count_bad(&mut self, reason: FaultReason, now: Instant) {
+    /// The same, and at which octet it went wrong.
+    pub(super) fn bad_command_at(
+        &mut self,
+        frame: &[u8],
+        answer: &Answer,
+        reason: FaultReason,
+        at: Option<usize>,
+        now: Instant,
+    ) {
+        let tag = tag_of(frame).unwrap_or("*").to_owned();
+        self.answer(tag.as_bytes(), answer);
+        self.count_bad(reason, at, now);
+    }
+
+    pub(super) fn count_bad(&mut self, reason: FaultReason, at: Option<usize>, now: Instant) {
         self.bad = self.bad.saturating_add(1);
-        self.record_fault(Side::Client, reason);
+        self.record_fault_at(Side::Client, reason, at.and_then(|at| u64::try_from(at).ok()));
         self.note(super::event::Note::CommandDone {
             verb: None,
             kind: CommandKind::Meta,

@@ -55,9 +55,10 @@ impl Session {
         }
         let command = match Command::parse(frame, self.utf8_mode()) {
             Ok(command) => command,
-            Err(_) => {
+            Err(error) => {
                 self.commands = self.commands.saturating_add(1);
-                self.bad_command(frame, &Answer::Syntax, FaultReason::CommandSyntax, now);
+                let (answer, reason) = (Answer::Syntax, FaultReason::CommandSyntax);
+                self.bad_command_at(frame, &answer, reason, Some(error.at), now);
                 return true;
             }
         };
@@ -89,7 +90,7 @@ impl Session {
         let tag = std::mem::take(&mut self.sasl_tag);
         self.answer(&tag, answer);
         if answer.result().0 == "BAD" {
-            self.count_bad(FaultReason::LiteralTooLong, now);
+            self.count_bad(FaultReason::LiteralTooLong, None, now);
         }
     }
 

@@ -221,7 +221,7 @@ impl Session {
                 let mailbox = Arc::new(MailboxRef {
                     name: Arc::clone(&opening.mailbox.name),
                     uidv: opening.uidvalidity,
-                    id: None,
+                    id: opening.id.take(),
                 });
                 opening.mailbox = Arc::clone(&mailbox);
                 self.forget_mailbox();

@@ -15,7 +15,7 @@ use crate::imap::message::{Uid, UidSet};
 use super::headers::Headers;
 
 /// Most messages of which it is remembered in one session.
-const MOST: usize = 2048;
+const MOST: usize = 512;
 
 /// What of a message a slice is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(super) enum Section {
     Whole,
     /// `BODY[HEADER]`
     Header,
+    /// `BODY[HEADER.FIELDS.NOT (…)]`: taken for all of it, though other octets.
+    Fields,
     /// `BODY[TEXT]`
     Text,
     /// `BINARY[]`: the whole message, but other octets.
@@ -73,10 +75,11 @@ impl Coverage {
         self.headers.unseen_of(uids)
     }
 
-    /// Slices of a message were relayed; `size`: where that was told beside them.
-    pub fn add(&mut self, uid: Uid, slices: &[Slice], size: Option<u64>) -> Reach {
+    /// Slices of a message were relayed; `size`: where that was told beside them. Whoever has all of it may begin anew: what
+    /// comes then is told by itself. And its size, if it is known.
+    pub fn add(&mut self, uid: Uid, slices: &[Slice], size: Option<u64>) -> (Reach, Option<u64>) {
         if self.messages.len() >= MOST && !self.messages.contains_key(&uid) {
-            self.messages.retain(|_, covered| covered.reach() == Reach::Doubt);
+            self.messages.retain(|_, covered| covered.has_content());
             if self.messages.len() >= MOST {
                 self.messages.clear();
             }
@@ -84,9 +87,18 @@ impl Coverage {
         let covered = self.messages.entry(uid).or_default();
         covered.size = size.or(covered.size);
         for slice in slices {
-            covered.runs(slice.section).add(slice.from, slice.to, slice.last);
+            covered.add(*slice);
         }
-        covered.reached()
+        let size = covered.size;
+        (self.reached(uid), size)
+    }
+
+    fn reached(&mut self, uid: Uid) -> Reach {
+        let reach = self.messages.get(&uid).map_or(Reach::Part, Covered::reach);
+        if reach == Reach::Full {
+            self.messages.remove(&uid);
+        }
+        reach
     }
 
     /// The size of a message, where it is known.
@@ -98,7 +110,7 @@ impl Coverage {
     pub fn learn_size(&mut self, uid: Uid, size: u64) -> Reach {
         let Some(covered) = self.messages.get_mut(&uid) else { return Reach::Part };
         covered.size = Some(size);
-        covered.reached()
+        self.reached(uid)
     }
 
     /// Are the sizes of all of them known?
@@ -111,49 +123,63 @@ impl Coverage {
 struct Covered {
     whole: Runs,
     header: Runs,
+    fields: Runs,
     text: Runs,
     decoded: Runs,
     size: Option<u64>,
 }
 
 impl Covered {
-    fn runs(&mut self, section: Section) -> &mut Runs {
-        match section {
+    fn add(&mut self, slice: Slice) {
+        let runs = match slice.section {
             Section::Whole => &mut self.whole,
-            Section::Header => &mut self.header,
+            Section::Fields => &mut self.fields,
             Section::Text => &mut self.text,
             Section::Decoded => &mut self.decoded,
-        }
+            Section::Header => {
+                // What a message begins with.
+                self.whole.add(slice.from, slice.to, false);
+                &mut self.header
+            }
+        };
+        runs.add(slice.from, slice.to, slice.last);
     }
 
-    /// Whoever has all of it may begin anew: what comes then is told by itself.
-    fn reached(&mut self) -> Reach {
-        let reach = self.reach();
-        if reach == Reach::Full {
-            let text = self.header.end.and_then(|header| Some(header.saturating_add(self.text.end?)));
-            let size = self.size.or(self.whole.end).or(text);
-            *self = Self { size, ..Self::default() };
-        }
-        reach
+    /// Is there more than a header?
+    fn has_content(&self) -> bool {
+        let runs = [&self.text.runs, &self.decoded.runs];
+        runs.into_iter().any(|runs| !runs.is_empty()) || self.whole.runs != self.header.runs
     }
 
     fn reach(&self) -> Reach {
-        if self.whole.is_whole() || self.decoded.is_whole() || self.header.is_whole() && self.text.is_whole() {
+        let together = self.together();
+        let in_parts = self.fields.is_whole() && self.text.is_whole();
+        if together.is_whole() || self.decoded.is_whole() || in_parts {
             return Reach::Full;
         }
-        // Text follows the header, whose end is known where it is whole.
-        let header = self.header.reach().filter(|_| self.header.is_whole());
-        let behind = header.and_then(|header| Some(header.saturating_add(self.text.reach()?)));
-        match (self.whole.reach().max(behind), self.size) {
+        match (together.reach(), self.size) {
             (Some(reach), Some(size)) if reach >= size => Reach::Full,
             (Some(_), None) => Reach::Doubt,
             _ => Reach::Part,
         }
     }
+
+    /// With the text behind the header, where it is known how long that is.
+    fn together(&self) -> Runs {
+        let mut whole = self.whole.clone();
+        // Known by its own end, or as what whole text leaves of the size.
+        let left = || self.size?.checked_sub(self.text.end.filter(|_| self.text.is_whole())?);
+        if let Some(header) = self.header.end.or_else(left) {
+            let behind = |at: u64| at.saturating_add(header);
+            self.text.runs.iter().for_each(|(from, to)| whole.add(behind(*from), behind(*to), false));
+            whole.end = whole.end.into_iter().chain(self.text.end.map(behind)).min();
+        }
+        whole
+    }
 }
 
 /// What is there of a string, in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Runs {
     runs: Vec<(u64, u64)>,
     end: Option<u64>,
@@ -161,7 +187,10 @@ struct Runs {
 
 impl Runs {
     fn add(&mut self, from: u64, to: u64, last: bool) {
-        self.end = last.then_some(to).or(self.end);
+        if last {
+            // One that is empty, behind the end, tells no more than that there is one.
+            self.end = Some(self.end.map_or(to, |end| end.min(to)));
+        }
         self.runs.push((from, to));
         self.runs.sort_unstable();
         let mut merged: Vec<(u64, u64)> = Vec::with_capacity(self.runs.len());
@@ -200,21 +229,57 @@ mod tests {
             ("a slice that is not the first", &[whole(5, 10)], None, Reach::Part),
             ("a hole", &[whole(0, 10), whole(11, 20)], Some(20), Reach::Part),
             ("the last first", &[slice(Section::Whole, 10, 13, true), whole(0, 10)], None, Reach::Full),
+            ("header, its size unknown", &[header], None, Reach::Doubt),
             ("header", &[header], Some(100), Reach::Part),
+            ("header, and from within it on", &[header, slice(Section::Whole, 20, 100, true)], None, Reach::Full),
+            (
+                "some text, header, and the rest",
+                &[slice(Section::Text, 0, 20, false), header, whole(50, 100)],
+                Some(100),
+                Reach::Full,
+            ),
+            (
+                "the end of the header, and all of it otherwise",
+                &[whole(0, 10), slice(Section::Header, 10, 30, true), text],
+                None,
+                Reach::Full,
+            ),
+            (
+                "nothing behind the end, then header and text",
+                &[slice(Section::Whole, 400, 400, true), text, header],
+                None,
+                Reach::Full,
+            ),
+            ("the begin, and text", &[whole(0, 40), text], Some(100), Reach::Full),
+            ("not enough of the begin, and text", &[whole(0, 20), text], Some(100), Reach::Part),
+            ("most fields, and text", &[slice(Section::Fields, 0, 20, true), text], None, Reach::Full),
+            (
+                "most fields, and from within it on",
+                &[slice(Section::Fields, 0, 30, true), slice(Section::Whole, 20, 100, true)],
+                None,
+                Reach::Part,
+            ),
             ("text", &[text], Some(100), Reach::Part),
             ("header and text", &[header, text], None, Reach::Full),
             ("header and some text", &[header, slice(Section::Text, 0, 20, false)], Some(100), Reach::Part),
             ("header and all text", &[header, slice(Section::Text, 0, 70, false)], Some(100), Reach::Full),
             ("header and who knows", &[header, slice(Section::Text, 0, 70, false)], None, Reach::Doubt),
+            ("nothing behind the end", &[whole(0, 10), slice(Section::Whole, 99, 99, true)], None, Reach::Doubt),
+            (
+                "the end, and nothing behind it",
+                &[slice(Section::Whole, 0, 10, true), slice(Section::Whole, 99, 99, true)],
+                None,
+                Reach::Part,
+            ),
             ("decoded, in part", &[slice(Section::Decoded, 0, 20, false)], Some(20), Reach::Part),
             ("decoded", &[slice(Section::Decoded, 0, 20, true)], Some(100), Reach::Full),
-            ("whole, and once more in part", &[slice(Section::Whole, 0, 10, true), whole(0, 5)], None, Reach::Part),
+            ("whole, and once more in part", &[slice(Section::Whole, 0, 10, true), whole(0, 5)], None, Reach::Doubt),
             ("some header and text", &[slice(Section::Header, 0, 20, false), text], Some(100), Reach::Part),
         ];
         let uid = Uid::MAX;
         for (name, slices, size, want) in rows {
             let mut one_by_one = Coverage::default();
-            let reach = slices.iter().map(|slice| one_by_one.add(uid, &[*slice], *size)).last();
+            let reach = slices.iter().map(|slice| one_by_one.add(uid, &[*slice], *size).0).last();
             assert_eq!(reach, Some(*want), "{name}");
         }
     }
@@ -226,9 +291,11 @@ mod tests {
         let uid = |number| Uid::new(number).unwrap_or(Uid::MAX);
         coverage.add(uid(10_001), &slice(10, false), None);
         for number in 1..=10_000 {
-            coverage.add(uid(number), &slice(10, true), None);
+            let header = Slice { section: Section::Header, from: 0, to: 10, last: true };
+            coverage.add(uid(number), &[header], None);
             assert!(coverage.messages.len() <= MOST);
         }
-        assert_eq!(coverage.learn_size(uid(10_001), 10), Reach::Full, "what is in doubt stays as long as it can");
+        assert_eq!(coverage.learn_size(uid(10_001), 10), Reach::Full, "content stays as long as it can");
+        assert!(!coverage.messages.contains_key(&uid(10_001)), "it is done with");
     }
 }

@@ -132,6 +132,8 @@ pub(super) struct Opening {
     pub examine: bool,
     pub exists: Option<u32>,
     pub uidvalidity: Option<u32>,
+    /// MAILBOXID (RFC 8474).
+    pub id: Option<Arc<str>>,
     pub read_only: bool,
     /// What is said of it is kept until it is known which messages may be seen.
     pub guarded: Option<Box<super::messages::Guarded>>,

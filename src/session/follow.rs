@@ -6,8 +6,10 @@ use crate::imap::message::{Uid, UidSet};
 use crate::wire::response::{Code, number};
 
 use super::Session;
+use super::coverage::Section;
 use super::effect::{CopyUid, Effect, Own};
 use super::event::{FaultReason, ReadClass, ResultStatus, Side};
+use super::in_flight::Entry;
 use super::reads::Reads;
 use super::unasked::UNASKED;
 
@@ -34,6 +36,10 @@ impl Session {
         if let Some(opening) = self.opening() {
             if code.is("UIDVALIDITY") {
                 opening.uidvalidity = number(code.args).and_then(|number| u32::try_from(number).ok());
+            } else if code.is("MAILBOXID") {
+                let id = code.args.strip_prefix(b"(").and_then(|id| id.strip_suffix(b")"));
+                opening.id =
+                    id.map(|id| String::from_utf8_lossy(id.get(..id.len().min(255)).unwrap_or_default()).into());
             } else if code.is("READ-ONLY") {
                 opening.read_only = true;
             }
@@ -162,7 +168,7 @@ impl Session {
         }
     }
 
-    /// A FETCH response that the client gets begins: it is counted with the FETCH that has waited longest.
+    /// A FETCH response that the client gets begins: it is counted with the FETCH that it answers, as far as that can be told.
     pub(super) fn begin_fetch_response(
         &mut self,
         seq: u64,
@@ -170,9 +176,17 @@ impl Session {
         text: &[u8],
         literal: Option<u64>,
     ) -> Option<u32> {
-        if let Some(entry) = self.in_flight.find(|entry| matches!(entry.effect, Effect::Fetching(_)))
+        let is_read = |entry: &&Entry| matches!(entry.effect, Effect::Fetching(_));
+        let several = self.in_flight.iter().filter(is_read).nth(1).is_some();
+        let answered = if several { self.answered_fetch(seq, uid_is_number, text, literal) } else { None };
+        let wanted = |entry: &Entry| {
+            matches!(entry.effect, Effect::Fetching(_)) && answered.is_none_or(|serial| entry.serial == serial)
+        };
+        let others = if several { self.slices_asked() } else { Vec::new() };
+        if let Some(entry) = self.in_flight.find(wanted)
             && let Effect::Fetching(reads) = &mut entry.effect
         {
+            reads.others = others;
             reads.begin(seq, uid_is_number, text, literal);
             if reads.wants >= ReadClass::Preview || reads.now_reaches() < ReadClass::Preview {
                 return Some(entry.serial);
@@ -181,6 +195,36 @@ impl Session {
             reads.forget_response();
         }
         self.begin_unasked(seq, uid_is_number, text, literal)
+    }
+
+    /// Several are under way, and some upstreams answer them in turns (Dovecot tells that one is over when others are, too): the
+    /// first that asked for so much of that message and has not had it. `None`: none of them.
+    fn answered_fetch(&mut self, seq: u64, uid_is_number: bool, text: &[u8], literal: Option<u64>) -> Option<u32> {
+        let mut scratch = Reads { wants_flags: true, ..Reads::default() };
+        scratch.begin(seq, uid_is_number, text, literal);
+        let (class, told) = (scratch.now_reaches(), scratch.now_uid());
+        let mut fits = None;
+        for entry in self.in_flight.iter_mut() {
+            let Effect::Fetching(reads) = &mut entry.effect else { continue };
+            let uid = told.or_else(|| u32::try_from(seq).ok().and_then(|seq| reads.uids.get(seq)));
+            // Without its UID it answers one that asked by number: of that it is known.
+            let asked = |uid| reads.asked.as_ref().is_none_or(|asked| asked.contains(uid));
+            let Some(uid) = uid.filter(|uid| asked(*uid) && reads.wants >= class) else { continue };
+            if reads.wants == class && !reads.has_told(uid) {
+                return Some(entry.serial);
+            }
+            fits = fits.or(Some(entry.serial));
+        }
+        fits
+    }
+
+    /// All slices that are asked for: what is shorter than one of them may be longer than another.
+    fn slices_asked(&self) -> Vec<(Section, u64, u64)> {
+        let reads = self.in_flight.iter().filter_map(|entry| match &entry.effect {
+            Effect::Fetching(reads) => Some(reads),
+            _ => None,
+        });
+        reads.flat_map(|reads| reads.slices.iter().copied()).collect()
     }
 
     pub(super) fn end_fetch_response(&mut self, serial: u32, _now: Instant) {

@@ -44,6 +44,7 @@ impl Session {
                     examine: command.verb == Verb::Examine,
                     exists: None,
                     uidvalidity: None,
+                    id: None,
                     read_only: command.verb == Verb::Examine,
                     guarded: self.guards_mailbox(resolved).then(Box::default),
                     hidden: None,
@@ -192,7 +193,8 @@ fn slice_of(kind: &FetchKind<'_>) -> Option<(Section, u64, u64)> {
         FetchKind::Section { section, partial } if section.part.is_empty() => match section.text {
             SectionText::Whole => (Section::Whole, (*partial)?),
             SectionText::Text => (Section::Text, (*partial)?),
-            SectionText::Header | SectionText::HeaderFieldsNot(_) => (Section::Header, (*partial)?),
+            SectionText::Header => (Section::Header, (*partial)?),
+            SectionText::HeaderFieldsNot(_) => (Section::Fields, (*partial)?),
             SectionText::HeaderFields(_) | SectionText::Mime => return None,
         },
         FetchKind::Binary { part, partial } if part.is_empty() => (Section::Decoded, (*partial)?),

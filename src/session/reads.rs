@@ -44,6 +44,8 @@ pub(super) struct Reads {
     pub wants_flags: bool,
     /// Slices that the command asks for, each by its first octet and how many: a shorter answer is the end.
     pub slices: Vec<(Section, u64, u64)>,
+    /// All that are asked for, where other commands are under way.
+    pub others: Vec<(Section, u64, u64)>,
     /// It may leave open whether its slices are all of a message.
     pub may_doubt: bool,
     /// Messages of which that is open.
@@ -69,6 +71,22 @@ pub(super) struct Reads {
     pub brings_header: bool,
     /// Questions for the headers that the record needs, the last one first, once it is known which those are.
     pub headers_to_ask: Option<Vec<Vec<u8>>>,
+}
+
+/// The slices that were asked for.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'r> {
+    slices: &'r [(Section, u64, u64)],
+    others: &'r [(Section, u64, u64)],
+}
+
+impl Asked<'_> {
+    /// Is this less than whoever asked for a slice that begins there asked for? Then it is the last one.
+    fn is_shorter(self, section: Section, from: u64, octets: u64) -> bool {
+        let mut asked = self.slices.iter().chain(self.others).filter(|(of, at, _)| (*of, *at) == (section, from));
+        let mut all = asked.by_ref().map(|(_, _, most)| *most);
+        all.next().is_some_and(|most| all.fold(most, u64::min) > octets)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -175,7 +193,8 @@ impl Reads {
     /// A fragment of the response.
     pub fn fragment(&mut self, text: &[u8], literal: Option<u64>) {
         let collects = self.collects_headers();
-        let (now, renames, edits, asked) = (&mut self.now, &self.renames, &mut self.edits, &self.slices);
+        let asked = Asked { slices: &self.slices, others: &self.others };
+        let (now, renames, edits) = (&mut self.now, &self.renames, &mut self.edits);
         let mut scan = std::mem::take(&mut now.scan);
         scan.fragment(text, literal, |event| {
             if !renames.is_empty() {
@@ -207,6 +226,13 @@ impl Reads {
     pub fn now_reaches(&self) -> ReadClass {
         let announced = self.now.literal.map_or(ReadClass::Listed, |literal| class_of(literal.item));
         self.now.class.unwrap_or(ReadClass::Listed).max(announced)
+    }
+
+    /// Has it told of that message already?
+    pub fn has_told(&self, uid: Uid) -> bool {
+        self.listed.uids.contains(uid)
+            || self.envelope.uids.contains(uid)
+            || self.messages.iter().any(|message| message.uid == Some(uid))
     }
 
     /// Is the response under way news of flags, and nothing else?
@@ -269,7 +295,7 @@ impl Reads {
 
     /// The literal under way is over.
     pub fn literal_end(&mut self) {
-        self.now.finish_literal(&self.slices);
+        self.now.finish_literal(Asked { slices: &self.slices, others: &self.others });
     }
 
     /// The response is over, or was cut. Did it hold an item that is not in the table?
@@ -277,7 +303,7 @@ impl Reads {
         if !self.now.open {
             return false;
         }
-        self.now.finish_literal(&self.slices);
+        self.now.finish_literal(Asked { slices: &self.slices, others: &self.others });
         let now = std::mem::take(&mut self.now);
         let unknown = now.unknown;
         let Some(mut class) = now.class else { return false };
@@ -287,17 +313,20 @@ impl Reads {
         let uid = now.uid.or_else(|| u32::try_from(now.seq).ok().and_then(|seq| self.uids.get(seq)));
         let mut size = now.size;
         if let Some(uid) = uid.filter(|_| !now.slices.is_empty()) {
-            let reach = coverage.add(uid, &now.slices, now.size);
-            size = coverage.size_of(uid);
+            let reach;
+            (reach, size) = coverage.add(uid, &now.slices, now.size);
             match reach {
-                // That it has all of it now takes content, which headers are none.
-                Reach::Full if class >= ReadClass::Part => class = ReadClass::Full,
+                // Be it that this was the header, behind the text.
+                Reach::Full => class = ReadClass::Full,
                 Reach::Doubt if class == ReadClass::Part && self.doubtful.len() < MAX_DOUBTFUL => {
                     self.doubtful.insert(uid);
                 }
-                Reach::Full | Reach::Doubt | Reach::Part => {}
+                Reach::Doubt | Reach::Part => {}
             }
-        } else if now.slices.iter().any(|slice| slice.section == Section::Header && slice.last)
+        } else if now
+            .slices
+            .iter()
+            .any(|slice| matches!(slice.section, Section::Header | Section::Fields) && slice.last)
             && now.slices.iter().any(|slice| slice.section == Section::Text && slice.last && slice.from == 0)
         {
             class = ReadClass::Full; // of a message whose UID nobody told
@@ -394,6 +423,7 @@ fn class_of(item: Item) -> ReadClass {
         ItemKind::Structure | ItemKind::Header => ReadClass::Envelope,
         ItemKind::Preview => ReadClass::Preview,
         ItemKind::Text | ItemKind::Part => ReadClass::Part,
+        ItemKind::Whole if item.origin.is_some() => ReadClass::Part,
         ItemKind::Whole | ItemKind::Unknown => ReadClass::Full,
     }
 }
@@ -406,10 +436,12 @@ fn section_of(item: Item, section: &[u8]) -> Option<Section> {
         ItemKind::Text => Some(Section::Text),
         // Of single fields nobody knows what is missing; all but some are taken for all.
         ItemKind::Header => {
-            let is =
-                |name: &str| section.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name.as_bytes()));
-            (section.is_empty() || section.eq_ignore_ascii_case(b"HEADER") || is("HEADER.FIELDS.NOT"))
-                .then_some(Section::Header)
+            let begins = |name: &[u8]| section.get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name));
+            if section.is_empty() || section.eq_ignore_ascii_case(b"HEADER") {
+                Some(Section::Header)
+            } else {
+                begins(b"HEADER.FIELDS.NOT").then_some(Section::Fields)
+            }
         }
         ItemKind::Uid
         | ItemKind::Flags
@@ -463,7 +495,7 @@ impl Class {
 }
 
 impl Current {
-    fn on(&mut self, event: FetchEvent<'_>, asked: &[(Section, u64, u64)]) {
+    fn on(&mut self, event: FetchEvent<'_>, asked: Asked<'_>) {
         match event {
             FetchEvent::Uid { uid, .. } => {
                 self.uid = u32::try_from(uid).ok().and_then(Uid::new);
@@ -533,7 +565,7 @@ impl Current {
         }
     }
 
-    fn finish_literal(&mut self, asked: &[(Section, u64, u64)]) {
+    fn finish_literal(&mut self, asked: Asked<'_>) {
         self.in_header = false;
         if let Some(literal) = self.literal.take() {
             self.deliver(literal.item, literal.section, literal.seen, literal.seen == literal.size, asked);
@@ -541,18 +573,10 @@ impl Current {
     }
 
     /// `octets` of an item's value were relayed; `whole`: all that the upstream announced.
-    fn deliver(
-        &mut self,
-        item: Item,
-        section: Option<Section>,
-        octets: u64,
-        whole: bool,
-        asked: &[(Section, u64, u64)],
-    ) {
+    fn deliver(&mut self, item: Item, section: Option<Section>, octets: u64, whole: bool, asked: Asked<'_>) {
         if let Some(section) = section {
             let from = item.origin.unwrap_or(0);
-            let shorter = |&(of, at, most): &(Section, u64, u64)| of == section && at == from && octets < most;
-            let last = whole && (item.origin.is_none() || asked.iter().any(shorter));
+            let last = whole && (item.origin.is_none() || asked.is_shorter(section, from, octets));
             self.slices.push(Slice { section, from, to: from.saturating_add(octets), last });
         }
         let content = |this: &mut Self| this.bytes = this.bytes.saturating_add(octets);

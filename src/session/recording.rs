@@ -228,7 +228,11 @@ impl Session {
     }
 
     pub(super) fn record_fault(&mut self, side: Side, reason: FaultReason) {
-        let event = self.event(EventKind::ProtocolFault { side, reason, at: None });
+        self.record_fault_at(side, reason, None);
+    }
+
+    pub(super) fn record_fault_at(&mut self, side: Side, reason: FaultReason, at: Option<u64>) {
+        let event = self.event(EventKind::ProtocolFault { side, reason, at });
         self.out.record(event);
     }
 

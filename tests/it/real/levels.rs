@@ -52,6 +52,20 @@ fn all() -> Value {
 }
 
 #[test]
+fn headers_are_asked_for_where_messages_may_be_hidden_too() {
+    let rules = "[[rule]]\nid = \"look\"\naudit = \"headers\"\n\
+        [[rule]]\nid = \"hide\"\nmailbox = \"Archive\"\nhide_messages = ['UID 1']\n";
+    let records = records_at(rules, "known", |ann| {
+        ann.run("SELECT Archive").ok();
+        let text = ann.run("UID FETCH 4 (BODY.PEEK[TEXT])").ok();
+        assert_eq!(text.starting("* ").len(), 1, "what the proxy asks for is not the client's: {}", text.whole());
+        ann.run("FETCH 3 (BODY.PEEK[1])").ok();
+        ann.run("UID FETCH 1 (BODY.PEEK[1])").ok();
+    });
+    assert_eq!(headers(&records), [all(), all()]);
+}
+
+#[test]
 fn headers_are_recorded_as_they_pass_by_and_remembered() {
     let rule = "[[rule]]\nid = \"look\"\naudit = \"headers\"\nmailbox = \"Archive\"";
     let records = records_at(rule, "known", |ann| {

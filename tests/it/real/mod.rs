@@ -25,6 +25,7 @@ mod script;
 
 mod balancers;
 mod broken;
+mod captured;
 mod decisions;
 mod disk;
 mod every_type;

@@ -85,6 +85,40 @@ fn the_end_of_a_rule_and_of_an_exception_is_recorded() {
     assert_eq!(ended, expected);
 }
 
+#[test]
+fn what_ended_while_nobody_ran_is_recorded_with_the_next_start_and_once() {
+    let at = |seconds: u64| jiff_of(SystemTime::now() + Duration::from_secs(seconds));
+    let rules = |soon: &str| {
+        let rule = |id: &str, until: &str| {
+            format!("[[rule]]\nid = \"{id}\"\ndeny_commands = [\"NAMESPACE\"]\nuntil = {until}\n")
+        };
+        rule("long-gone", "2020-01-01") + &rule("for-now", soon)
+    };
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut proxy = Settings::before(&dovecot).rules(&rules(&at(3600))).start();
+    // Nobody ran for a while, and the rule ended before that was over.
+    let records = proxy.stop();
+    assert!(of(&records, "policy.expire").is_empty());
+    let last = records.last().expect("records")["ts"].as_str().expect("a time");
+    // With whole seconds it has ended behind that only in the next one.
+    let last = format!("{}Z", last.get(..19).expect("seconds"));
+    let mut soon = at(0);
+    while soon <= last {
+        std::thread::sleep(Duration::from_millis(20));
+        soon = at(0);
+    }
+    proxy.place().write("rules/rules-1.toml", rules(&soon));
+    for _ in 0..2 {
+        proxy.run_again();
+        proxy.metric_reaches("imapwarden_audit_records_total", &[("area", "PO")], 1.0);
+        proxy.login("ann").logout();
+        proxy.record("a look at the clock", |record| record["type"] == "policy.expire");
+        proxy.stop();
+    }
+    let ended: Vec<Value> = of(&proxy.records(), "policy.expire").iter().map(|record| record["data"].clone()).collect();
+    assert_eq!(ended, [json!({"rule": "for-now", "until": soon})]);
+}
+
 /// As RFC 3339 writes it, without fractions.
 fn jiff_of(at: SystemTime) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).expect("it is later").as_secs();
