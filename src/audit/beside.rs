@@ -14,8 +14,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::error::OpenError;
 use super::ids;
+use super::keys;
 use super::line::Line;
+use super::note::PublicKey;
 use super::report::{Finding, Report};
 use super::segment::{self, Noted};
 use super::signed::Demands;
@@ -93,7 +96,37 @@ fn id_of(directory: &Path) -> Option<Arc<str>> {
     Line::parse(&line).ok().map(|line| Arc::from(&*line.log))
 }
 
-/// Looks at every log of a directory, each by itself and each by what the others say of it. What is demanded is of the first.
+/// Makes the first keys of the logs of a directory: of its own, and of those beside it, one of which is made for the process that
+/// is going to need it. They are told again as long as the log of the directory has not begun to use its key.
+///
+/// # Errors
+/// They have keys already, a process writes there, or a directory cannot be written to.
+pub fn init(base: &Path, node: &str) -> Result<Vec<PublicKey>, OpenError> {
+    let (own, refused) = match keys::init(base, node, None) {
+        Ok((key, _)) => (Some(key), None),
+        Err(error) if error.is_keyed() => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
+    let mut beside = names(base).map_err(|error| OpenError::io(base, "the audit log cannot be read", &error))?;
+    if beside.is_empty() {
+        beside.push(ids::log_id());
+    }
+    let mut made: Vec<PublicKey> = own.into_iter().collect();
+    for log in beside {
+        match keys::init(&base.join(&*log), node, Some(&log)) {
+            Ok((key, is_new)) => made.extend(Some(key).filter(|_| is_new || refused.is_none())),
+            Err(error) if error.is_keyed() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match refused {
+        Some(error) if made.is_empty() => Err(error),
+        _ => Ok(made),
+    }
+}
+
+/// Looks at every log of a directory, each by itself and each by what the others say of it. What is demanded is of the first, but
+/// for keys: those of the others are told by their names.
 #[must_use]
 pub fn verify_all(directory: &Path, demands: &Demands) -> Vec<Report> {
     let directories = match logs(directory) {
@@ -105,8 +138,8 @@ pub fn verify_all(directory: &Path, demands: &Demands) -> Vec<Report> {
     let mut reports: Vec<(String, Report)> = Vec::new();
     for (at, directory) in directories.iter().enumerate() {
         let mut log = String::new();
-        let none = Demands::default();
-        let demands = if at == 0 { demands } else { &none };
+        let beside = demands_beside(directory, demands);
+        let demands = if at == 0 { demands } else { &beside };
         let mut report = look(directory, demands, &mut |seen: Seen<'_>| {
             if log.is_empty() {
                 log = seen.line.log.clone().into_owned();
@@ -137,6 +170,14 @@ pub fn verify_all(directory: &Path, demands: &Demands) -> Vec<Report> {
         }
     }
     reports.into_iter().map(|(_, report)| report).collect()
+}
+
+/// What is demanded of a log beside the one that the demands are of.
+fn demands_beside(directory: &Path, demands: &Demands) -> Demands {
+    let log = id_of(directory).unwrap_or_default();
+    let key = demands.beside.iter().find(|key| key.log() == &*log).cloned();
+    let others = demands.key.iter().chain(&demands.beside).filter(|key| key.log() != &*log).cloned().collect();
+    Demands { published: demands.published.clone().filter(|_| key.is_some()), key, beside: others, expect: None }
 }
 
 /// Keeps the newest record that is named of each.

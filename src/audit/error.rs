@@ -16,6 +16,7 @@ pub struct LogFailing;
 pub struct OpenError {
     problem: Box<Problem>,
     is_taken: bool,
+    has_key: bool,
 }
 
 impl OpenError {
@@ -36,8 +37,14 @@ impl OpenError {
         self.is_taken
     }
 
+    /// Is it that the log has its first key since long?
+    pub(super) fn is_keyed(&self) -> bool {
+        self.has_key
+    }
+
     fn new(directory: &Path, message: String, help: &str) -> Self {
-        Self { problem: Box::new(Problem::in_file(Severity::Error, directory, message).help(help)), is_taken: false }
+        let problem = Box::new(Problem::in_file(Severity::Error, directory, message).help(help));
+        Self { problem, is_taken: false, has_key: false }
     }
 
     /// A file or the directory itself refuses what has to be done with it.
@@ -93,11 +100,9 @@ impl OpenError {
 
     /// The log has its first key since long.
     pub(super) fn has_key(directory: &Path) -> Self {
-        Self::new(
-            directory,
-            "this audit log announces its keys already".into(),
-            "its first key was printed when it was made, and is not kept here; a log in an empty directory gets a new one",
-        )
+        let message = "this audit log announces its keys already".into();
+        let help = "its first key was printed when it was made, and is not kept here; a log in an empty directory gets a new one";
+        Self { has_key: true, ..Self::new(directory, message, help) }
     }
 
     /// Lines of a version that this program does not know.

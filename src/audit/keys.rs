@@ -226,12 +226,9 @@ impl Signer {
     }
 }
 
-/// Makes the first key of a log, or tells it again as long as the log has not begun to use it.
-///
-/// # Errors
-///
-/// The log has a key already, a process writes to it, or the directory cannot be written to.
-pub fn init(directory: &Path, node: &str) -> Result<PublicKey, OpenError> {
+/// Makes the first key of a log, or tells it again as long as the log has not begun to use it; and was it made? A log that has
+/// not begun gets this id.
+pub(super) fn init(directory: &Path, node: &str, id: Option<&str>) -> Result<(PublicKey, bool), OpenError> {
     let locked = Directory::open(directory)?;
     let failed = |error: io::Error| OpenError::io(directory, "the keys of the audit log cannot be written", &error);
     let numbers = segment::list(directory).map_err(failed)?;
@@ -244,16 +241,16 @@ pub fn init(directory: &Path, node: &str) -> Result<PublicKey, OpenError> {
         Some(first) => log_of(directory, *first).map_err(failed)?,
         None => None,
     };
-    let log = log.unwrap_or_else(|| super::ids::log_id().to_string());
+    let log = log.or(id.map(str::to_owned)).unwrap_or_else(|| super::ids::log_id().to_string());
     let name = note::name(node, &log);
     if let Some(key) =
         read(directory, KEY).map_err(failed)?.filter(|key| key.public().log() == log || numbers.is_empty())
     {
-        return Ok(key.public().clone());
+        return Ok((key.public().clone(), false));
     }
     let key = Secret::new(&name);
     write(&locked, KEY, &key).map_err(failed)?;
-    Ok(key.public().clone())
+    Ok((key.public().clone(), true))
 }
 
 fn log_of(directory: &Path, number: u32) -> io::Result<Option<String>> {

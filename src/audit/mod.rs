@@ -54,11 +54,10 @@ mod writer;
 pub(crate) mod tests;
 
 pub use access::{AccessFound, append_access, verify_access};
-pub use beside::{logs, verify_all};
+pub use beside::{init, logs, verify_all};
 pub use decision::{Decision, Reference, decision};
 pub use error::{LogFailing, OpenError};
 pub use hashing::{HashKey, HashedField, Hashing, NotAKey, new_key};
-pub use keys::init;
 pub use line::{Line, Mailbox, NotARecord, Outcome, Policy, Text};
 pub use log::{Entry, Log, Pending, Settings};
 pub use note::{KeyId, PublicKey};

@@ -30,6 +30,8 @@ pub struct Demands {
     pub expect: Option<super::Noted>,
     /// The first key of the log, or a later one: what was signed before that one is not looked at.
     pub key: Option<PublicKey>,
+    /// Those of logs beside it.
+    pub beside: Vec<PublicKey>,
     /// Directory of notes that were published.
     pub published: Option<PathBuf>,
 }
@@ -121,7 +123,9 @@ impl Signed {
             }
         }
         if let Some(directory) = &demands.published {
-            self.published = published(directory).map_err(|error| failed("what was published", error))?;
+            let mut notes = published(directory).map_err(|error| failed("what was published", error))?;
+            notes.retain(|note| !demands.beside.iter().any(|key| key.name() == note.origin));
+            self.published = notes;
         }
         Ok(())
     }

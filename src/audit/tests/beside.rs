@@ -1,7 +1,7 @@
 //! Two logs in one directory: of a process that ends, and of the one that takes its place.
 
 use super::*;
-use crate::audit::{Demands, logs, verify_all};
+use crate::audit::{Demands, PublicKey, init, logs, verify_all};
 use crate::session::event::StopReason;
 
 impl Bench {
@@ -119,4 +119,58 @@ async fn a_writer_that_is_stuck_gives_no_word() {
     while log.answers().await {
         tokio::task::yield_now().await;
     }
+}
+
+/// Exit statuses, with these keys.
+fn with_keys(directory: &Path, keys: &[&PublicKey]) -> Vec<u8> {
+    let (first, beside) = keys.split_first().expect("a key");
+    let beside = beside.iter().map(|key| (*key).clone()).collect();
+    let demands = Demands { key: Some((*first).clone()), beside, ..Demands::default() };
+    verify_all(directory, &demands).iter().map(|report| report.exit_code()).collect()
+}
+
+#[tokio::test]
+async fn the_log_beside_is_signed_with_keys_of_its_own() {
+    let bench = Bench::new(OnFailure::Refuse);
+    let [main, side] = init(&bench.directory, "mx-a1").expect("keys are made").try_into().expect("two keys");
+    assert_eq!(logs(&bench.directory).expect("it can be read").len(), 0, "neither has begun");
+    let (first, second) = (bench.beside(), bench.beside());
+    let ids = [&first, &second].map(|log| log.head().2.to_string());
+    assert_eq!([main.log(), side.log()], [&*ids[0], &*ids[1]]);
+    for log in [&first, &second] {
+        write(log, 3).await;
+        log.close(StopReason::Drained).await.expect("it is closed");
+    }
+    drop((first, second));
+    assert_eq!(with_keys(&bench.directory, &[&main, &side]), [0, 0]);
+    assert_eq!(with_keys(&bench.directory, &[&main]), [0, 1], "it announces a key");
+    assert_eq!(with_keys(&bench.directory, &[&side, &main]), [1, 1], "the first is of the log of the directory");
+    // Both have used theirs: nothing is told again, and nothing made.
+    assert!(init(&bench.directory, "mx-a1").is_err());
+    // Who writes the one beside anew has not its key.
+    let beside = bench.directory.join(side.log());
+    for name in ["00000001.notes", "key"] {
+        let kept = std::fs::read(beside.join(name)).expect("it is there");
+        std::fs::remove_file(beside.join(name)).expect("it is ours");
+        let expected = if name == "key" { [0, 0] } else { [0, 1] };
+        assert_eq!(with_keys(&bench.directory, &[&main, &side]), expected, "{name}");
+        std::fs::write(beside.join(name), kept).expect("it is ours");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_signed_already_gets_a_key_for_the_one_beside() {
+    let bench = Bench::new(OnFailure::Refuse);
+    let main = init(&bench.directory, "mx-a1").expect("keys are made").remove(0);
+    // As versions before this one left it.
+    let side = std::fs::read_dir(&bench.directory).expect("it is ours").flatten().find(|entry| entry.path().is_dir());
+    std::fs::remove_dir_all(side.expect("a log beside").path()).expect("it is ours");
+    let log = bench.beside();
+    write(&log, 1).await;
+    log.close(StopReason::Drained).await.expect("it is closed");
+    drop(log);
+    let made = init(&bench.directory, "mx-a1").expect("one is made");
+    assert_eq!(made.len(), 1);
+    assert_ne!(made[0].log(), main.log());
+    assert!(init(&bench.directory, "mx-a1").is_err(), "it was told");
 }

@@ -23,6 +23,9 @@ fn copy(bench: &Bench) -> Bench {
     fs::create_dir_all(&other.directory).expect("it can be made");
     for entry in fs::read_dir(&bench.directory).expect("it can be read") {
         let path = entry.expect("it can be read").path();
+        if path.is_dir() {
+            continue; // for the log beside
+        }
         fs::copy(&path, other.directory.join(path.file_name().expect("a name"))).expect("it can be copied");
     }
     other

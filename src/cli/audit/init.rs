@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use super::{UNREADABLE, directory_of, say};
 use crate::audit::init;
 
-/// Make the first key of a log, and print its public half, to be kept off this machine: `audit verify --key` needs it. From
-/// the next start of the proxy on the log is signed each minute, each segment with a key of its own. The proxy must not run.
+/// Make the first key of a log, and print its public half, to be kept off this machine: `audit verify --key` needs it; and behind
+/// it, in a line of its own, that of the log beside it, which the second process of an upgrade writes. From the next start of the
+/// proxy on the log is signed each minute, each segment with a key of its own. The proxy must not run.
 #[derive(Debug, clap::Args)]
 #[group(id = "where", required = true)]
 #[command(after_help = EXAMPLES)]
@@ -34,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let directory = named.cloned().or_else(|| arguments.config.as_deref().and_then(directory_of));
     let Some(directory) = directory else { return ExitCode::from(UNREADABLE) };
     match init(&directory, &rustix::system::uname().nodename().to_string_lossy()) {
-        Ok(key) => match writeln!(std::io::stdout(), "{key}") {
+        Ok(keys) => match keys.iter().try_for_each(|key| writeln!(std::io::stdout(), "{key}")) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::from(UNREADABLE),
         },

@@ -28,10 +28,11 @@ pub(super) struct Arguments {
     /// A record that was noted elsewhere: it must be there, with this hash. Of one log.
     #[arg(long, value_name = "SEQ:HASH", value_parser = noted)]
     expect: Option<Noted>,
-    /// The first key of a log that is signed, or a file that holds it, as `audit init` printed it. A later one does, too: what
+    /// The first key of a log that is signed, and behind it those of logs beside it, a line each; or a file that holds them, as
+    /// `audit init` printed it. A later one does, too: what
     /// was signed before it is then not looked at.
-    #[arg(long, value_name = "FILE|KEY", value_parser = key)]
-    key: Option<PublicKey>,
+    #[arg(long, value_name = "FILE|KEY", value_parser = keys)]
+    key: Option<Keys>,
     /// A directory of notes that were published, in any number of files: each must be of this log.
     #[arg(long, value_name = "DIR", requires = "key")]
     published: Option<PathBuf>,
@@ -62,8 +63,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         super::say(&problem.help("verify that log by itself with --expect and --key, and the others without"));
         return ExitCode::from(UNREADABLE);
     }
-    let demands =
-        Demands { expect: arguments.expect, key: arguments.key.clone(), published: arguments.published.clone() };
+    let Keys { first, beside } = arguments.key.clone().unwrap_or_default();
+    let demands = Demands { expect: arguments.expect, key: first, beside, published: arguments.published.clone() };
     let mut out = std::io::stdout();
     let mut statuses = Vec::new();
     for directory in &directories {
@@ -139,12 +140,26 @@ fn noted(text: &str) -> Result<Noted, &'static str> {
     text.parse().map_err(|()| "a number, a colon and 43 characters are needed, as in the file `head` of the log")
 }
 
-/// A key itself, else what a file holds.
-fn key(text: &str) -> Result<PublicKey, String> {
-    if let Ok(key) = text.parse() {
-        return Ok(key);
-    }
-    let held =
-        std::fs::read_to_string(text).map_err(|error| format!("neither a key nor a file that can be read: {error}"))?;
-    held.parse().map_err(|()| "the file holds no key as `imapwarden audit init` prints it".into())
+/// The key of a log, and those of logs beside it.
+#[derive(Debug, Clone, Default)]
+struct Keys {
+    first: Option<PublicKey>,
+    beside: Vec<PublicKey>,
+}
+
+/// Keys themselves, one a line, else what a file holds.
+fn keys(text: &str) -> Result<Keys, String> {
+    let parsed = |text: &str| {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines.map(str::parse).collect::<Result<Vec<PublicKey>, ()>>().ok().filter(|keys| !keys.is_empty())
+    };
+    let held = |text| {
+        std::fs::read_to_string(text).map_err(|error| format!("neither a key nor a file that can be read: {error}"))
+    };
+    let keys = match parsed(text) {
+        Some(keys) => Some(keys),
+        None => parsed(&held(text)?),
+    };
+    let mut keys = keys.ok_or("the file holds no key as `imapwarden audit init` prints it")?.into_iter();
+    Ok(Keys { first: keys.next(), beside: keys.collect() })
 }
