@@ -154,7 +154,7 @@ impl Session {
     /// A line that announces a literal: is it the message of an APPEND? `None`: no. Else whether the line is done with.
     pub(super) fn on_message_literal(&mut self, frame: &[u8], more: bool, now: Instant) -> Option<bool> {
         let (from, several) = match self.appending.take() {
-            Some(stream) => return self.on_continued(frame, *stream, more, now),
+            Some(stream) => return self.on_continued(frame, stream, more, now),
             None => match Command::parse_prefix(frame, self.utf8_mode()) {
                 Ok(CommandPrefix::MessageLiteral(message)) => {
                     let several = message.append.verb == Verb::Append;
@@ -445,18 +445,18 @@ impl Session {
     }
 
     /// The line behind a message, where it announces another literal.
-    fn on_continued(&mut self, line: &[u8], stream: Stream, more: bool, now: Instant) -> Option<bool> {
-        match parse_append_continuation(line, stream.form, stream.several, self.utf8_mode()) {
+    fn on_continued(&mut self, line: &[u8], mut next: Box<Stream>, more: bool, now: Instant) -> Option<bool> {
+        match parse_append_continuation(line, next.form, next.several, self.utf8_mode()) {
             Ok(AppendContinuation { then: AppendNext::Message(form, literal), messages, .. })
                 if self.takes_form(form) && messages.iter().all(|head| self.takes_form(head.form)) =>
             {
-                let next = Box::new(Stream { left: literal.size, sync: literal.sync, form, ..stream });
+                (next.left, next.sync, next.form) = (literal.size, literal.sync, form);
                 if !literal.sync && literal.size > self.shared.limits.max_literal {
                     self.fault(Side::Client, FaultReason::LiteralTooLong, Bye::Garbage, now);
                     return Some(true);
                 }
                 if !next.refused && literal.size > next.largest {
-                    self.cancel_append(*next, more, now);
+                    self.cancel_append(next, more, now);
                     return Some(true);
                 }
                 let mut patch = Patch::new(line);
@@ -483,7 +483,7 @@ impl Session {
 
     /// A message behind others is too large: none of them is stored. An empty literal tells the upstream so (RFC 3502 §4), and
     /// the client hears why when that is answered.
-    fn cancel_append(&mut self, stream: Stream, more: bool, now: Instant) {
+    fn cancel_append(&mut self, mut stream: Box<Stream>, more: bool, now: Instant) {
         let over = Self::over_size(&stream.limits, stream.left).over;
         if let Some(entry) = self.in_flight.find(|entry| entry.serial == stream.serial)
             && let Effect::Appending { cancelled, .. } = &mut entry.effect
@@ -492,7 +492,8 @@ impl Session {
         }
         self.send_in_parts(stream.serial, b" {0}\r\n\r\n", &[6]);
         if !stream.sync {
-            self.mode = self.streaming(Box::new(Stream { refused: true, ..stream }), now);
+            stream.refused = true;
+            self.mode = self.streaming(stream, now);
         } else if more {
             self.fault(Side::Client, FaultReason::CommandSyntax, Bye::Garbage, now);
         } else {
