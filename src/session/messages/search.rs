@@ -19,7 +19,7 @@ use crate::wire::command::fetch::PartialRange;
 use crate::wire::command::{Args, Command};
 use crate::wire::patch::Patch;
 use crate::wire::response::{Keyword, number};
-use crate::wire::search::{Key, KeyKind, Program, Returns, SearchReturn};
+use crate::wire::search::{Key, KeyKind, Program, Returns, SearchReturn, SortBy, SortKey};
 
 use super::super::effect::{Effect, Held};
 use super::super::event::FaultReason;
@@ -69,6 +69,12 @@ impl Session {
             self.bad_command(command.frame(), &Answer::Syntax, FaultReason::CommandSyntax, now);
             return None;
         };
+        if let Args::Sort(sort) = &command.args
+            && !tells_of_no_others(&sort.criteria)
+        {
+            self.refuse_held(held, &Answer::Refused { text: "[CANNOT] not sorted by that here" });
+            return None;
+        }
         let results = Results {
             sorted: asked == Asked::Sort,
             threads: (asked == Asked::Thread).then(Box::default),
@@ -402,9 +408,43 @@ fn push_number(out: &mut Vec<u8>, number: u32) {
     let _ = write!(out, " {number}");
 }
 
+/// Does the order that these give tell of no messages but those that are sorted? Dovecot 2.3 keeps for each text a
+/// number that comes from all messages of a mailbox, and messages with the same text do not always have the same one: so
+/// they come in an order that tells of others, unless the next that counts is how they are numbered. Relevance, too, is
+/// relative to all others (RFC 6203 §5).
+fn tells_of_no_others(criteria: &[SortKey]) -> bool {
+    criteria.iter().enumerate().all(|(at, key)| match key.by {
+        SortBy::Arrival | SortBy::Date | SortBy::Size => true,
+        SortBy::Cc | SortBy::From | SortBy::Subject | SortBy::To | SortBy::DisplayFrom | SortBy::DisplayTo => {
+            !key.reverse && at.saturating_add(1) == criteria.len()
+        }
+        SortBy::Relevancy => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn orders_that_tell_of_others() {
+        for (criteria, tells) in [
+            ("ARRIVAL", false),
+            ("REVERSE DATE REVERSE SIZE", false),
+            ("SUBJECT", false),
+            ("REVERSE DATE SUBJECT", false),
+            ("REVERSE SUBJECT", true),
+            ("SUBJECT DATE", true),
+            ("FROM SUBJECT", true),
+            ("DISPLAYTO ARRIVAL", true),
+            ("RELEVANCY", true),
+        ] {
+            let frame = format!("a SORT ({criteria}) UTF-8 ALL\r\n");
+            let command = Command::parse(frame.as_bytes(), Utf8Mode::Off).expect("a command");
+            let Args::Sort(sort) = &command.args else { panic!("{criteria}") };
+            assert_eq!(!tells_of_no_others(&sort.criteria), tells, "{criteria}");
+        }
+    }
     use crate::view::messages::Standing;
     use crate::wire::command::Utf8Mode;
 
