@@ -78,7 +78,7 @@ async fn a_drain_waits_for_commands_and_ends_the_rest() {
         assert_eq!(busy.hear().await, "* BYE server is restarting, please reconnect");
         drop((idle, busy));
     };
-    tokio::join!(proxy.server.drain(Duration::from_millis(200)), play);
+    tokio::join!(proxy.server.drain(Duration::from_secs(2)), play);
     assert_eq!(proxy.server.open_sessions(), 0);
     assert!(tokio::net::TcpStream::connect(proxy.address).await.is_err(), "nobody listens");
 }
