@@ -66,6 +66,8 @@ struct Item {
     /// Nothing for numbers and lists; NIL is said by `nil`.
     octets: Option<usize>,
     nil: bool,
+    /// Nothing came behind it: it may have been cut.
+    cut: bool,
 }
 
 /// A FETCH response, as far as it has come.
@@ -118,7 +120,7 @@ fn items(text: &[u8], items: &mut Vec<Item>) -> usize {
         at += usize::from(text.get(at) == Some(&b' '));
         let (octets, nil, used) = value(&text[at.min(text.len())..]);
         at += used;
-        items.push(Item { name, origin, octets, nil });
+        items.push(Item { name, origin, octets, nil, cut: at >= text.len() });
     }
     (at + 1).min(text.len())
 }
@@ -189,7 +191,7 @@ fn class_of(item: &Item) -> Class {
         "ENVELOPE" | "BODYSTRUCTURE" | "RFC822.HEADER" | "BODY[1.MIME]" => Class::Envelope,
         name if name.starts_with("BODY[HEADER") => Class::Envelope,
         "PREVIEW" => Class::Preview,
-        "BODY[]" | "RFC822" if item.origin.is_none() => Class::Full,
+        "BODY[]" | "RFC822" if item.origin.is_none() && !item.cut => Class::Full,
         _ => Class::Part,
     }
 }
