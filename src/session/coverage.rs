@@ -17,6 +17,9 @@ use super::headers::Headers;
 /// Most messages of which it is remembered in one session.
 const MOST: usize = 512;
 
+/// Most pieces of one that are told apart.
+const MOST_RUNS: usize = 256;
+
 /// What of a message a slice is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
@@ -201,6 +204,24 @@ impl Runs {
             }
         }
         self.runs = merged;
+        if self.runs.len() > MOST_RUNS {
+            self.close_a_hole();
+        }
+    }
+
+    /// Who reads in so many pieces is taken to have the octets of the smallest hole between them, too: rather too much is told
+    /// than too little, or without an end remembered.
+    fn close_a_hole(&mut self) {
+        let holes = self.runs.windows(2).enumerate();
+        let size = |pair: &[(u64, u64)]| match pair {
+            [(_, end), (begin, _)] => begin.saturating_sub(*end),
+            _ => u64::MAX,
+        };
+        let Some(at) = holes.min_by_key(|(_, pair)| size(pair)).map(|(at, _)| at) else { return };
+        let (_, end) = self.runs.remove(at.saturating_add(1));
+        if let Some(before) = self.runs.get_mut(at) {
+            before.1 = end;
+        }
     }
 
     /// Up to where it is there without a hole.
@@ -216,6 +237,23 @@ impl Runs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_reads_octet_by_octet_takes_no_more_memory_and_is_told_to_have_all_of_it_in_the_end() {
+        let (mut runs, size) = (Runs::default(), 10_000);
+        for at in (0..size).step_by(2).chain((1..size).step_by(2)) {
+            runs.add(at, at + 1, at + 1 == size);
+            assert!(runs.runs.len() <= MOST_RUNS, "{at}");
+        }
+        assert!(runs.is_whole());
+        let mut far = Runs::default();
+        for at in 0..=MOST_RUNS as u64 {
+            far.add(at * at, at * at + 1, false);
+        }
+        assert_eq!(far.runs.get(..2), Some(&[(0, 2), (4, 5)][..]), "two that touch");
+        far.add(1_000_000, 1_000_001, false);
+        assert_eq!(far.runs.get(..2), Some(&[(0, 5), (9, 10)][..]), "the smallest hole is closed");
+    }
 
     #[test]
     fn what_adds_up() {

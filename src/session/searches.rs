@@ -93,15 +93,8 @@ pub(super) struct Numbers(UidSet);
 impl Numbers {
     /// As IMAP writes sets. `None`: there are none, or it is too long.
     pub fn set(&self) -> Option<String> {
-        let mut set = String::new();
-        for (first, last) in self.0.runs() {
-            let comma = if set.is_empty() { "" } else { "," };
-            set = if first == last { format!("{set}{comma}{first}") } else { format!("{set}{comma}{first}:{last}") };
-            if set.len() > MAX_SET {
-                return None;
-            }
-        }
-        (!set.is_empty()).then_some(set)
+        let set = self.0.to_string();
+        (!set.is_empty() && set.len() <= MAX_SET).then_some(set)
     }
 }
 
