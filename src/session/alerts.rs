@@ -38,6 +38,9 @@ impl Session {
     /// A command was judged: that is counted, and where rules ask for it, said.
     pub(super) fn note_judged(&mut self, held: &Held, took: Option<Duration>) {
         self.note_verdict(&held.judged, took);
+        if held.judged.by.is_empty() {
+            return;
+        }
         let mailbox = mailbox_of(&held.effect).or_else(|| held.mailbox.clone());
         self.alert(&held.judged, Some((held.cmd, held.verb)), (mailbox, to(&held.effect)));
     }

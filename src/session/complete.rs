@@ -64,11 +64,10 @@ impl Session {
         // What passes as it came is written behind its record, without a copy of its own.
         let marking = Self::marking(&mut entry);
         let passes = limited.is_none() && marking.is_none() && self.passes_answer(&entry, code.as_ref());
-        let passes = passes.then(|| entry.tag.clone());
-        let answer = match (&passes, &limited) {
-            (Some(_), _) => Vec::new(),
-            (None, Some(answer)) => self.local_answer(&entry.tag, answer),
-            (None, None) => self.answer_of(&mut entry, status, rest, code.as_ref()),
+        let answer = match (passes, &limited) {
+            (true, _) => Vec::new(),
+            (false, Some(answer)) => self.local_answer(&entry.tag, answer),
+            (false, None) => self.answer_of(&mut entry, status, rest, code.as_ref()),
         };
         self.move_state(&mut entry, status, code.as_ref());
         let status = if limited.is_some() { Some(Status::No) } else { status };
@@ -98,6 +97,7 @@ impl Session {
             self.judge_stored(&entry.effect);
         }
         let appended = self.appended_here(&entry, code.as_ref());
+        let tag = std::mem::take(&mut entry.tag); // never recorded
         self.record_done(entry, result, code.as_ref(), now);
         self.note(Note::CommandDone { verb: Some(verb), kind, status: note, duration, overhead: Some(overhead) });
         if let Some(line) = marking {
@@ -109,7 +109,7 @@ impl Session {
                 self.say_appended(answer, parts.hush, appended, now);
             }
             return;
-        } else if let Some(tag) = passes {
+        } else if passes {
             let out = self.out.client();
             out.extend_from_slice(&tag);
             out.push(b' ');

@@ -50,8 +50,8 @@ impl Session {
     /// May one more search go on?
     pub(super) fn has_room_for_context(&self, effect: &Effect) -> bool {
         let asked = |effect: &Effect| matches!(effect, Effect::Searching(searching) if searching.goes_on);
-        let under_way = self.in_flight.iter().filter(|entry| asked(&entry.effect)).count();
-        !asked(effect) || self.contexts.len().saturating_add(under_way) < MAX_CONTEXTS
+        let under_way = || self.in_flight.iter().filter(|entry| asked(&entry.effect)).count();
+        !asked(effect) || self.contexts.len().saturating_add(under_way()) < MAX_CONTEXTS
     }
 
     /// A search is answered in OK: does it go on?

@@ -102,7 +102,8 @@ impl Session {
         }
         let from = command.tag.span.end.saturating_add(1);
         // The tag is never touched by a patch: what stands behind it is where it was.
-        held.line = patch.to_vec_from(from);
+        held.line = self.out.take_line();
+        patch.write_from(from, &mut held.line);
         if let Some(meant) = meant {
             match self.part_line(held, &meant, now) {
                 Some(parted) => held = parted,
@@ -287,6 +288,7 @@ impl Session {
             Some(stream) => self.send_stream(serial, &line, stream, now),
             None => self.send_with_literals(serial, &line),
         }
+        self.out.keep_line(line);
     }
 
     /// What is followed of a command until its answer.

@@ -9,6 +9,9 @@ use super::event::Event;
 /// Spare buffers larger than this are given back instead of kept.
 const KEEP: usize = 192 * 1024;
 
+/// The same of what a command's line took.
+const KEEP_LINE: usize = 256;
+
 /// Outputs that wait to be performed.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -16,6 +19,8 @@ pub(super) struct Outbox {
     /// Steps that are counts and stand behind all others: nothing waits for them.
     notes: usize,
     spare: Vec<Vec<u8>>,
+    /// Room for the next command's line.
+    line: Vec<u8>,
 }
 
 impl Outbox {
@@ -78,6 +83,19 @@ impl Outbox {
         }
     }
 
+    /// Room for a command's line.
+    pub fn take_line(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.line)
+    }
+
+    /// Takes it back.
+    pub fn keep_line(&mut self, mut line: Vec<u8>) {
+        if line.capacity() <= KEEP_LINE {
+            line.clear();
+            self.line = line;
+        }
+    }
+
     /// Is there no spare buffer?
     pub fn wants_buffer(&self) -> bool {
         self.spare.is_empty()
@@ -88,6 +106,7 @@ impl Outbox {
         if self.steps.is_empty() {
             self.steps = VecDeque::new();
             self.spare = Vec::new();
+            self.line = Vec::new();
         }
     }
 

@@ -403,10 +403,8 @@ impl Session {
     /// The number of the own tag that `tag` is.
     pub(super) fn own_serial(&self, tag: &[u8]) -> Option<u32> {
         let digits = tag.strip_prefix(self.start.tag_prefix.as_bytes())?;
-        if digits.is_empty() || digits.len() > 10 || !digits.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        std::str::from_utf8(digits).ok()?.parse().ok()
+        let (number, rest) = crate::wire::number::digits(digits)?;
+        (rest.is_empty() && digits.len() <= 10).then(|| u32::try_from(number).ok())?
     }
 
     fn on_tagged(&mut self, tag: &[u8], rest: &[u8], line: &[u8], now: Instant) -> Flow {

@@ -92,9 +92,11 @@ impl CommandFramer {
             return fault(FrameFault::LineTooLong);
         }
         let Some(text) = line.strip_suffix(b"\r\n") else { return fault(FrameFault::BareLineEnd) };
-        if memchr(b'\r', text).is_some() {
+        let special = memchr::memchr2(b'\r', b'"', text);
+        if special.is_some_and(|at| memchr(b'\r', text.get(at..).unwrap_or_default()).is_some()) {
             return fault(FrameFault::BareLineEnd);
         }
+        let open_quote = |text| special.is_some() && open_quote(text);
         if text.last() != Some(&b'}') {
             return if open_quote(text) { fault(FrameFault::OpenQuote) } else { Framed::Complete { end } };
         }

@@ -57,11 +57,10 @@ impl<'f> Patch<'f> {
         self.edits.is_empty()
     }
 
-    /// The frame as edited, from this octet on, which stands before all edits.
-    #[must_use]
-    pub fn to_vec_from(&self, begin: usize) -> Vec<u8> {
+    /// Writes the frame as edited, from this octet on, which stands before all edits.
+    pub fn write_from(&self, begin: usize, out: &mut Vec<u8>) {
         debug_assert!(self.edits.first().is_none_or(|(span, _)| span.start >= begin), "an edit before the beginning");
-        let mut out = Vec::with_capacity(self.frame.len().saturating_sub(begin).saturating_add(16));
+        out.reserve(self.frame.len().saturating_sub(begin).saturating_add(16));
         let mut from = begin;
         for (span, text) in &self.edits {
             out.extend_from_slice(self.frame.get(from..span.start).unwrap_or_default());
@@ -69,13 +68,14 @@ impl<'f> Patch<'f> {
             from = span.end;
         }
         out.extend_from_slice(self.frame.get(from..).unwrap_or_default());
-        out
     }
 
     /// The frame as edited.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
-        self.to_vec_from(0)
+        let mut out = Vec::new();
+        self.write_from(0, &mut out);
+        out
     }
 }
 
