@@ -9,7 +9,7 @@ use crate::imap::message::{Flag, Uid, UidSet};
 use crate::imap::verb::Verb;
 use crate::policy::{AuditLevel, Hits};
 
-use super::event::{CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, VerdictKind};
+use super::event::{AclOp, CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, VerdictKind};
 use super::in_flight::Tag;
 use super::reads::Reads;
 
@@ -74,6 +74,7 @@ pub(super) enum Effect {
     Changing { op: MailboxChange, name: Arc<MailboxRef>, to: Option<Arc<str>> },
     /// ACL commands.
     Acl {
+        op: AclOp,
         mailbox: Arc<MailboxRef>,
         target: Option<super::names::Resolved>,
         who: Option<Box<str>>,

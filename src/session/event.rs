@@ -25,10 +25,10 @@ pub use facts::{HeaderFacts, OtherLog, ReadCounts, ReadMessage, ReadSet, TlsFact
 pub use kind::EventKind;
 pub use note::{LogObserver, LoginResult, Note, NoteStatus, Observer, RuleEffect, RuleMode, SessionPhase};
 pub use words::{
-    AccessVia, AuthFailureReason, CloseReason, CloseSegment, ClosedBy, CopyOp, Durability, ExpungeHow, FaultReason,
-    FilterAction, FilteredResponse, FlagOp, GapReason, KilledBy, LimitAction, LimitKind, LimitName, LimitPer, ListOp,
-    LoadedBy, LockOp, MailboxChange, Mechanism, OnFailure, OpenReason, RefusedReason, ResultStatus, Side, Stage,
-    StopReason, UpstreamError, VerdictKind,
+    AccessVia, AclOp, AuthFailureReason, CloseReason, CloseSegment, ClosedBy, CopyOp, Durability, ExpungeHow,
+    FaultReason, FilterAction, FilteredResponse, FlagOp, GapReason, KilledBy, LimitAction, LimitKind, LimitName,
+    LimitPer, ListOp, LoadedBy, LockOp, MailboxChange, Mechanism, OnFailure, OpenReason, RefusedReason, ResultStatus,
+    Side, Stage, StopReason, UpstreamError, VerdictKind,
 };
 
 /// One thing that happened.

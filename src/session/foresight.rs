@@ -11,7 +11,7 @@ use super::Session;
 use super::contexts::goes_on;
 use super::coverage::Section;
 use super::effect::{Effect, Held, Opening, Searching};
-use super::event::{CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, ReadClass};
+use super::event::{AclOp, CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, ReadClass};
 use super::names::Resolved;
 use super::reads::Reads;
 
@@ -57,7 +57,8 @@ impl Session {
                 Verb::Subscribe => change(MailboxChange::Subscribe),
                 Verb::Unsubscribe => change(MailboxChange::Unsubscribe),
                 Verb::GetAcl | Verb::MyRights => {
-                    Effect::Acl { mailbox: named(), target: first.cloned(), who: None, rights: None }
+                    let op = if command.verb == Verb::MyRights { AclOp::MyRights } else { AclOp::Get };
+                    Effect::Acl { op, mailbox: named(), target: first.cloned(), who: None, rights: None }
                 }
                 _ => Effect::Plain,
             },
@@ -81,12 +82,14 @@ impl Session {
                 guarded: first.filter(|first| self.guards_mailbox(first)).cloned().map(Box::new),
             },
             Args::SetAcl(acl) => Effect::Acl {
+                op: AclOp::Set,
                 mailbox: named(),
                 target: None,
                 who: acl.identifier.as_str().map(Into::into),
                 rights: acl.rights.as_str().map(Into::into),
             },
             Args::Acl(acl) => Effect::Acl {
+                op: if command.verb == Verb::ListRights { AclOp::ListRights } else { AclOp::Delete },
                 mailbox: named(),
                 target: None,
                 who: acl.identifier.as_str().map(Into::into),

@@ -499,7 +499,9 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
             uids: uids.clone(),
         },
         Effect::Changing { op, to, .. } => EventKind::MailboxChange { op: *op, to: to.clone() },
-        Effect::Acl { who, rights, .. } => EventKind::MailboxAcl { who: who.clone(), rights: rights.clone() },
+        Effect::Acl { op, who, rights, .. } => {
+            EventKind::MailboxAcl { op: *op, who: who.clone(), rights: rights.clone() }
+        }
         _ => return None,
     })
 }

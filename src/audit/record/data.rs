@@ -117,7 +117,8 @@ pub(super) fn data(
             data.maybe_number("intent", intent);
             hashes.maybe_text(&mut data, (DATA, "to"), HashedField::Mailbox, to.as_deref(), MAX_MAILBOX);
         }
-        K::MailboxAcl { who, rights } => {
+        K::MailboxAcl { op, who, rights } => {
+            data.word("op", op.as_str());
             hashes.maybe_text(&mut data, (DATA, "who"), HashedField::User, who.as_deref(), MAX_WORD);
             data.maybe_text("rights", rights.as_deref(), 64);
         }

@@ -583,7 +583,7 @@ impl Contents {
             K::MailboxHidden { uids: self.uids() },
             K::PolicyAlert { rules: self.list(Self::arc), to: self.maybe(Self::arc) },
             K::MailboxChange { op: self.pick(MailboxChange::ALL), to: self.maybe(Self::arc) },
-            K::MailboxAcl { who: self.maybe(Self::boxed), rights: self.maybe(Self::boxed) },
+            K::MailboxAcl { op: self.pick(AclOp::ALL), who: self.maybe(Self::boxed), rights: self.maybe(Self::boxed) },
         ]
     }
 

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{
-    AccessVia, AuthFailureReason, CloseReason, CloseSegment, ClosedBy, CopyOp, Durability, ExpungeHow, FaultReason,
-    FilterAction, FilteredResponse, FlagOp, GapReason, HeaderFacts, KilledBy, LimitAction, LimitKind, LimitName,
-    LimitPer, ListOp, LoadedBy, LockOp, MailboxChange, Mechanism, OnFailure, OpenReason, OtherLog, ReadClass,
-    ReadCounts, ReadMessage, ReadSet, RefusedReason, Side, Stage, StopReason, TlsFacts, UpstreamError,
+    AccessVia, AclOp, AuthFailureReason, CloseReason, CloseSegment, ClosedBy, CopyOp, Durability, ExpungeHow,
+    FaultReason, FilterAction, FilteredResponse, FlagOp, GapReason, HeaderFacts, KilledBy, LimitAction, LimitKind,
+    LimitName, LimitPer, ListOp, LoadedBy, LockOp, MailboxChange, Mechanism, OnFailure, OpenReason, OtherLog,
+    ReadClass, ReadCounts, ReadMessage, ReadSet, RefusedReason, Side, Stage, StopReason, TlsFacts, UpstreamError,
 };
 use crate::imap::message::{Flag, Uid, UidSet};
 
@@ -162,6 +162,8 @@ pub enum EventKind {
     },
     /// `mailbox.acl`
     MailboxAcl {
+        /// What is done.
+        op: AclOp,
         /// Identifier.
         who: Option<Box<str>>,
         /// Rights named.

@@ -254,6 +254,22 @@ names! {
 }
 
 names! {
+    /// What is done with the rights on a mailbox.
+    AclOp {
+        /// SETACL.
+        Set = "set",
+        /// DELETEACL.
+        Delete = "delete",
+        /// GETACL.
+        Get = "get",
+        /// LISTRIGHTS.
+        ListRights = "list_rights",
+        /// MYRIGHTS.
+        MyRights = "my_rights",
+    }
+}
+
+names! {
     /// What is done to a mailbox.
     MailboxChange {
         /// CREATE.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::dovecot::{Dovecot, password};
+use super::dovecot::{Dovecot, Names, password};
 use super::place::{output, tool};
 use super::proxy::{PROGRAM, Proxy, Settings};
 
@@ -218,4 +218,30 @@ fn whoever_reads_the_log_stands_in_it() {
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert_eq!(verified.status.code(), Some(1), "{said}");
     assert!(said.contains("access.jsonl:2: does not follow the line before it"), "{said}");
+}
+
+#[test]
+fn what_is_done_with_rights_on_mailboxes_is_recorded() {
+    const ACL: &str = "mail_plugins = acl\nprotocol imap {\n  mail_plugins = $mail_plugins imap_acl\n}\n\
+        plugin {\n  acl = vfile\n}\n";
+    let dovecot = Dovecot::start_with(&["ann", "eve"], Names::Slash, ACL);
+    let mut proxy = Settings::before(&dovecot).start();
+    let mut ann = proxy.login("ann");
+    for command in ["SETACL Archive eve lr", "GETACL Archive", "LISTRIGHTS Archive eve", "DELETEACL Archive eve"] {
+        ann.run(command).ok();
+    }
+    ann.run("MYRIGHTS Archive").ok();
+    ann.logout();
+    let told: Vec<Value> = of(&proxy.stop(), "mailbox.acl")
+        .iter()
+        .map(|record| json!([record["stage"], record["mailbox"]["name"], record["data"]]))
+        .collect();
+    let expected = [
+        json!(["done", "Archive", {"op": "set", "who": "eve", "rights": "lr"}]),
+        json!(["done", "Archive", {"op": "get"}]),
+        json!(["done", "Archive", {"op": "list_rights", "who": "eve"}]),
+        json!(["done", "Archive", {"op": "delete", "who": "eve"}]),
+        json!(["done", "Archive", {"op": "my_rights"}]),
+    ];
+    assert_eq!(told, expected);
 }
