@@ -24,6 +24,7 @@ use super::control::{Access, Call, Control, Drain, Explained, Reload, Unlocking}
 use super::route::{Found, Route, Way};
 use super::sessions::{Filter, Window};
 use super::{events, guard, locks, overview, query, sessions, stream};
+use crate::audit::Rotated;
 use crate::config::Role;
 use crate::net::Live;
 
@@ -171,6 +172,8 @@ async fn run(asked: Asked<'_>, state: &AdminState, role: Role, target: &mut Opti
             None => unclear("an access has who, command, filter, rows and maybe case"),
         },
         (Route::AuditStream, _) => stream_of(asked.query, asked.by, control).await,
+        (Route::AuditRotate, _) if asked.body.is_empty() => rotated(control.rotate().await),
+        (Route::AuditRotate, _) => unclear("a rotation takes no parameters"),
         (Route::Explain, _) => {
             *target = asked.body.get("user").and_then(Value::as_str).map(|user| format!("user={user}").into());
             explained(control.explain(asked.body).await)
@@ -304,6 +307,15 @@ async fn stream_of(query: Vec<(String, String)>, by: Box<str>, control: &dyn Con
             on_access(access, control, Answer::events(stream::begin(asked, follow, place))).await
         }
         Err(_) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "the audit log cannot be read"),
+    }
+}
+
+fn rotated(rotated: Option<Rotated>) -> Answer {
+    match rotated {
+        Some(Rotated { sealed, open }) => Answer::json(StatusCode::OK, &json!({ "sealed": sealed, "open": open })),
+        None => {
+            Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "no segment was sealed: the proxy stops, or its log fails")
+        }
     }
 }
 

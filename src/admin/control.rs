@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::audit::Rotated;
 use crate::config::Role;
 use crate::net::{Live, Refused};
 
@@ -28,6 +29,9 @@ pub trait Control: Send + Sync {
 
     /// The newest signed note over the audit log; `None` where the log has no key.
     fn checkpoint(&self) -> Option<Arc<str>>;
+
+    /// Seals the open segment of the audit log and begins the next one; `None`: the log fails, or ends.
+    fn rotate(&self) -> Work<'_, Option<Rotated>>;
 
     /// The newest records of the audit log, newest first, as far back as it is read here; an error where it cannot be read.
     fn newest_records(&self) -> Work<'_, std::io::Result<Vec<Vec<u8>>>>;

@@ -31,6 +31,7 @@ pub(super) enum Route {
     AuditEvents,
     AuditAccess,
     AuditStream,
+    AuditRotate,
     Explain,
     Config,
 }
@@ -107,6 +108,7 @@ const ROWS: &[Row] = &[
     Row { path: "/api/v1/audit/events", route: Route::AuditEvents, ways: &[(Way::Read, LOG)] },
     Row { path: "/api/v1/audit/access", route: Route::AuditAccess, ways: &[(Way::Post, READ)] },
     Row { path: "/api/v1/audit/stream", route: Route::AuditStream, ways: &[(Way::Read, LOG)] },
+    Row { path: "/api/v1/audit/rotate", route: Route::AuditRotate, ways: &[(Way::Post, CHANGE)] },
     Row { path: "/api/v1/explain", route: Route::Explain, ways: &[(Way::Post, NAMES)] },
     Row { path: "/api/v1/config", route: Route::Config, ways: &[(Way::Read, ALL)] },
 ];

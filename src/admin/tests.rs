@@ -81,6 +81,10 @@ impl Control for Remembering {
         Some("mx-a1/01k9z3t0m4\n7\n".into())
     }
 
+    fn rotate(&self) -> Work<'_, Option<crate::audit::Rotated>> {
+        Box::pin(async { Some(crate::audit::Rotated { sealed: 41, open: 42 }) })
+    }
+
     fn newest_records(&self) -> Work<'_, std::io::Result<Vec<Vec<u8>>>> {
         Box::pin(async { Ok(vec![br#"{"seq":1,"type":"proxy.start"}"#.to_vec()]) })
     }
@@ -661,6 +665,7 @@ async fn what_each_role_may_see() {
         ("GET", "/api/v1/audit/events", "", ["403", "403", "200", "200"]),
         ("POST", "/api/v1/audit/access", ACCESS, ["403", "403", "200", "200"]),
         ("GET", "/api/v1/audit/stream", "", ["403", "403", "200", "200"]),
+        ("POST", "/api/v1/audit/rotate", "", ["403", "200", "403", "200"]),
         ("POST", "/api/v1/explain", r#"{"user":"ann"}"#, ["403", "200", "200", "200"]),
         ("GET", "/api/v1/config", "", ["403", "403", "403", "200"]),
         ("POST", "/api/v1/drain", "", ["403", "200", "403", "200"]),

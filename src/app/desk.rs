@@ -15,7 +15,7 @@ use super::{Prepared, asked};
 use crate::admin::{
     Access, Call, Control, Drain, Explained, Follow, InForce, LockChange, Locking, Reload, Rule, Unlocking, Work,
 };
-use crate::audit::{Item, Reader, newest, segments};
+use crate::audit::{Item, Reader, Rotated, newest, segments};
 use crate::net::{Live, Refused, Server};
 use crate::policy::{Mode, RuleInfo};
 use crate::session::event::{AccessVia, EventKind};
@@ -100,6 +100,10 @@ impl Control for Desk {
 
     fn checkpoint(&self) -> Option<Arc<str>> {
         self.recorder.log.checkpoint()
+    }
+
+    fn rotate(&self) -> Work<'_, Option<Rotated>> {
+        Box::pin(async { self.recorder.log.rotate().await.ok() })
     }
 
     fn newest_records(&self) -> Work<'_, io::Result<Vec<Vec<u8>>>> {

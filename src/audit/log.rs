@@ -23,7 +23,7 @@ use super::chain::Hash;
 use super::error::{LogFailing, OpenError};
 use super::hashing::Hashing;
 use super::segment::{Disk, RealDisk};
-use super::shared::{Batch, Shared, Stop};
+use super::shared::{Batch, Rotated, Shared, Stop};
 use super::writer::{self, Writer};
 use super::{in_place, pack, sync, watch};
 use crate::session::event::{Durability, Event, LogObserver, OnFailure, StopReason};
@@ -247,6 +247,17 @@ impl Log {
         let (word, heard) = oneshot::channel();
         self.handle.shared.ask(word);
         heard.await.is_ok()
+    }
+
+    /// Seals the open segment and begins the next one.
+    ///
+    /// # Errors
+    ///
+    /// The log fails, or ends.
+    pub async fn rotate(&self) -> Result<Rotated, LogFailing> {
+        let (word, rotated) = oneshot::channel();
+        self.handle.shared.ask_to_rotate(word);
+        rotated.await.map_err(|_| LogFailing)
     }
 
     /// Records waiting to be written, and how many may wait.

@@ -65,6 +65,7 @@ pub use reader::{Item, Reader, See, is_live, segments};
 pub use report::{Finding, Number, Report, Summary};
 pub use scan::Place;
 pub use segment::Noted;
+pub use shared::Rotated;
 pub use signed::Demands;
 pub use tail::newest;
 pub use verify::{Seen, verify, verify_and_see, verify_with};

@@ -70,6 +70,15 @@ pub(super) struct Waiter {
     pub seq: u64,
 }
 
+/// Segments, where somebody asked for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotated {
+    /// The one that is sealed.
+    pub sealed: u32,
+    /// The one that takes records now.
+    pub open: u32,
+}
+
 /// How the log is to end.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -130,6 +139,8 @@ pub(super) struct State {
     pub lost: Option<Lost>,
     /// Who asks whether the writer is at work.
     asking: Vec<oneshot::Sender<()>>,
+    /// Who asks for the next segment.
+    pub rotating: Vec<oneshot::Sender<Rotated>>,
     closing: Option<StopReason>,
     closed: Option<oneshot::Sender<()>>,
     abandoned: bool,
@@ -146,6 +157,8 @@ pub(super) enum Work {
     Purge,
     /// Sign a note.
     Checkpoint,
+    /// Go over to the next segment, because somebody asks for it.
+    Rotate,
     /// Try whether the log works again.
     Heal,
     /// Write the last records and end.
@@ -222,6 +235,7 @@ impl Shared {
                 note: None,
                 lost: None,
                 asking: Vec::new(),
+                rotating: Vec::new(),
                 closing: None,
                 closed: None,
                 abandoned: false,
@@ -349,6 +363,9 @@ impl Shared {
                 return Work::Purge;
             }
             let works = state.failing.is_none() && state.closing.is_none();
+            if works && !state.rotating.is_empty() {
+                return Work::Rotate;
+            }
             let checkpoint_at = state.checkpoint_at.filter(|_| works);
             if checkpoint_at.is_some_and(|at| at <= Instant::now()) {
                 return Work::Checkpoint;
@@ -403,6 +420,7 @@ impl Shared {
             self.refusing.send_replace(refuse);
             tracing::error!(reason = reason.as_str(), "the audit log fails: {why}");
         }
+        state.rotating.clear();
         for waiter in state.waiting.drain(..).filter(|_| !refuse) {
             let _ = waiter.done.send(waiter.seq);
         }
@@ -428,6 +446,16 @@ impl Shared {
         let mut state = self.state();
         if !state.abandoned {
             state.asking.push(word);
+            state.asleep = false;
+            self.work.notify_one();
+        }
+    }
+
+    /// Asks the writer for the next segment. Who gets no word was not heard: the log fails, or ends.
+    pub fn ask_to_rotate(&self, word: oneshot::Sender<Rotated>) {
+        let mut state = self.state();
+        if !state.abandoned && state.closing.is_none() && state.failing.is_none() {
+            state.rotating.push(word);
             state.asleep = false;
             self.work.notify_one();
         }
@@ -480,6 +508,7 @@ impl Shared {
         state.waiting.clear();
         state.queue.clear();
         state.asking.clear();
+        state.rotating.clear();
         drop(state);
         self.room.close();
         self.unsynced().ended = true;

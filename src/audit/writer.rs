@@ -27,7 +27,7 @@ use super::note::Note;
 use super::purge::Purge;
 use super::record::{self, LogName};
 use super::segment::{Directory, Disk, Noted};
-use super::shared::{Batch, Lost, Shared, State, Waiter, Work, locked};
+use super::shared::{Batch, Lost, Rotated, Shared, State, Waiter, Work, locked};
 use super::stamp::Stamp;
 use super::sync::Tail;
 use super::{ids, resume, sync};
@@ -358,6 +358,27 @@ impl Writer {
         state.lost = Some(lost);
     }
 
+    /// Goes over to the next segment because somebody asks for it; who asked hears it when the disk has the end of the last one.
+    fn rotate(&mut self) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let asking = std::mem::take(&mut shared.state().rotating);
+        if shared.failing() {
+            return Ok(()); // who asked hears that it fails
+        }
+        let Some(sealed) = self.segment.as_ref().map(|segment| segment.number) else {
+            return Err(io::Error::other("no segment could be begun"));
+        };
+        self.in_time()?;
+        self.end_segment(CloseSegment::Rotate)?;
+        self.begin_segment(OpenReason::Rotate, None)?;
+        sync::sync(&shared)?;
+        let open = self.next_segment.saturating_sub(1);
+        for word in asking {
+            let _ = word.send(Rotated { sealed, open });
+        }
+        Ok(())
+    }
+
     /// Goes over to the next segment when this one is full or old.
     fn make_room(&mut self) -> io::Result<()> {
         if self.is_full() {
@@ -595,6 +616,11 @@ pub(super) fn run(writer: &Mutex<Writer>, shared: &Arc<Shared>) {
             Work::Purge => writer.purge(),
             Work::Checkpoint => {
                 if let Err(error) = writer.checkpoint() {
+                    shared.fail(reason_of(&error), &error);
+                }
+            }
+            Work::Rotate => {
+                if let Err(error) = writer.rotate() {
                     shared.fail(reason_of(&error), &error);
                 }
             }

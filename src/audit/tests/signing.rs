@@ -281,3 +281,17 @@ async fn keys_lead_over_segments_that_were_purged() {
     let report = against(&bench, &key);
     assert_eq!(report.exit_code(), 1, "{report}");
 }
+
+#[tokio::test]
+async fn a_segment_that_somebody_ended_is_signed_as_any_other() {
+    let (bench, key) = signed();
+    let log = bench.log();
+    for _ in 0..3 {
+        write(&log, 2).await;
+        log.rotate().await.expect("it works");
+    }
+    log.close(StopReason::Drained).await.expect("it is closed");
+    let report = against(&bench, &key);
+    assert_eq!(report.exit_code(), 0, "{report}");
+    assert_eq!(keys::noted(&bench.directory).expect("it can be read"), [1, 2, 3, 4]);
+}

@@ -126,3 +126,47 @@ async fn head_follows_without_being_asked() {
     }
     assert_eq!(head(&bench.directory).hash, log.head().1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_a_new_segment_gets_one_while_others_write() {
+    let bench = Bench::new(OnFailure::Refuse);
+    let log = bench.log();
+    let writes = |log: Log| async move {
+        for _ in 0..40 {
+            log.submit(entries(1)).await.written().await.expect("it is written");
+        }
+    };
+    let writers: Vec<_> = (0..4).map(|_| tokio::spawn(writes(log.clone()))).collect();
+    let mut open = 0;
+    for _ in 0..5 {
+        let rotated = log.rotate().await.expect("it works");
+        assert!(rotated.sealed >= open, "{rotated:?} behind {open}");
+        assert_eq!(rotated.open, rotated.sealed + 1);
+        let sealed = fs::read_to_string(bench.segment(rotated.sealed)).expect("it can be read");
+        assert!(sealed.lines().last().is_some_and(|line| line.contains("\"audit.close\"")), "{rotated:?}");
+        assert!(bench.segment(rotated.open).exists());
+        open = rotated.open;
+    }
+    for writer in writers {
+        writer.await.expect("none fails");
+    }
+    log.close(StopReason::Drained).await.expect("it is closed");
+    let states = types(&chained(&bench.directory)).into_iter().filter(|name| *name == "upstream.state").count();
+    assert_eq!(states, 160);
+    assert!(log.rotate().await.is_err(), "it has ended");
+}
+
+#[tokio::test]
+async fn while_the_log_fails_no_segment_is_asked_for() {
+    let bench = Bench::new(OnFailure::Refuse);
+    let log = bench.log();
+    bench.disk.set(Mood::Full);
+    assert!(log.rotate().await.is_err(), "the end of the segment finds no room");
+    assert!(log.rotate().await.is_err(), "and it fails now");
+    bench.disk.set(Mood::Works);
+    let mut failing = log.watch_failing();
+    failing.wait_for(|failing| !*failing).await.expect("the log lives");
+    log.rotate().await.expect("it works again");
+    log.close(StopReason::Drained).await.expect("it is closed");
+    chained(&bench.directory);
+}

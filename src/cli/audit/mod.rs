@@ -3,7 +3,7 @@
 //! ```text
 //!   verify   is it what was written, and all of it?       report   what people ask of it     init   a key to sign it
 //!   query    records, as they stand or in words           tail     the last ones, and those that come
-//!   hash     what stands there for a value that is hashed
+//!   hash     what stands there for a value that is hashed          rotate   a new segment, of a proxy that runs
 //! ```
 
 mod access;
@@ -13,6 +13,7 @@ mod init;
 mod keys;
 mod query;
 mod report;
+mod rotate;
 mod tail;
 mod verify;
 
@@ -45,6 +46,7 @@ enum Tool {
     Tail(tail::Arguments),
     Report(report::Arguments),
     Hash(hash::Arguments),
+    Rotate(rotate::Arguments),
 }
 
 /// What cannot be read is neither intact nor altered.
@@ -72,6 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Tool::Tail(arguments) => tail::run(arguments),
         Tool::Report(arguments) => report::run(arguments),
         Tool::Hash(arguments) => hash::run(arguments),
+        Tool::Rotate(arguments) => rotate::run(arguments),
     }
 }
 

@@ -245,3 +245,27 @@ fn what_is_done_with_rights_on_mailboxes_is_recorded() {
     ];
     assert_eq!(told, expected);
 }
+
+#[test]
+fn a_segment_is_sealed_when_somebody_asks_for_it() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let settings = Settings::before(&dovecot).in_admin("token_file = \"admin.token\"\n").signed();
+    let mut proxy = settings.file("admin.token", "admin-admin-admin-admin").start();
+    let mut ann = proxy.login("ann");
+    let rotated = tool_at(&proxy, &["rotate"]);
+    let said = String::from_utf8_lossy(&rotated.stdout).into_owned();
+    assert_eq!(said, "segment 1 is sealed, records go to segment 2\n", "{rotated:?}");
+    let sealed = std::fs::read_to_string(proxy.place().path("audit/00000001.jsonl")).expect("it is there");
+    assert!(sealed.lines().last().is_some_and(|line| line.contains("\"audit.close\"")), "{sealed}");
+    ann.run("SELECT INBOX").ok();
+    ann.run("UID FETCH 1 (BODY.PEEK[])").ok();
+    ann.logout();
+    let told = tool_at(&proxy, &["rotate", "--json"]);
+    assert_eq!(String::from_utf8_lossy(&told.stdout), "{\"open\":3,\"sealed\":2}\n", "{told:?}");
+    let asked =
+        of(&proxy.stop(), "admin.action").iter().filter(|call| call["data"]["route"] == "/api/v1/audit/rotate").count();
+    assert_eq!(asked, 2);
+    // Its end is sealed already, and nobody is there to begin another.
+    assert_eq!(tool_at(&proxy, &["rotate"]).status.code(), Some(1));
+    assert!(proxy.verify().status.success(), "all of it is signed");
+}
