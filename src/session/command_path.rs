@@ -342,9 +342,9 @@ impl Session {
             self.count_command(held.verb, held.kind, NoteStatus::Unavailable, None);
         }
         if matches!(held.verb, Verb::Select | Verb::Examine) && self.state.selected().is_some() {
-            self.state.closed();
             self.leave_view();
             self.forget_mailbox();
+            self.state.closed();
             self.state_moved();
             let line = self.local_answer(&held.tag, answer);
             self.answer_in_turn(line);

@@ -225,6 +225,7 @@ impl Session {
                 });
                 opening.mailbox = Arc::clone(&mailbox);
                 self.forget_mailbox();
+                self.coverage = self.shelf.take(&mailbox).unwrap_or_default();
                 if opening.hidden.is_none() {
                     self.view = None;
                 }

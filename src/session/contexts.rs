@@ -123,7 +123,8 @@ impl Session {
 
     /// The open mailbox is none any more, or another one: what was remembered of it is of no use.
     pub(super) fn forget_mailbox(&mut self) {
-        self.coverage.clear();
+        let left = self.state.selected().map(|selected| Arc::clone(&selected.mailbox));
+        self.shelf.put(left, &mut self.coverage);
         self.contexts.clear();
     }
 }

@@ -6,16 +6,27 @@
 //!   BODY[HEADER]  BODY[TEXT]                           or header and text, each whole
 //! ```
 //!
+//! What was relayed of a mailbox is put on a *shelf* when another one is opened, for whoever comes back to read the rest. Where
+//! there is too much to be remembered, it is remembered of which messages: who reads on in one of them is taken to have all of it.
+//!
 //! A message that may be whole, and whose size nobody has told, is in *doubt*: it is asked for ([`super::afterwards`]).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::imap::message::{Uid, UidSet};
 
+use super::event::MailboxRef;
 use super::headers::Headers;
 
-/// Most messages of which it is remembered in one session.
+/// Most messages of which it is remembered in one mailbox, and in all on the shelf.
 const MOST: usize = 512;
+
+/// Most mailboxes on the shelf.
+const MOST_MAILBOXES: usize = 64;
+
+/// Most runs of UIDs whose messages are forgotten.
+const MOST_FORGOTTEN: usize = 4096;
 
 /// Most pieces of one that are told apart.
 const MOST_RUNS: usize = 256;
@@ -62,15 +73,60 @@ pub(super) enum Reach {
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     messages: HashMap<Uid, Covered>,
+    /// Messages of which something was relayed, and nobody knows what any more.
+    forgotten: UidSet,
     /// Their headers, at level `headers`.
     pub headers: Headers,
 }
 
+/// What was relayed of mailboxes that were open before.
+#[derive(Debug, Default)]
+pub(super) struct Shelf(Vec<(Arc<MailboxRef>, Coverage)>);
+
+impl Shelf {
+    /// A mailbox is left. Without its UIDVALIDITY nobody could tell whether it is the same that is opened again.
+    pub fn put(&mut self, mailbox: Option<Arc<MailboxRef>>, coverage: &mut Coverage) {
+        let mut left = std::mem::take(coverage);
+        let Some(mailbox) = mailbox.filter(|mailbox| mailbox.uidv.is_some()) else { return };
+        left.headers.clear();
+        left.messages.retain(|_, covered| covered.has_content());
+        if left.messages.is_empty() && left.forgotten.is_empty() {
+            return;
+        }
+        if self.0.len() >= MOST_MAILBOXES {
+            self.0.remove(0);
+        }
+        self.0.push((mailbox, left));
+        let mut messages: usize = self.0.iter().map(|(_, coverage)| coverage.messages.len()).sum();
+        for (_, coverage) in &mut self.0 {
+            if messages <= MOST {
+                break;
+            }
+            messages = messages.saturating_sub(coverage.messages.len());
+            coverage.forget();
+        }
+    }
+
+    /// A mailbox is opened: was it open before?
+    pub fn take(&mut self, mailbox: &MailboxRef) -> Option<Coverage> {
+        let is_it = |known: &MailboxRef| known.name == mailbox.name && known.uidv == mailbox.uidv;
+        let at = self.0.iter().position(|(known, _)| is_it(known))?;
+        Some(self.0.remove(at).1)
+    }
+}
+
 impl Coverage {
-    /// Another mailbox: other UIDs.
-    pub fn clear(&mut self) {
-        self.messages.clear();
-        self.headers.clear();
+    /// It is too much to be remembered: but of which messages.
+    fn forget(&mut self) {
+        let read = self.messages.drain().filter(|(_, covered)| covered.has_content());
+        read.for_each(|(uid, _)| {
+            self.forgotten.insert(uid);
+        });
+        if self.forgotten.runs().count() > MOST_FORGOTTEN
+            && let (Some(first), Some(last)) = (self.forgotten.first(), self.forgotten.last())
+        {
+            self.forgotten.insert_run(first, last);
+        }
     }
 
     /// Of these messages, those of which no header was seen.
@@ -84,10 +140,14 @@ impl Coverage {
         if self.messages.len() >= MOST && !self.messages.contains_key(&uid) {
             self.messages.retain(|_, covered| covered.has_content());
             if self.messages.len() >= MOST {
-                self.messages.clear();
+                self.forget();
             }
         }
-        let covered = self.messages.entry(uid).or_default();
+        let forgotten = &self.forgotten;
+        let covered = self.messages.entry(uid).or_insert_with(|| Covered {
+            forgotten: !forgotten.is_empty() && forgotten.contains(uid),
+            ..Covered::default()
+        });
         covered.size = size.or(covered.size);
         for slice in slices {
             covered.add(*slice);
@@ -100,6 +160,9 @@ impl Coverage {
         let reach = self.messages.get(&uid).map_or(Reach::Part, Covered::reach);
         if reach == Reach::Full {
             self.messages.remove(&uid);
+            if self.forgotten.contains(uid) {
+                self.forgotten = self.forgotten.without(&UidSet::run(uid, uid));
+            }
         }
         reach
     }
@@ -130,6 +193,8 @@ struct Covered {
     text: Runs,
     decoded: Runs,
     size: Option<u64>,
+    /// There was more of it.
+    forgotten: bool,
 }
 
 impl Covered {
@@ -157,7 +222,8 @@ impl Covered {
     fn reach(&self) -> Reach {
         let together = self.together();
         let in_parts = self.fields.is_whole() && self.text.is_whole();
-        if together.is_whole() || self.decoded.is_whole() || in_parts {
+        let is_read_on = self.forgotten && self.has_content();
+        if is_read_on || together.is_whole() || self.decoded.is_whole() || in_parts {
             return Reach::Full;
         }
         match (together.reach(), self.size) {
@@ -320,6 +386,58 @@ mod tests {
             let reach = slices.iter().map(|slice| one_by_one.add(uid, &[*slice], *size).0).last();
             assert_eq!(reach, Some(*want), "{name}");
         }
+    }
+
+    #[test]
+    fn who_comes_back_to_a_mailbox_reads_on() {
+        let mailbox = |name: &str, uidv| Arc::new(MailboxRef { uidv, ..MailboxRef::named(name.into()) });
+        let slice = |from, to| [Slice { section: Section::Whole, from, to, last: false }];
+        let (inbox, other) = (mailbox("INBOX", Some(1)), mailbox("Archive", Some(1)));
+        let rows = [
+            ("the same", &inbox, &inbox, Reach::Full),
+            ("another", &inbox, &other, Reach::Part),
+            ("another of that name", &inbox, &mailbox("INBOX", Some(2)), Reach::Part),
+            ("nobody knows", &mailbox("INBOX", None), &mailbox("INBOX", None), Reach::Part),
+        ];
+        for (name, left, opened, want) in rows {
+            let (mut shelf, mut coverage) = (Shelf::default(), Coverage::default());
+            coverage.add(Uid::MAX, &slice(0, 10), Some(20));
+            shelf.put(Some(Arc::clone(left)), &mut coverage);
+            assert_eq!(coverage.add(Uid::MAX, &slice(10, 20), Some(20)).0, Reach::Part, "{name}: nothing is open");
+            let mut coverage = shelf.take(opened).unwrap_or_default();
+            assert_eq!(coverage.add(Uid::MAX, &slice(10, 20), Some(20)).0, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_reads_so_much_that_it_is_forgotten_is_told_to_have_all_of_it() {
+        let slice = |from, to| [Slice { section: Section::Whole, from, to, last: false }];
+        let uid = |number| Uid::new(number).unwrap_or(Uid::MAX);
+        let mut coverage = Coverage::default();
+        for number in 1..=5_000 {
+            let reach = coverage.add(uid(number), &slice(0, 10), Some(20)).0;
+            assert_eq!(reach, Reach::Part, "{number}: it is read for the first time");
+            assert!(coverage.messages.len() <= MOST);
+        }
+        for number in 1..=5_000 {
+            assert_eq!(coverage.add(uid(number), &slice(10, 20), Some(20)).0, Reach::Full, "{number}");
+        }
+        assert!(coverage.forgotten.is_empty() && coverage.messages.is_empty());
+        let mut shelf = Shelf::default();
+        for name in 0..100 {
+            for number in 1..=100 {
+                coverage.add(uid(number * 2), &slice(0, 10), Some(20));
+            }
+            let mailbox = MailboxRef { uidv: Some(1), ..MailboxRef::named(name.to_string().into()) };
+            shelf.put(Some(Arc::new(mailbox)), &mut coverage);
+        }
+        assert_eq!(shelf.0.len(), MOST_MAILBOXES);
+        let messages: usize = shelf.0.iter().map(|(_, coverage)| coverage.messages.len()).sum();
+        assert!(messages <= MOST, "{messages}");
+        let first = MailboxRef { uidv: Some(1), ..MailboxRef::named("40".into()) };
+        let mut coverage = shelf.take(&first).unwrap_or_default();
+        assert_eq!(coverage.add(uid(4), &slice(10, 20), Some(20)).0, Reach::Full);
+        assert_eq!(coverage.add(uid(3), &slice(10, 20), Some(20)).0, Reach::Part);
     }
 
     #[test]

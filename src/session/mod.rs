@@ -60,7 +60,7 @@ use crate::policy::{Bound, Hits, Subject, TlsLevel};
 use crate::wire::frame::CommandFramer;
 
 use auth::{Login, SaslStep};
-use coverage::Coverage;
+use coverage::{Coverage, Shelf};
 use effect::{Held, Judged};
 use event::{
     CloseReason, ClosedBy, Event, EventContext, FaultReason, KilledBy, Note, ReadCounts, ResultStatus, SessionPhase,
@@ -250,6 +250,7 @@ pub struct Session {
     seats: Vec<budgets::Seat>,
     names: Names,
     coverage: Coverage,
+    shelf: Shelf,
     /// Searches in the open mailbox that go on.
     contexts: Vec<contexts::Context>,
     /// The open mailbox, where messages may be hidden in it.
@@ -372,6 +373,7 @@ impl Session {
             seats: Vec::new(),
             names: Names::default(),
             coverage: Coverage::default(),
+            shelf: Shelf::default(),
             contexts: Vec::new(),
             view: None,
             work: None,

@@ -156,8 +156,8 @@ impl Session {
     pub(super) fn fail_open(&mut self, response: FilteredResponse, now: Instant) {
         let Some(Work { then: Then::Open(entry, _), .. }) = self.work.take() else { return };
         self.leave_view();
-        self.state.closed();
         self.forget_mailbox();
+        self.state.closed();
         self.state_moved();
         let kind = EventKind::FilterFailure { response, action: FilterAction::Withheld };
         self.out.record(Event::new(std::sync::Arc::clone(&self.ctx), kind));

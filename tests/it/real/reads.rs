@@ -58,9 +58,14 @@ const ROWS: &[(&str, &[&str], &[&str])] = &[
         &["part 4: 60000", "part 4: 60000", "part 4: rest"],
     ),
     (
-        "slices in two sessions of one mailbox",
+        "slices, and another mailbox between them",
         &["FETCH 3 (BODY.PEEK[]<0.60000>)", "SELECT Archive", "SELECT INBOX", "FETCH 3 (BODY.PEEK[]<60000.100000>)"],
-        &["part 4: 60000", "part 4: end"],
+        &["part 4: 60000", "full 4: end"],
+    ),
+    (
+        "slices, and nothing open between them",
+        &["FETCH 3 (BODY.PEEK[]<0.60000>)", "UNSELECT", "EXAMINE INBOX", "FETCH 3 (BODY.PEEK[]<60000.100000>)"],
+        &["part 4: 60000", "full 4: end"],
     ),
     ("slices of two lengths", &["FETCH 3 (BODY.PEEK[]<0.100> BODY.PEEK[TEXT]<0.1000>)"], &["part 4: 1100 parts TEXT"]),
     ("a search by number", &["SEARCH BODY canary-body"], &["search content 5 1,3:6"]),
