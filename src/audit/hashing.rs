@@ -63,7 +63,7 @@ impl HashedField {
             "from" => Self::Address,
             "to" if of_header => Self::Address,
             "subject" if of_header => Self::Subject,
-            "name" | "dst" | "to" | "ref" | "pattern" => Self::Mailbox,
+            "name" | "mailbox" | "dst" | "to" | "ref" | "pattern" => Self::Mailbox,
             _ if pointer.starts_with("/data/terms/") => Self::Search,
             // Of a lock, a request: whoever is meant is said by a key within.
             _ => return None,

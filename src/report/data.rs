@@ -71,6 +71,9 @@ pub struct Data<'l> {
     pub uidv: Option<u32>,
     /// UID that REPLACE takes away.
     pub replaces: Option<u32>,
+    /// Messages that it was put together from.
+    #[serde(borrow)]
+    pub sources: Vec<Source<'l>>,
     /// Header of a message.
     #[serde(borrow)]
     pub hdr: Option<Hdr<'l>>,
@@ -280,6 +283,18 @@ pub struct Message<'l> {
     /// Header.
     #[serde(borrow)]
     pub hdr: Option<Hdr<'l>>,
+}
+
+/// A message, or a part of one, that is in another.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Source<'l> {
+    /// Its mailbox.
+    #[serde(borrow)]
+    pub mailbox: Text<'l>,
+    /// UIDVALIDITY there.
+    pub uidv: Option<u32>,
+    /// Its UID.
+    pub uid: Option<u32>,
 }
 
 /// What a message's header says, as far as the level of recording has it.

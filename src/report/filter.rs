@@ -132,7 +132,8 @@ impl Filter {
             let matches = |name: &str| self.mailbox.iter().any(|pattern| pattern.matches(name));
             line.mailbox.as_ref().is_some_and(|mailbox| matches(&mailbox.name))
                 || moves(line).is_some_and(|data: Data<'_>| {
-                    [data.dst, data.to].into_iter().flatten().any(|name| matches(name.as_str()))
+                    let sources = data.sources.into_iter().map(|source| source.mailbox);
+                    [data.dst, data.to].into_iter().flatten().chain(sources).any(|name| matches(name.as_str()))
                 })
         }
     }
@@ -195,7 +196,7 @@ pub struct Who<'w> {
 
 /// What goes somewhere: only these types have a second mailbox.
 fn moves<'l>(line: &Line<'l>) -> Option<Data<'l>> {
-    matches!(line.type_name, "message.copy" | "mailbox.change").then(|| line.data()).flatten()
+    matches!(line.type_name, "message.copy" | "message.append" | "mailbox.change").then(|| line.data()).flatten()
 }
 
 fn any(patterns: &[Pattern], text: Option<&Text<'_>>) -> bool {

@@ -5,14 +5,14 @@
 //! ```
 //!
 //! The log names messages by UID and, as far as it was recorded, by Message-ID; so the places are looked for first, over
-//! COPY and MOVE in both directions, until no new one turns up.
+//! COPY and MOVE in both directions, and on to what was put together from it, until no new one turns up.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::data::{Data, class_of, has, may_name, runs_of};
+use super::data::{Data, Source, class_of, has, may_name, runs_of};
 use super::describe::describe;
 use super::filter::{Clients, Filter};
 use super::pending::Pending;
@@ -44,6 +44,8 @@ struct Lies {
 pub struct Trace {
     which: Which,
     filter: Filter,
+    /// Where a UID is one of this message: what was made of it elsewhere is told, too.
+    mailbox: Vec<super::Pattern>,
     places: BTreeSet<Lies>,
     pending: Pending,
 }
@@ -54,8 +56,12 @@ const ROUNDS: usize = 8;
 impl Trace {
     /// Of a message, in what the filter asks for.
     #[must_use]
-    pub fn new(which: Which, filter: Filter) -> Self {
-        Self { which, filter, places: BTreeSet::new(), pending: Pending::default() }
+    pub fn new(which: Which, mut filter: Filter) -> Self {
+        let mailbox = match which {
+            Which::Uid(_) => std::mem::take(&mut filter.mailbox),
+            Which::MessageId(_) => Vec::new(),
+        };
+        Self { which, filter, mailbox, places: BTreeSet::new(), pending: Pending::default() }
     }
 
     /// The next record of the first pass.
@@ -73,7 +79,7 @@ impl Trace {
             Which::MessageId(id) => line.data.is_some_and(|data| may_name(data, id)),
             Which::Uid(_) => true,
         };
-        if !may && line.type_name != "message.copy" {
+        if !may && !leads_on(line.type_name) {
             return;
         }
         let (Some(mailbox), Some(data)) = (&line.mailbox, line.data::<Data<'_>>()) else { return };
@@ -100,15 +106,45 @@ impl Trace {
                 let matches = |patterns: &[super::Pattern], text: &str| {
                     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
                 };
-                if matches(&self.filter.user, user) && matches(&self.filter.mailbox, &mailbox.name) {
+                if matches(&self.filter.user, user) && matches(&self.mailbox, &mailbox.name) {
                     self.places.insert(at(*uid, None));
                 }
             }
             Which::MessageId(_) | Which::Uid(_) => {}
         }
-        if line.type_name == "message.copy" && line.stage == Some("done") {
-            self.follow(user, &mailbox.name, mailbox.uidv, &data);
+        if let Which::Uid(uid) = self.which {
+            let of_mailbox = |source: &&Source<'_>| {
+                let patterns = &self.mailbox;
+                patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(source.mailbox.as_str()))
+            };
+            let of_user = &self.filter.user;
+            let of_user = of_user.is_empty() || of_user.iter().any(|pattern| pattern.matches(user));
+            let sources = data.sources.iter().filter(|source| of_user && source.uid == Some(uid));
+            self.places.extend(sources.filter(of_mailbox).map(|source| Lies {
+                user: user.to_owned(),
+                mailbox: source.mailbox.as_str().to_owned(),
+                uidv: source.uidv,
+                uid,
+            }));
         }
+        match line.type_name {
+            "message.copy" if line.stage == Some("done") => self.follow(user, &mailbox.name, mailbox.uidv, &data),
+            "message.append" if self.comes_from(user, &data).is_some() => {
+                self.places.extend(data.uid.map(|uid| at(uid, data.uidv)));
+            }
+            _ => {}
+        }
+    }
+
+    /// The place of which a message that is put together has something.
+    fn comes_from(&self, user: &str, data: &Data<'_>) -> Option<&Lies> {
+        let is_it = |source: &Source<'_>, place: &Lies| {
+            place.user == user
+                && place.mailbox == source.mailbox.as_str()
+                && same_validity(place.uidv, source.uidv)
+                && source.uid == Some(place.uid)
+        };
+        data.sources.iter().find_map(|source| self.places.iter().find(|place| is_it(source, place)))
     }
 
     /// From a place to its copy, and back.
@@ -145,7 +181,7 @@ impl Trace {
             }
             let _ = Reader::new(directory, None).advance(&mut |item| {
                 if let Item::Record(seen) = item
-                    && seen.line.type_name == "message.copy"
+                    && leads_on(seen.line.type_name)
                 {
                     self.find(seen.line);
                 }
@@ -179,7 +215,7 @@ impl Trace {
                 && same_validity(place.uidv, mailbox.uidv.or(data.uidv))
                 && data.names_uid(place.uid)
         });
-        here.or_else(|| {
+        here.or_else(|| self.comes_from(user, data)).or_else(|| {
             let dst = data.dst.as_ref()?;
             of_user().find(|place| {
                 place.mailbox == dst.as_str()
@@ -188,6 +224,11 @@ impl Trace {
             })
         })
     }
+}
+
+/// Does it say that a message lies somewhere else, too?
+fn leads_on(type_name: &str) -> bool {
+    matches!(type_name, "message.copy" | "message.append")
 }
 
 /// Where one of them is not known they may be the same: a touch is rather shown than left out.

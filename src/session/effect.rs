@@ -9,7 +9,7 @@ use crate::imap::message::{Flag, Uid, UidSet};
 use crate::imap::verb::Verb;
 use crate::policy::{AuditLevel, Hits};
 
-use super::event::{AclOp, CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, VerdictKind};
+use super::event::{AclOp, AppendSource, CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, VerdictKind};
 use super::in_flight::Tag;
 use super::reads::Reads;
 
@@ -66,6 +66,7 @@ pub(super) enum Effect {
         guarded: bool,
         cancelled: Option<Box<Option<super::limiting::Over>>>,
         header: Box<super::headers::HeaderText>,
+        sources: Vec<AppendSource>,
         replaced: Option<Box<Replaced>>,
     },
     /// EXPUNGE, UID EXPUNGE.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::imap::verb::Verb;
 
 pub use crate::imap::message::ReadClass;
-pub use facts::{HeaderFacts, OtherLog, ReadCounts, ReadMessage, ReadSet, TlsFacts};
+pub use facts::{AppendSource, HeaderFacts, OtherLog, ReadCounts, ReadMessage, ReadSet, TlsFacts};
 pub use kind::EventKind;
 pub use note::{LogObserver, LoginResult, Note, NoteStatus, Observer, RuleEffect, RuleMode, SessionPhase};
 pub use words::{

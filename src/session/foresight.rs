@@ -124,6 +124,8 @@ impl Session {
                     guarded: first.filter(|first| self.guards_mailbox(first)).cloned().map(Box::new),
                 }
             }
+            Args::Append(append) => self.appending(command, append, None, first),
+            Args::Replace(replace) => self.appending(command, &replace.append, Some(&replace.set), first),
             Args::UidExpunge(set) => {
                 Effect::Expunging { how: ExpungeHow::UidExpunge, uids: self.asked(&set.set, true).0 }
             }

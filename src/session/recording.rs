@@ -485,12 +485,13 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
             dst_uids: code.as_ref().map(|code| code.copies.clone()),
             n: code.as_ref().map(|code| code.source.len()),
         },
-        Effect::Appending { size, flags, uid, uidv, replaced, .. } => EventKind::MessageAppend {
+        Effect::Appending { size, flags, uid, uidv, replaced, sources, .. } => EventKind::MessageAppend {
             size: *size,
             flags: flags.clone(),
             uid: *uid,
             uidv: *uidv,
             replaces: replaced.as_ref().and_then(|replaced| replaced.uid),
+            sources: sources.clone(),
             hdr: None,
         },
         Effect::Expunging { how, uids } => EventKind::MessageExpunge {

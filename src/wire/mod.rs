@@ -15,3 +15,4 @@ pub mod patch;
 pub mod response;
 pub mod sasl;
 pub mod search;
+pub mod url;

@@ -1,7 +1,7 @@
 //! What each type says beside whom it is about.
 
 use super::hashes::Hashes;
-use super::lists::{both_uids, counted, long_list, long_terms, long_uids, short_list, short_uids};
+use super::lists::{both_uids, counted, long_list, long_sources, long_terms, long_uids, short_list, short_uids};
 use super::reads::read_done;
 use super::{MAX_MAILBOX, MAX_WORD, Progress};
 use crate::audit::chain::HASH_TEXT;
@@ -155,13 +155,16 @@ pub(super) fn data(
             let here = both_uids(&mut data, uids.as_ref(), dst_uids.as_ref(), progress);
             data.maybe_number("n", counted(*n, here, progress));
         }
-        K::MessageAppend { size, flags, uid, uidv, replaces, hdr } => {
+        K::MessageAppend { size, flags, uid, uidv, replaces, sources, hdr } => {
             data.maybe_number("intent", intent);
             data.number("size", *size);
             long_list(&mut data, "flags", flags, MAX_WORD, 0, progress);
             data.maybe_number("uid", uid.map(Uid::get));
             data.maybe_number("uidv", *uidv);
             data.maybe_number("replaces", replaces.map(Uid::get));
+            if !sources.is_empty() {
+                long_sources(&mut data, sources, progress, hashes);
+            }
             if let Some(hdr) = hdr {
                 write_hdr(&mut data, DATA, hdr, hashes);
             }

@@ -7,8 +7,11 @@ use super::Progress;
 use super::hashes::Hashes;
 use crate::audit::hashing::HashedField;
 use crate::audit::json::{self, Object};
-use crate::imap::message::UidSet;
+use crate::imap::message::{Uid, UidSet};
+use crate::session::event::AppendSource;
 
+/// Octets of a section of a message.
+const MAX_SECTION: usize = 64;
 /// Octets of a list that is not split but cut.
 const MAX_LIST: usize = 4 * 1024;
 /// Octets of a list, or of a UID set, in one record.
@@ -27,6 +30,40 @@ pub(super) fn short_list(out: &mut Vec<u8>, items: &[impl AsRef<str>], max: usiz
             break;
         }
         json::text(out, json::cut(item.as_ref(), max));
+    }
+    out.push(b']');
+}
+
+/// The messages that another was put together from; they go on in the next record.
+pub(super) fn long_sources(
+    data: &mut Object<'_>,
+    sources: &[AppendSource],
+    progress: &mut Progress,
+    hashes: &mut Hashes<'_>,
+) {
+    let [_, done, _] = &mut progress.lists;
+    let rest = sources.get(*done..).unwrap_or_default();
+    if rest.is_empty() {
+        return;
+    }
+    let out = data.key("sources");
+    let start = out.len();
+    out.push(b'[');
+    for (nth, AppendSource { mailbox, uidv, uid, section }) in rest.iter().enumerate() {
+        if out.len() - start + hashes.len() > CHUNK {
+            progress.more = true;
+            break;
+        }
+        if nth > 0 {
+            out.push(b',');
+        }
+        let mut object = Object::open(out);
+        hashes.mailbox(&mut object, (&format!("/data/sources/{nth}"), "mailbox"), mailbox);
+        object.maybe_number("uidv", *uidv);
+        object.maybe_number("uid", uid.map(Uid::get));
+        object.maybe_text("section", section.as_deref(), MAX_SECTION);
+        object.close();
+        *done += 1;
     }
     out.push(b']');
 }

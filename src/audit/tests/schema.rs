@@ -621,6 +621,12 @@ impl Contents {
                 uid: self.maybe(Self::uid),
                 uidv: self.maybe(Self::u32),
                 replaces: self.maybe(Self::uid),
+                sources: self.list(|some| AppendSource {
+                    mailbox: some.boxed(),
+                    uidv: some.maybe(Self::u32),
+                    uid: some.maybe(Self::uid),
+                    section: some.maybe(Self::boxed),
+                }),
                 hdr: self.maybe(Self::hdr),
             },
             K::MessageExpunge {

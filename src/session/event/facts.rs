@@ -79,6 +79,19 @@ pub struct ReadMessage {
     pub hdr: Option<Box<HeaderFacts>>,
 }
 
+/// A message, or a part of one, of which another was put together (RFC 4469).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppendSource {
+    /// Its mailbox; or the URL as it stands, where that names no message that could be read.
+    pub mailbox: Box<str>,
+    /// UIDVALIDITY, where the URL says it.
+    pub uidv: Option<u32>,
+    /// Its UID.
+    pub uid: Option<Uid>,
+    /// The part, where it is not all of it.
+    pub section: Option<Box<str>>,
+}
+
 /// What a message's header says. At level `metadata` only the Message-ID.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderFacts {

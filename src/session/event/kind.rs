@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{
-    AccessVia, AclOp, AuthFailureReason, CloseReason, CloseSegment, ClosedBy, CopyOp, Durability, ExpungeHow,
-    FaultReason, FilterAction, FilteredResponse, FlagOp, GapReason, HeaderFacts, KilledBy, LimitAction, LimitKind,
-    LimitName, LimitPer, ListOp, LoadedBy, LockOp, MailboxChange, Mechanism, OnFailure, OpenReason, OtherLog,
-    ReadClass, ReadCounts, ReadMessage, ReadSet, RefusedReason, Side, Stage, StopReason, TlsFacts, UpstreamError,
+    AccessVia, AclOp, AppendSource, AuthFailureReason, CloseReason, CloseSegment, ClosedBy, CopyOp, Durability,
+    ExpungeHow, FaultReason, FilterAction, FilteredResponse, FlagOp, GapReason, HeaderFacts, KilledBy, LimitAction,
+    LimitKind, LimitName, LimitPer, ListOp, LoadedBy, LockOp, MailboxChange, Mechanism, OnFailure, OpenReason,
+    OtherLog, ReadClass, ReadCounts, ReadMessage, ReadSet, RefusedReason, Side, Stage, StopReason, TlsFacts,
+    UpstreamError,
 };
 use crate::imap::message::{Flag, Uid, UidSet};
 
@@ -238,6 +239,8 @@ pub enum EventKind {
         uidv: Option<u32>,
         /// UID that REPLACE takes away.
         replaces: Option<Uid>,
+        /// Messages that it was put together from.
+        sources: Vec<AppendSource>,
         /// What its header says.
         hdr: Option<Box<HeaderFacts>>,
     },

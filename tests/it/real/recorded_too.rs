@@ -269,3 +269,51 @@ fn a_segment_is_sealed_when_somebody_asks_for_it() {
     assert_eq!(tool_at(&proxy, &["rotate"]).status.code(), Some(1));
     assert!(proxy.verify().status.success(), "all of it is signed");
 }
+
+#[test]
+fn what_a_message_is_put_together_from_is_recorded_and_followed() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut proxy = Settings::before(&dovecot).start();
+    let mut ann = proxy.login("ann");
+    // Dovecot knows the UIDVALIDITY of what was open once.
+    ann.run("EXAMINE Finance/Q3").ok();
+    ann.run("SELECT INBOX").ok();
+    // All of it from elsewhere, with no octet of the client's; then with its own before, between and behind.
+    ann.run("APPEND Archive (\\Seen) CATENATE (URL \"/Finance/Q3;UIDVALIDITY=1700000001/;UID=2\")").ok();
+    ann.run_parts(&[
+        b"APPEND Archive CATENATE (URL \"/INBOX/;UID=3/;SECTION=HEADER\" TEXT {5+}",
+        b"x\r\n\r\n URL \"/INBOX/;UID=3/;SECTION=1.1\" TEXT {3+}",
+        b"y\r\n URL \"/INBOX/;UID=1/;SECTION=TEXT\")",
+    ])
+    .ok();
+    ann.run("APPEND Archive CATENATE (URL \"/Finance/Q3/;UID=99\")").no("BADURL");
+    ann.run("SELECT Archive").ok();
+    ann.run("UID FETCH 4 (BODY.PEEK[])").ok();
+    ann.logout();
+    let records = proxy.stop();
+    let appended = of(&records, "message.append");
+    let told: Vec<Value> = appended
+        .iter()
+        .map(|record| {
+            json!([record["stage"], record["mailbox"]["name"], record["data"]["uid"], record["data"]["sources"]])
+        })
+        .collect();
+    let finance = json!([{"mailbox": "Finance/Q3", "uidv": 1_700_000_001, "uid": 2}]);
+    let of_inbox = |uid: u32, section: &str| json!({"mailbox": "INBOX", "uid": uid, "section": section});
+    let expected = [
+        json!(["intent", "Archive", null, finance]),
+        json!(["done", "Archive", 4, finance]),
+        json!(["intent", "Archive", null, [of_inbox(3, "HEADER")]]),
+        json!(["done", "Archive", 5, [of_inbox(3, "HEADER"), of_inbox(3, "1.1"), of_inbox(1, "TEXT")]]),
+        json!(["intent", "Archive", null, [{"mailbox": "Finance/Q3", "uid": 99}]]),
+        json!(["done", "Archive", null, [{"mailbox": "Finance/Q3", "uid": 99}]]),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(appended[0]["data"]["flags"], json!(["\\Seen"]));
+    // Who touched the message in Finance? Whoever read what was made of it, too.
+    let trace = |words: &[&str]| String::from_utf8_lossy(&tool_at(&proxy, words).stdout).into_owned();
+    let report = trace(&["report", "message", "2", "--mailbox", "Finance/Q3"]);
+    assert!(report.contains("append") && report.contains("read full"), "{report}");
+    let found = trace(&["query", "--mailbox", "Finance/**", "--type", "message.append", "--json"]);
+    assert_eq!(found.lines().count(), 4, "{found}");
+}
