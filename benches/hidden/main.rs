@@ -90,10 +90,11 @@ fn main() -> ExitCode {
     let arguments = std::env::args().collect::<Vec<_>>();
     let result = match arguments.as_slice() {
         // The runner starts itself as the backend.
-        [_, word, chain, key, mailboxes, messages] if word == "--serve-backend" => {
+        [_, word, plain, tls, chain, key, mailboxes, messages] if word == "--serve-backend" => {
             let size = mailboxes.parse().ok().zip(messages.parse().ok());
             let (mailboxes, messages) = size.expect("numbers, as the runner writes them");
-            backend::main(Path::new(chain), Path::new(key), backend::Size { mailboxes, messages })
+            let doors = [plain, tls].map(|door| door.parse().expect("an address, as the runner writes it"));
+            backend::main(doors, Path::new(chain), Path::new(key), backend::Size { mailboxes, messages })
         }
         _ => run(&Options::parse()),
     };

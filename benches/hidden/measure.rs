@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backend::{Size, is_secret};
@@ -95,13 +94,13 @@ pub async fn all(options: &Options, backend: Backend) -> io::Result<Measured> {
     let place = Place::new()?;
     eprintln!("hidden: {} messages for {}", options.messages, backend.title());
     let upstream = match backend {
-        Backend::Canned => Upstream::canned(&place, Size { messages: options.messages, ..Size::default() })?,
+        Backend::Canned => Upstream::canned(&place, Size { messages: options.messages, ..Size::default() }, 1)?,
         Backend::Dovecot => Upstream::dovecot(&place, options.messages)?,
     };
-    let roots = tls::roots(&place.path("tls/ca.pem"))?;
+    let trust = tls::trust(&place.path("tls/ca.pem"))?;
     let plan = Plan {
         place: &place,
-        roots: Arc::clone(&roots),
+        trust: trust.clone(),
         imapwarden: &options.imapwarden,
         upstream: &upstream,
         sessions: 200,
@@ -195,12 +194,12 @@ impl Bench<'_> {
         client: &mut Client,
         command: &str,
     ) -> io::Result<Answer> {
-        let before = (way != Way::Direct).then(|| Cpu::of(peer.root)).transpose()?;
+        let before = (way != Way::Direct).then(|| Cpu::of(&peer.roots)).transpose()?;
         let begun = Instant::now();
         let answer = client.command(command).await?;
         let wait = begun.elapsed();
         let cpu = match before {
-            Some(before) => Cpu::of(peer.root)?.since(&before),
+            Some(before) => Cpu::of(&peer.roots)?.since(&before),
             None => Duration::ZERO,
         };
         self.measured.samples.entry((work, way)).or_default().push(Sample { wait, cpu });
@@ -213,21 +212,21 @@ impl Bench<'_> {
         let mut first = opened(&peer).await?;
         first.command(FLAGS).await?;
         first.logout().await?;
-        let before = settled(peer.root).await?;
+        let before = settled(&peer.roots).await?;
         let each = |now: u64| (now as f64 - before as f64) / SESSIONS as f64;
         let mut clients = Vec::new();
         for _ in 0..SESSIONS {
             clients.push(Client::session(&peer.plain, 0).await?);
         }
-        let after_login = each(settled(peer.root).await?);
+        let after_login = each(settled(&peer.roots).await?);
         for client in &mut clients {
             client.command("SELECT INBOX").await?;
         }
-        let after_select = each(settled(peer.root).await?);
+        let after_select = each(settled(&peer.roots).await?);
         for client in &mut clients {
             client.command(FLAGS).await?;
         }
-        let after_flags = each(settled(peer.root).await?);
+        let after_flags = each(settled(&peer.roots).await?);
         Ok([after_login, after_select, after_flags])
     }
 }
@@ -239,7 +238,7 @@ async fn opened(peer: &Peer) -> io::Result<Client> {
 }
 
 /// Memory once what is freed has been.
-async fn settled(root: u32) -> io::Result<u64> {
+async fn settled(roots: &[u32]) -> io::Result<u64> {
     tokio::time::sleep(Duration::from_millis(1_000)).await;
-    usage::pss(root)
+    usage::pss(roots)
 }

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!                      ┌─▶ imapwarden, with 100 rules and without ─┐
-//!   load (this process)├─▶ nginx's mail proxy ─────────────────────┤
-//!   in clear and in    ├─▶ HAProxy in TCP mode ────────────────────┼─▶ backend: canned answers (a child of this process),
-//!   TLS 1.3            ├─▶ Dovecot's proxy ────────────────────────┤            or a real Dovecot
+//!   load (this process,├─▶ nginx's mail proxy ─────────────────────┤
+//!   many sessions: its ├─▶ HAProxy in TCP mode ────────────────────┼─▶ backend: canned answers (a child of this process),
+//!   children)          ├─▶ Dovecot's proxy ────────────────────────┤            or a real Dovecot
 //!                      └─▶ nothing ────────────────────────────────┘
 //! ```
 //!
 //! `cargo bench --bench peers` measures all and prints tables; `-- --help` says how to measure less. Needs Debian's
-//! packages of the peers, and says which are missing.
+//! packages of the peers, and says which are missing. Clients come in clear and in TLS 1.3.
 
 mod backend;
 mod curves;
@@ -32,11 +32,14 @@ fn main() -> ExitCode {
     let arguments = std::env::args().collect::<Vec<_>>();
     let result = match arguments.as_slice() {
         // The runner starts itself as the backend.
-        [_, word, chain, key, mailboxes, messages] if word == "--serve-backend" => {
+        [_, word, plain, tls, chain, key, mailboxes, messages] if word == "--serve-backend" => {
             let size = mailboxes.parse().ok().zip(messages.parse().ok());
             let (mailboxes, messages) = size.expect("numbers, as the runner writes them");
-            backend::main(Path::new(chain), Path::new(key), backend::Size { mailboxes, messages })
+            let doors = [plain, tls].map(|door| door.parse().expect("an address, as the runner writes it"));
+            backend::main(doors, Path::new(chain), Path::new(key), backend::Size { mailboxes, messages })
         }
+        // And as the clients of many sessions.
+        [_, word, arguments @ ..] if word == "--hold-sessions" => return work::crowd::main(arguments),
         _ => return runner::main(&options::Options::parse()),
     };
     match result {

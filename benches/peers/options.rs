@@ -14,7 +14,7 @@ pub struct Options {
     /// Each work load on each peer in turn, so many times; the report has the medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// Only work loads with this in their name; may be repeated
+    /// Only the work load of this name, or all with this in their names; may be repeated
     #[arg(long, value_name = "WORK")]
     pub only: Vec<String>,
     /// Which peers, and in which order
@@ -28,7 +28,7 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     pub quick: bool,
     /// How long each measurement takes, where it is not its work that says so
-    #[arg(long, default_value_t = 0.6)]
+    #[arg(long, default_value_t = 0.6, value_parser = seconds)]
     pub seconds: f64,
     /// Tables as docs/performance.md has them
     #[arg(long)]
@@ -45,4 +45,10 @@ pub struct Options {
     /// What `cargo bench` adds
     #[arg(long, hide = true)]
     pub bench: bool,
+}
+
+/// Long enough to do something in, and not so long that patience ends first.
+fn seconds(word: &str) -> Result<f64, String> {
+    let seconds = word.parse::<f64>().map_err(|e| e.to_string())?;
+    if (0.01..=30.0).contains(&seconds) { Ok(seconds) } else { Err("from 0.01 to 30".to_owned()) }
 }

@@ -6,6 +6,7 @@
 //!     └─ ports below those that connections use
 //! ```
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -73,9 +74,21 @@ impl Place {
 }
 
 /// An address on loopback that nobody listens on.
+pub fn free_address() -> io::Result<SocketAddr> {
+    free_addresses(1).map(|addresses| addresses[0])
+}
+
+/// The loopback address of a part's process with this number. Each has its own: from one address to another's port there
+/// are only as many connections as ports for them, some 28,000.
+pub fn loopback(number: usize) -> Ipv4Addr {
+    let octet = u8::try_from(number + 1).expect("a handful of processes");
+    Ipv4Addr::new(127, 0, 0, octet)
+}
+
+/// One port that nobody listens on, on as many loopback addresses.
 ///
 /// Below the range from which the kernel takes ports for connections, so that none of those gets in between.
-pub fn free_address() -> io::Result<SocketAddr> {
+pub fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 18_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -83,12 +96,12 @@ pub fn free_address() -> io::Result<SocketAddr> {
     for _ in 0..COUNT {
         let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = FIRST + u16::try_from((start + step) % u32::from(COUNT)).expect("below COUNT");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
+        let addresses = (0..count).map(|number| SocketAddr::from((loopback(number), port))).collect::<Vec<_>>();
+        if addresses.iter().all(|address| TcpListener::bind(address).is_ok()) {
+            return Ok(addresses);
         }
     }
-    Err(io::Error::other(format!("no port of 127.0.0.1 from {FIRST} to {} is free", FIRST + COUNT - 1)))
+    Err(io::Error::other(format!("no port of the loopback interface from {FIRST} to {} is free", FIRST + COUNT - 1)))
 }
 
 /// The file of a program, also where Debian keeps those of servers.
@@ -141,7 +154,7 @@ impl Process {
 }
 
 /// The kernel ends it should the runner die without unwinding: a Ctrl-C leaves no server behind.
-pub fn dying_with_us(program: &Path, arguments: &[&str]) -> Command {
+pub fn dying_with_us(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "--"]).arg(program).args(arguments);
     command

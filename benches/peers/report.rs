@@ -19,6 +19,8 @@ pub struct Report {
     machine: Machine,
     peers: Vec<Kind>,
     figures: BTreeMap<(usize, Leg, Figure), BTreeMap<Kind, Vec<f64>>>,
+    /// Work loads that took several processes of each part.
+    divided: BTreeMap<usize, usize>,
     left_out: Vec<String>,
     failed: bool,
 }
@@ -100,7 +102,7 @@ fn per_second(unit: &str) -> String {
 impl Report {
     /// Nothing yet.
     pub fn new(machine: Machine, peers: Vec<Kind>) -> Self {
-        Self { machine, peers, figures: BTreeMap::new(), left_out: Vec::new(), failed: false }
+        Self { machine, peers, figures: BTreeMap::new(), divided: BTreeMap::new(), left_out: Vec::new(), failed: false }
     }
 
     /// One measurement more.
@@ -111,6 +113,11 @@ impl Report {
             let row = self.figures.entry((position(work), leg, figure)).or_default();
             row.entry(kind).or_default().push(value);
         }
+    }
+
+    /// In how many processes of each part it runs.
+    pub fn divided(&mut self, work: &Work, processes: usize) {
+        self.divided.insert(position(work), processes);
     }
 
     /// What could not be measured, and why; what there was of it before is taken back.
@@ -167,7 +174,7 @@ impl Report {
                 continue;
             }
             let value = |kind: Kind| row.get(&kind).map(|values| median(values));
-            let mut cells = vec![work.title.to_owned(), words(*leg).to_owned(), (table.unit)(work)];
+            let mut cells = vec![title(work, self.divided.get(at)), words(*leg).to_owned(), (table.unit)(work)];
             cells.extend(self.peers.iter().map(|kind| number(value(*kind), table.decimals)));
             cells.extend(RATIOS.iter().filter(|(_, _, title)| self.has(title)).map(|(ours, theirs, _)| {
                 number(value(*ours).zip(value(*theirs)).map(|(ours, theirs)| ours / theirs), 2)
@@ -187,6 +194,14 @@ impl Report {
 /// What matters in the end: imapwarden as it comes, over those it is compared with.
 const RATIOS: &[(Kind, Kind, &str)] =
     &[(Kind::Imapwarden, Kind::Haproxy, "imapwarden / HAProxy"), (Kind::Imapwarden, Kind::Nginx, "imapwarden / nginx")];
+
+/// Says in how many processes of each part it was measured where there is more than one.
+fn title(work: &Work, processes: Option<&usize>) -> String {
+    match processes {
+        None | Some(1) => work.title.to_owned(),
+        Some(count) => format!("{}, {count} processes", work.title),
+    }
+}
 
 fn position(work: &Work) -> usize {
     WORKS.iter().position(|known| known.name == work.name).expect("from the table")

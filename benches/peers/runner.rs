@@ -8,10 +8,10 @@
 //! measured moments apart. A peer that fails is left out of what remains of that work load, and the report says so.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::future::Future;
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,8 +26,8 @@ use crate::place::{self, Place};
 use crate::report::{Machine, Report};
 use crate::work::{Bench, Figure, Leg, Measured, WORKS, Work};
 
-/// Longer than any measurement takes; a peer that stands still ends it.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longer than any measurement takes, 20,000 handshakes included; a peer that stands still ends it.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Measures what is asked for, and prints it.
 pub fn main(options: &Options) -> ExitCode {
@@ -35,7 +35,7 @@ pub fn main(options: &Options) -> ExitCode {
         WORKS.iter().for_each(|work| println!("{:<20} {}", work.name, work.title));
         return ExitCode::SUCCESS;
     }
-    let works = WORKS.iter().filter(|work| chosen(work, options)).collect::<Vec<_>>();
+    let works = if options.curves.is_some() { Vec::new() } else { chosen(options) };
     let lacking = lacking(options, &works);
     if !lacking.is_empty() {
         lacking.iter().for_each(|line| eprintln!("peers: {line}"));
@@ -71,24 +71,49 @@ async fn until_stopped<T>(run: impl Future<Output = io::Result<T>>) -> io::Resul
     }
 }
 
-fn chosen(work: &Work, options: &Options) -> bool {
-    options.only.is_empty() || options.only.iter().any(|part| work.name.contains(part.as_str()))
+/// A whole name means that one; part of a name all that have it.
+fn chosen(options: &Options) -> Vec<&'static Work> {
+    let named = |work: &&Work| options.only.is_empty() || options.only.iter().any(|part| means(part, work));
+    WORKS.iter().filter(named).collect()
+}
+
+fn means(part: &str, work: &Work) -> bool {
+    if WORKS.iter().any(|known| known.name == part) { work.name == part } else { work.name.contains(part) }
 }
 
 /// What has to be there and is not: all of it, at once.
 fn lacking(options: &Options, works: &[&Work]) -> Vec<String> {
     let mut lines = Vec::new();
-    if works.is_empty() {
-        lines.push(format!("no work load is called like {}: --list names them", options.only.join(" or ")));
+    for part in options.only.iter().filter(|part| !WORKS.iter().any(|work| means(part, work))) {
+        lines.push(format!("no work load is called like {part}: --list names them"));
     }
-    for kind in &options.peers {
-        if let Some(missing) = kind.missing() {
-            let others = options.peers.iter().filter(|other| other.missing().is_none()).map(|other| other.argument());
+    // Curves are of imapwarden alone.
+    let peers = if options.curves.is_some() { &[] } else { options.peers.as_slice() };
+    for (at, kind) in peers.iter().enumerate() {
+        if peers[..at].contains(kind) {
+            lines.push(format!("--peers has {} twice: its figures would be of twice as many rounds", kind.argument()));
+        } else if let Some(missing) = kind.missing() {
+            let others = peers.iter().filter(|other| other.missing().is_none()).map(|other| other.argument());
             lines.push(format!("{missing}\n       or leave it out: --peers {}", others.collect::<Vec<_>>().join(",")));
         }
     }
     if works.iter().any(|work| work.behind == Behind::Dovecot) && Kind::Dovecot.missing().is_some() {
-        lines.push("the second backend is missing: apt-get install --no-install-recommends dovecot-imapd".to_owned());
+        let others =
+            works.iter().filter(|work| work.behind != Behind::Dovecot).map(|work| format!("--only {}", work.name));
+        lines.push(format!(
+            "the second backend is missing: apt-get install --no-install-recommends dovecot-imapd\n       \
+             or leave out what needs it: {}",
+            others.collect::<Vec<_>>().join(" ")
+        ));
+    }
+    if !options.imapwarden.is_file() {
+        lines.push(format!("--imapwarden {}: there is no such file", options.imapwarden.display()));
+    }
+    // Found out now, not when all has been measured.
+    if let Some(file) = &options.curves
+        && let Err(e) = OpenOptions::new().append(true).create(true).open(file)
+    {
+        lines.push(format!("--curves {}: {e}", file.display()));
     }
     if place::program("setpriv").is_none() {
         lines.push("setpriv is missing: apt-get install --no-install-recommends util-linux".to_owned());
@@ -102,22 +127,26 @@ async fn run(options: &Options, works: &[&'static Work]) -> io::Result<Report> {
     let rounds = if options.quick { 1 } else { options.rounds };
     let machine = Machine::now(options, &descriptors, rounds);
     let mut report = Report::new(machine, options.peers.clone());
-    let roots = tls::roots(&place.path("tls/ca.pem"))?;
+    let trust = tls::trust(&place.path("tls/ca.pem"))?;
     let mut upstreams = BTreeMap::new();
     for work in works {
-        if let Some(why) = descriptors.too_few(work.descriptors(options.quick)) {
-            report.left_out(work, None, None, &io::Error::new(io::ErrorKind::Unsupported, why));
-            continue;
-        }
-        let canned = work.behind == Behind::Canned;
-        if let std::collections::btree_map::Entry::Vacant(vacant) = upstreams.entry(canned) {
-            vacant.insert(Upstream::start(work.behind, &place)?);
+        let processes = match descriptors.processes(work.sessions(options.quick), work.is_divisible()) {
+            Ok(processes) => processes,
+            Err(why) => {
+                report.left_out(work, None, None, &io::Error::new(io::ErrorKind::Unsupported, why));
+                continue;
+            }
+        };
+        report.divided(work, processes);
+        let upstream = (work.behind == Behind::Canned, processes);
+        if let std::collections::btree_map::Entry::Vacant(vacant) = upstreams.entry(upstream) {
+            vacant.insert(Upstream::start(work.behind, &place, processes)?);
         }
         let plan = Plan {
             place: &place,
-            roots: Arc::clone(&roots),
+            trust: trust.clone(),
             imapwarden: &options.imapwarden,
-            upstream: &upstreams[&canned],
+            upstream: &upstreams[&upstream],
             sessions: descriptors.sessions(),
             rules: RULES,
         };
@@ -183,7 +212,7 @@ impl Runner<'_> {
         let seconds = if self.options.quick { 0.15 } else { self.options.seconds };
         let bench = Bench {
             door: if leg == Leg::Plain { peer.plain.clone() } else { peer.tls.clone() },
-            root: peer.root,
+            roots: peer.roots.clone(),
             seconds: Duration::from_secs_f64(seconds),
             size: self.plan.upstream.size,
             quick: self.options.quick,

@@ -19,10 +19,10 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Of the process with this id, up to now.
-    pub fn of(root: u32) -> io::Result<Self> {
+    /// Of the processes with these ids, up to now.
+    pub fn of(roots: &[u32]) -> io::Result<Self> {
         let (mut threads, mut ticks) = (BTreeMap::new(), 0);
-        for process in tree(root)? {
+        for process in tree(roots)? {
             ticks += process.ticks;
             // A thread or process that has ended in between has no folder any more: the ticks still know it.
             let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", process.id)) else { continue };
@@ -34,7 +34,8 @@ impl Cpu {
                 }
             }
         }
-        if threads.is_empty() {
+        let lives = |root: &u32| threads.keys().any(|(process, _)| process == root);
+        if let Some(root) = roots.iter().find(|root| !lives(root)) {
             return Err(io::Error::other(format!("/proc/{root} has no CPU times: the process has ended")));
         }
         Ok(Self { threads, ticks })
@@ -51,13 +52,13 @@ impl Cpu {
     }
 }
 
-/// Memory of a process and its descendants, in KiB; shared pages in shares.
+/// Memory of processes and their descendants, in KiB; shared pages in shares.
 ///
 /// Without pages of files: sessions take none, and what a program's share of a library is changes with every program
 /// that starts or ends.
-pub fn pss(root: u32) -> io::Result<u64> {
+pub fn pss(roots: &[u32]) -> io::Result<u64> {
     let mut sum = 0;
-    for process in tree(root)? {
+    for process in tree(roots)? {
         let path = format!("/proc/{}/smaps_rollup", process.id);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -78,14 +79,14 @@ struct ProcessStat {
     ticks: u64,
 }
 
-/// A process and all below it.
-fn tree(root: u32) -> io::Result<Vec<ProcessStat>> {
+/// Processes and all below them.
+fn tree(roots: &[u32]) -> io::Result<Vec<ProcessStat>> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc")?.flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         all.extend(fs::read_to_string(entry.path().join("stat")).ok().and_then(|text| stat(id, &text)));
     }
-    let mut ours = BTreeSet::from([root]);
+    let mut ours = roots.iter().copied().collect::<BTreeSet<_>>();
     loop {
         let before = ours.len();
         ours.extend(

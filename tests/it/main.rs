@@ -5,6 +5,8 @@
 mod architecture;
 /// Query, reports and simulation over a log that was prepared.
 mod audit_tools;
+/// What the bench of the peers reckons before it measures.
+mod benches;
 /// Arguments, output and exit status.
 mod command_line;
 /// The demo's upstream, over a real socket.

@@ -12,7 +12,7 @@ mod commands;
 mod session;
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub use canned::{BIG, SEARCH_LINE, Size, is_secret};
 use crate::load::tls;
 
 /// Serves until standard input ends; says on standard output where, in clear and in TLS.
-pub fn main(chain: &Path, key: &Path, size: Size) -> io::Result<()> {
+pub fn main(doors: [SocketAddr; 2], chain: &Path, key: &Path, size: Size) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(tls::server(chain, key)?);
     let canned: &'static Canned = Box::leak(Box::new(Canned::new(size)));
     std::thread::spawn(|| {
@@ -34,7 +34,7 @@ pub fn main(chain: &Path, key: &Path, size: Size) -> io::Result<()> {
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (plain, tls) = (listen()?, listen()?);
+        let (plain, tls) = (listen(doors[0])?, listen(doors[1])?);
         let mut out = io::stdout().lock();
         writeln!(out, "{} {}", plain.local_addr()?, tls.local_addr()?)?;
         out.flush()?;
@@ -46,10 +46,10 @@ pub fn main(chain: &Path, key: &Path, size: Size) -> io::Result<()> {
 }
 
 /// A queue that holds a storm of connections; the standard library's is 128.
-fn listen() -> io::Result<TcpListener> {
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    socket.bind(address).map_err(|e| io::Error::new(e.kind(), format!("{address}: {e}")))?;
     socket.listen(4096)
 }
 

@@ -55,7 +55,7 @@ const CURVES: &[Curve] = &[
     Curve {
         title: "sessions",
         kind: Kind::Imapwarden,
-        steps: &[90, 900, 9_000],
+        steps: &[200, 2_000, 20_000],
         account: |sessions| Account { sessions, ..ORDINARY },
         lines: Lines::Mailboxes,
     },
@@ -118,10 +118,12 @@ pub async fn draw(options: &Options, file: &Path) -> io::Result<String> {
     for curve in CURVES {
         let mut costs = Vec::new();
         for step in curve.steps {
-            if let Some(why) = descriptors.too_few(2 * (curve.account)(*step).sessions as u64) {
-                return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{step} {}: {why}", curve.title)));
-            }
-            costs.push(runner.step(curve, *step, rounds).await?);
+            let sessions = (curve.account)(*step).sessions;
+            let sessions = if options.quick { sessions.div_ceil(10) } else { sessions };
+            let processes = descriptors
+                .processes(sessions as u64, true)
+                .map_err(|why| io::Error::new(io::ErrorKind::Unsupported, format!("{step} {}: {why}", curve.title)))?;
+            costs.push(runner.step(curve, *step, rounds, processes).await?);
         }
         all.push(costs);
     }
@@ -149,12 +151,12 @@ struct Runner<'r> {
 }
 
 impl Runner<'_> {
-    async fn step(&self, curve: &Curve, step: usize, rounds: u32) -> io::Result<Costs> {
+    async fn step(&self, curve: &Curve, step: usize, rounds: u32, processes: usize) -> io::Result<Costs> {
         let account = (curve.account)(step);
-        let upstream = Upstream::canned(self.place, account.size)?;
+        let upstream = Upstream::canned(self.place, account.size, processes)?;
         let plan = Plan {
             place: self.place,
-            roots: tls::roots(&self.place.path("tls/ca.pem"))?,
+            trust: tls::trust(&self.place.path("tls/ca.pem"))?,
             imapwarden: &self.options.imapwarden,
             upstream: &upstream,
             sessions: self.sessions,
@@ -166,7 +168,7 @@ impl Runner<'_> {
             let seconds = if self.options.quick { 0.15 } else { self.options.seconds };
             let bench = Bench {
                 door: peer.plain.clone(),
-                root: peer.root,
+                roots: peer.roots.clone(),
                 seconds: Duration::from_secs_f64(seconds),
                 size: account.size,
                 quick: self.options.quick,

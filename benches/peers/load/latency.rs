@@ -17,6 +17,21 @@ impl Latency {
         self.0.extend(other.0);
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// As another process of this program is told of them.
+    pub fn to_line(&self) -> String {
+        self.0.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What `to_line` wrote.
+    pub fn of_line(line: &str) -> Option<Self> {
+        line.split_ascii_whitespace().map(|word| word.parse().ok()).collect::<Option<_>>().map(Self)
+    }
+
     /// Microseconds within which this share of them was done.
     pub fn percentile(&mut self, share: f64) -> Option<f64> {
         self.0.sort_unstable();

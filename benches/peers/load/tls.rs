@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -23,21 +23,29 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 /// What clients trust.
-pub fn roots(ca: &Path) -> io::Result<Arc<RootCertStore>> {
+#[derive(Clone)]
+pub struct Trust {
+    /// The file it is from.
+    pub file: PathBuf,
+    roots: Arc<RootCertStore>,
+}
+
+/// The authorities in this file.
+pub fn trust(file: &Path) -> io::Result<Trust> {
     let mut roots = RootCertStore::empty();
-    let pem = fs::read(ca)?;
+    let pem = fs::read(file)?;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
     }
-    Ok(Arc::new(roots))
+    Ok(Trust { file: file.to_owned(), roots: Arc::new(roots) })
 }
 
 /// Connects with a full handshake each time or, with tickets, with those that this connector was given before.
-pub fn connector(roots: &Arc<RootCertStore>, tickets: bool) -> TlsConnector {
+pub fn connector(trust: &Trust, tickets: bool) -> TlsConnector {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("a suite of TLS 1.3")
-        .with_root_certificates(Arc::clone(roots))
+        .with_root_certificates(Arc::clone(&trust.roots))
         .with_no_client_auth();
     config.resumption = if tickets { Resumption::in_memory_sessions(8) } else { Resumption::disabled() };
     TlsConnector::from(Arc::new(config))

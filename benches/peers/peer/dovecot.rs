@@ -6,15 +6,17 @@ use std::net::SocketAddr;
 use super::Doors;
 use crate::place::{self, Place, Process};
 
-/// Starts it: a login process for each CPU, as its documentation has it for many sessions.
-pub fn start(place: &Place, doors: &Doors, backend: SocketAddr) -> io::Result<Process> {
+/// Starts it: a login process for each CPU, as its documentation has it for many sessions, or as many as can hold them.
+///
+/// It listens on as many addresses as there are backends; whoever comes in at one is sent on to the backend there.
+pub fn start(place: &Place, doors: &Doors, backends: &[SocketAddr]) -> io::Result<Process> {
     let Some(program) = place::program("dovecot") else { return Err(io::ErrorKind::NotFound.into()) };
     let text = format!(
         "base_dir = {root}/dovecot/run\n\
          state_dir = {root}/dovecot/state\n\
          log_path = {root}/dovecot/log\n\
          protocols = imap\n\
-         listen = 127.0.0.1\n\
+         listen = {listen}\n\
          {users}\
          ssl = yes\n\
          ssl_cert = <{root}/tls/chain.pem\n\
@@ -25,11 +27,11 @@ pub fn start(place: &Place, doors: &Doors, backend: SocketAddr) -> io::Result<Pr
          auth_verbose = no\n\
          mail_max_userip_connections = 0\n\
          verbose_proctitle = no\n\
-         passdb {{\n  driver = static\n  args = nopassword=y proxy=y host={address} port={port}\n}}\n\
+         passdb {{\n  driver = static\n  args = nopassword=y proxy=y host=%{{lip}} port={port}\n}}\n\
          userdb {{\n  driver = static\n  args = uid=65534 gid=65534 home=/nonexistent\n}}\n\
          default_client_limit = {connections}\n\
          default_vsz_limit = 0\n\
-         service imap-login {{\n  chroot =\n  service_count = 0\n  process_min_avail = {cpus}\n  process_limit = {cpus}\n  \
+         service imap-login {{\n  chroot =\n  service_count = 0\n  process_min_avail = {processes}\n  process_limit = {processes}\n  \
            client_limit = {sessions}\n  \
            inet_listener imap {{\n    port = {plain}\n  }}\n  \
            inet_listener imaps {{\n    port = {tls}\n    ssl = yes\n  }}\n}}\n\
@@ -37,13 +39,13 @@ pub fn start(place: &Place, doors: &Doors, backend: SocketAddr) -> io::Result<Pr
          service stats {{\n  chroot =\n}}\n",
         root = place.root(),
         users = internal_users(),
-        address = backend.ip(),
-        port = backend.port(),
+        listen = doors.plain.iter().map(|door| door.ip().to_string()).collect::<Vec<_>>().join(", "),
+        port = backends[0].port(),
         connections = doors.sessions * 5 / 2,
-        cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        processes = doors.cpus().max(backends.len()),
         sessions = doors.sessions,
-        plain = doors.plain.port(),
-        tls = doors.tls.port(),
+        plain = doors.plain[0].port(),
+        tls = doors.tls[0].port(),
     );
     let file = place.write("dovecot/dovecot.conf", text)?;
     Process::start(&program, &["-F", "-c", &file.display().to_string()], place.path("dovecot/log"))

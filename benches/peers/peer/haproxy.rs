@@ -6,8 +6,12 @@ use std::net::SocketAddr;
 use super::Doors;
 use crate::place::{self, Place, Process};
 
-/// Starts it: one process, a thread for each CPU, as it does by itself.
-pub fn start(place: &Place, doors: &Doors, backend: SocketAddr) -> io::Result<Process> {
+/// Starts it: one process, a thread for each CPU, as it does by itself; or a whole one for each backend.
+pub fn start(place: &Place, doors: &Doors, backends: &[SocketAddr]) -> io::Result<Vec<Process>> {
+    backends.iter().enumerate().map(|(number, backend)| one(place, doors, number, *backend)).collect()
+}
+
+fn one(place: &Place, doors: &Doors, number: usize, backend: SocketAddr) -> io::Result<Process> {
     let Some(program) = place::program("haproxy") else { return Err(io::ErrorKind::NotFound.into()) };
     let user = if rustix::process::getuid().is_root() { "user nobody\n  group nogroup" } else { "" };
     let text = format!(
@@ -28,10 +32,10 @@ pub fn start(place: &Place, doors: &Doors, backend: SocketAddr) -> io::Result<Pr
          backend imap\n  \
            server backend {backend}\n",
         sessions = doors.sessions,
-        plain = doors.plain,
-        tls = doors.tls,
+        plain = doors.plain[number],
+        tls = doors.tls[number],
         root = place.root(),
     );
-    let file = place.write("haproxy/haproxy.cfg", text)?;
-    Process::start(&program, &["-db", "-f", &file.display().to_string()], place.path("haproxy/log"))
+    let file = place.write(&format!("haproxy/{number}.cfg"), text)?;
+    Process::start(&program, &["-db", "-f", &file.display().to_string()], place.path(&format!("haproxy/{number}.log")))
 }

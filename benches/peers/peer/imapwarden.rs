@@ -5,9 +5,15 @@ use std::io;
 use super::{Doors, Kind, Plan};
 use crate::place::{self, Process};
 
-/// Starts it.
-pub fn start(kind: Kind, plan: &Plan<'_>, doors: &Doors) -> io::Result<Process> {
-    let (folder, place, backend) = (kind.argument(), plan.place, plan.upstream.plain);
+/// Starts it: one process, or a whole one for each backend.
+pub fn start(kind: Kind, plan: &Plan<'_>, doors: &Doors) -> io::Result<Vec<Process>> {
+    (0..plan.upstream.plain.len()).map(|number| one(kind, plan, doors, number)).collect()
+}
+
+fn one(kind: Kind, plan: &Plan<'_>, doors: &Doors, number: usize) -> io::Result<Process> {
+    let (place, backend) = (plan.place, plan.upstream.plain[number]);
+    // The audit log and the state of each are in its own folder.
+    let folder = if number == 0 { kind.argument() } else { format!("{}-{number}", kind.argument()) };
     let rules = rules(kind, plan.rules);
     let text = format!(
         "[[listener]]\n\
@@ -40,8 +46,8 @@ pub fn start(kind: Kind, plan: &Plan<'_>, doors: &Doors) -> io::Result<Process> 
          [admin]\n\
          bind = \"{admin}\"\n",
         sessions = doors.sessions,
-        plain = doors.plain,
-        tls = doors.tls,
+        plain = doors.plain[number],
+        tls = doors.tls[number],
         root = place.root(),
         files = if rules.is_empty() { "" } else { "\"rules.toml\"" },
         admin = place::free_address()?,

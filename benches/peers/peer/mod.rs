@@ -12,14 +12,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use rustls::RootCertStore;
 
 use crate::load::client::Client;
 use crate::load::door::Door;
+use crate::load::tls::Trust;
 use crate::place::{self, Place, Process};
 use upstream::Upstream;
 
@@ -117,14 +116,14 @@ impl Kind {
 
 /// A peer that answers.
 pub struct Peer {
-    /// Its process, or the backend's where there is nothing between.
-    pub root: u32,
+    /// Its processes, or the backend's where there is nothing between.
+    pub roots: Vec<u32>,
     /// Where it takes clients in clear.
     pub plain: Door,
     /// Where it takes those in TLS.
     pub tls: Door,
     /// Ended when dropped.
-    process: Option<Process>,
+    processes: Vec<Process>,
 }
 
 impl Peer {
@@ -144,25 +143,29 @@ impl Peer {
     async fn try_start(kind: Kind, plan: &Plan<'_>) -> io::Result<Self> {
         let (upstream, sessions) = (plan.upstream, plan.sessions);
         let doors = match kind {
-            Kind::Direct => Doors { plain: upstream.plain, tls: upstream.tls, sessions },
-            _ => Doors { plain: place::free_address()?, tls: place::free_address()?, sessions },
+            Kind::Direct => Doors { plain: upstream.plain.clone(), tls: upstream.tls.clone(), sessions },
+            _ => {
+                let count = upstream.plain.len();
+                Doors { plain: place::free_addresses(count)?, tls: place::free_addresses(count)?, sessions }
+            }
         };
         let place = plan.place;
-        let process = match kind {
-            Kind::Direct => None,
+        let processes = match kind {
+            Kind::Direct => Vec::new(),
             Kind::Imapwarden
             | Kind::ImapwardenOthers
             | Kind::ImapwardenHiding
             | Kind::ImapwardenHidingMessages
             | Kind::ImapwardenNoRules
-            | Kind::ImapwardenUnrecorded => Some(imapwarden::start(kind, plan, &doors)?),
-            Kind::Nginx => Some(nginx::start(place, &doors, upstream.plain)?),
-            Kind::Haproxy => Some(haproxy::start(place, &doors, upstream.plain)?),
-            Kind::Dovecot => Some(dovecot::start(place, &doors, upstream.plain)?),
+            | Kind::ImapwardenUnrecorded => imapwarden::start(kind, plan, &doors)?,
+            Kind::Nginx => nginx::start(place, &doors, &upstream.plain)?,
+            Kind::Haproxy => haproxy::start(place, &doors, &upstream.plain)?,
+            Kind::Dovecot => vec![dovecot::start(place, &doors, &upstream.plain)?],
         };
-        let door = |address, in_tls| Door::new(address, Arc::clone(&plan.roots), in_tls, upstream.users);
-        let root = process.as_ref().map_or(upstream.id(), Process::id);
-        let mut peer = Self { root, plain: door(doors.plain, false), tls: door(doors.tls, true), process };
+        let door = |addresses: &[SocketAddr], in_tls| Door::new(addresses, &plan.trust, in_tls, upstream.users);
+        let servers = if kind == Kind::Direct { &upstream.processes } else { &processes };
+        let roots = servers.iter().map(Process::id).collect();
+        let mut peer = Self { roots, plain: door(&doors.plain, false), tls: door(&doors.tls, true), processes };
         peer.until_ready().await?;
         Ok(peer)
     }
@@ -170,21 +173,28 @@ impl Peer {
     async fn until_ready(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let passed = passes(&self.plain).await.and(passes(&self.tls).await);
-            let Err(failed) = passed else { return Ok(()) };
-            let ended = self.process.as_mut().is_some_and(Process::ended);
+            let Err(failed) = self.pass().await else { return Ok(()) };
+            let ended = self.processes.iter_mut().any(Process::ended);
             if ended || Instant::now() > deadline {
-                let words = self.process.as_ref().map(Process::last_words).unwrap_or_default();
+                let words = self.processes.iter().map(Process::last_words).collect::<Vec<_>>().join("\n");
                 return Err(io::Error::other(format!("a login does not pass: {failed}\n{words}")));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
+    /// Do logins pass, through every door?
+    async fn pass(&self) -> io::Result<()> {
+        for door in self.plain.each().chain(self.tls.each()) {
+            passes(&door).await?;
+        }
+        Ok(())
+    }
+
     /// Where it has ended: what it wrote last.
     pub fn why_ended(&mut self) -> String {
-        let Some(process) = &mut self.process else { return String::new() };
-        if process.ended() { format!("; it has ended:\n{}", process.last_words()) } else { String::new() }
+        let ended = self.processes.iter_mut().find_map(|process| process.ended().then(|| process.last_words()));
+        ended.map_or_else(String::new, |words| format!("; it has ended:\n{words}"))
     }
 }
 
@@ -199,12 +209,12 @@ pub struct Plan<'p> {
     /// The folder for its configuration.
     pub place: &'p Place,
     /// What clients trust.
-    pub roots: Arc<RootCertStore>,
+    pub trust: Trust,
     /// The imapwarden to start.
     pub imapwarden: &'p PathBuf,
     /// What answers.
     pub upstream: &'p Upstream,
-    /// How many sessions a peer must be able to hold.
+    /// How many sessions one process must be able to hold.
     pub sessions: u64,
     /// How many rules imapwarden has, where it has any.
     pub rules: usize,
@@ -213,9 +223,17 @@ pub struct Plan<'p> {
 /// Rules of a company.
 pub const RULES: usize = 100;
 
-/// Where a peer is to listen, and for how many.
+/// Where a peer is to listen, and for how many: one port, on an address for each backend.
 struct Doors {
-    plain: SocketAddr,
-    tls: SocketAddr,
+    plain: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
+    /// In one process.
     sessions: u64,
+}
+
+impl Doors {
+    /// How many processes can run at once.
+    fn cpus(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    }
 }

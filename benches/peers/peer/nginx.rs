@@ -13,23 +13,30 @@ pub fn module() -> Option<PathBuf> {
     Some(PathBuf::from("/usr/lib/nginx/modules/ngx_mail_module.so")).filter(|file| file.is_file())
 }
 
-/// Starts it.
-pub fn start(place: &Place, doors: &Doors, backend: SocketAddr) -> io::Result<Process> {
+/// Starts it: a worker for each CPU, as it does by itself; or a whole one for each backend.
+///
+/// It has several workers, but nothing in its mail proxy keeps one of them from taking more clients than it has descriptors for.
+pub fn start(place: &Place, doors: &Doors, backends: &[SocketAddr]) -> io::Result<Vec<Process>> {
+    backends.iter().enumerate().map(|(number, backend)| one(place, doors, number, *backend)).collect()
+}
+
+fn one(place: &Place, doors: &Doors, number: usize, backend: SocketAddr) -> io::Result<Process> {
     let (Some(program), Some(module)) = (place::program("nginx"), module()) else {
         return Err(io::ErrorKind::NotFound.into());
     };
     let auth = place::free_address()?;
-    for folder in ["body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-        fs::create_dir_all(place.path("nginx").join(folder))?;
+    let folder = format!("nginx/{number}");
+    for temporary in ["body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+        fs::create_dir_all(place.path(&folder).join(temporary))?;
     }
     let user = if rustix::process::getuid().is_root() { "user nobody nogroup;" } else { "" };
     let text = format!(
         "load_module {module};\n\
          {user}\n\
          daemon off;\n\
-         worker_processes auto;\n\
-         pid {root}/nginx/pid;\n\
-         error_log {root}/nginx/log error;\n\
+         worker_processes {workers};\n\
+         pid {root}/{folder}/pid;\n\
+         error_log {root}/{folder}/log error;\n\
          events {{ worker_connections {connections}; }}\n\
          mail {{\n\
            auth_http {auth}/auth;\n\
@@ -45,11 +52,11 @@ pub fn start(place: &Place, doors: &Doors, backend: SocketAddr) -> io::Result<Pr
          }}\n\
          http {{\n\
            access_log off;\n\
-           client_body_temp_path {root}/nginx/body;\n\
-           proxy_temp_path {root}/nginx/proxy;\n\
-           fastcgi_temp_path {root}/nginx/fastcgi;\n\
-           uwsgi_temp_path {root}/nginx/uwsgi;\n\
-           scgi_temp_path {root}/nginx/scgi;\n\
+           client_body_temp_path {root}/{folder}/body;\n\
+           proxy_temp_path {root}/{folder}/proxy;\n\
+           fastcgi_temp_path {root}/{folder}/fastcgi;\n\
+           uwsgi_temp_path {root}/{folder}/uwsgi;\n\
+           scgi_temp_path {root}/{folder}/scgi;\n\
            server {{\n\
              listen {auth} backlog=4096;\n\
              location = /auth {{\n\
@@ -64,12 +71,13 @@ pub fn start(place: &Place, doors: &Doors, backend: SocketAddr) -> io::Result<Pr
         root = place.root(),
         // A session has two, and a third for as long as nginx asks itself.
         connections = doors.sessions * 5 / 2,
-        plain = doors.plain,
-        tls = doors.tls,
+        workers = doors.cpus().div_ceil(doors.plain.len()),
+        plain = doors.plain[number],
+        tls = doors.tls[number],
         address = backend.ip(),
         port = backend.port(),
     );
-    let file = place.write("nginx/nginx.conf", text)?;
-    let log = place.path("nginx/log");
+    let file = place.write(&format!("{folder}/nginx.conf"), text)?;
+    let log = place.path(&format!("{folder}/log"));
     Process::start(&program, &["-c", &file.display().to_string(), "-e", &log.display().to_string()], log)
 }

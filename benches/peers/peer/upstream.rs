@@ -21,53 +21,44 @@ pub enum Behind {
 
 /// A server that holds the mail.
 pub struct Upstream {
-    /// Where it answers in clear.
-    pub plain: SocketAddr,
+    /// Where it answers in clear: an address of each process.
+    pub plain: Vec<SocketAddr>,
     /// Where it answers in TLS.
-    pub tls: SocketAddr,
+    pub tls: Vec<SocketAddr>,
     /// How many users it knows: `user0@example.org` and on.
     pub users: usize,
     /// Its mailboxes, and the messages in INBOX.
     pub size: Size,
-    process: Process,
+    /// Its processes.
+    pub processes: Vec<Process>,
 }
 
 /// Messages in the real one's INBOX, for the work loads.
 const REAL_MESSAGES: u32 = 1_000;
 
 impl Upstream {
-    /// Starts it.
-    pub fn start(behind: Behind, place: &Place) -> io::Result<Self> {
+    /// Starts it; the canned one in so many processes.
+    pub fn start(behind: Behind, place: &Place, processes: usize) -> io::Result<Self> {
         match behind {
-            Behind::Canned => Self::canned(place, Size::default()),
+            Behind::Canned => Self::canned(place, Size::default(), processes),
             Behind::Dovecot => Self::dovecot(place, REAL_MESSAGES),
         }
     }
 
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.process.id()
-    }
-
     /// The canned one, with so much mail.
-    pub fn canned(place: &Place, size: Size) -> io::Result<Self> {
-        let own = std::env::current_exe()?;
-        let (chain, key) = (place.path("tls/chain.pem"), place.path("tls/key.pem"));
-        let (mailboxes, messages) = (size.mailboxes.to_string(), size.messages.to_string());
-        let files = (chain.display().to_string(), key.display().to_string());
-        let arguments = ["--serve-backend", &files.0, &files.1, &mailboxes, &messages];
-        let mut command = place::dying_with_us(&own, &arguments);
-        let log = place.path("backend.log");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(fs::File::create(&log)?);
-        let mut process = Process::spawn(&mut command, log)?;
-        let mut line = String::new();
-        let out = process.child().stdout.take().expect("a pipe");
-        BufReader::new(out).read_line(&mut line)?;
-        let addresses = line.split_ascii_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>();
-        match addresses.as_deref() {
-            Ok([plain, tls]) => Ok(Self { plain: *plain, tls: *tls, users: 1_000, size, process }),
-            _ => Err(io::Error::other(format!("the backend does not start: {line}{}", process.last_words()))),
+    pub fn canned(place: &Place, size: Size, processes: usize) -> io::Result<Self> {
+        let mut upstream = Self { plain: Vec::new(), tls: Vec::new(), users: 1_000, size, processes: Vec::new() };
+        for number in 0..processes {
+            // The first takes the ports that it is given, the others the same on their own addresses.
+            let ports = upstream.plain.first().zip(upstream.tls.first());
+            let (plain, tls) = ports.map_or((0, 0), |(plain, tls)| (plain.port(), tls.port()));
+            let doors = [plain, tls].map(|port| SocketAddr::from((place::loopback(number), port)));
+            let ([plain, tls], process) = answering(place, size, doors)?;
+            upstream.plain.push(plain);
+            upstream.tls.push(tls);
+            upstream.processes.push(process);
         }
+        Ok(upstream)
     }
 
     /// The real one, with so many messages. One user, for each session is a process and a mailbox of its own would be a thousand files.
@@ -89,7 +80,29 @@ impl Upstream {
             std::thread::sleep(Duration::from_millis(20));
         }
         let size = Size { mailboxes: 3, messages };
-        Ok(Self { plain, tls, users: 1, size, process })
+        Ok(Self { plain: vec![plain], tls: vec![tls], users: 1, size, processes: vec![process] })
+    }
+}
+
+/// One process of the canned backend, and where it says that it answers.
+fn answering(place: &Place, size: Size, doors: [SocketAddr; 2]) -> io::Result<([SocketAddr; 2], Process)> {
+    let own = std::env::current_exe()?;
+    let files = ["tls/chain.pem", "tls/key.pem"].map(|name| place.path(name).display().to_string());
+    let sizes = [size.mailboxes.to_string(), size.messages.to_string()];
+    let doors = doors.map(|door| door.to_string());
+    let arguments =
+        ["--serve-backend", &doors[0], &doors[1], &files[0], &files[1], &sizes[0], &sizes[1]].map(str::to_owned);
+    let mut command = place::dying_with_us(&own, &arguments);
+    let log = place.path("backend.log");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(fs::File::create(&log)?);
+    let mut process = Process::spawn(&mut command, log)?;
+    let mut line = String::new();
+    let out = process.child().stdout.take().expect("a pipe");
+    BufReader::new(out).read_line(&mut line)?;
+    let addresses = line.split_ascii_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>();
+    match addresses.as_deref() {
+        Ok([plain, tls]) => Ok(([*plain, *tls], process)),
+        _ => Err(io::Error::other(format!("the backend does not start: {line}{}", process.last_words()))),
     }
 }
 

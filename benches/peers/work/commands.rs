@@ -43,7 +43,7 @@ pub async fn noop_pipelined(bench: Bench) -> io::Result<Measured> {
 /// Four sessions that ask after 50 mailboxes at a time, as mail readers do when they start.
 pub async fn status(bench: Bench) -> io::Result<Measured> {
     const COUNT: usize = 50;
-    let sessions = turns::sessions(&bench, 4, async |_: &mut Client| Ok(())).await?;
+    let sessions = turns::sessions(&bench.door, 0..4, async |_: &mut Client| Ok(())).await?;
     let commands = (0..COUNT)
         .map(|at| format!("STATUS \"Projects/Apollo {}\" (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)", at * 4))
         .collect::<Vec<_>>();

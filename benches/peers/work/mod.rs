@@ -8,6 +8,7 @@
 //! came: an answer that is too short is an error, not a fast one.
 
 pub mod commands;
+pub mod crowd;
 pub mod sessions;
 pub mod transfers;
 mod turns;
@@ -18,7 +19,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::backend::Size;
-use crate::descriptors::SPARE;
 use crate::load::door::Door;
 use crate::peer::upstream::Behind;
 
@@ -27,8 +27,8 @@ use crate::peer::upstream::Behind;
 pub struct Bench {
     /// Where clients go in.
     pub door: Door,
-    /// Whose CPU time and memory: this process and those below it.
-    pub root: u32,
+    /// Whose CPU time and memory: these processes and those below them.
+    pub roots: Vec<u32>,
     /// How long to measure.
     pub seconds: Duration,
     /// What the backend has.
@@ -81,7 +81,7 @@ pub struct Work {
     pub direct: bool,
     /// Needs a peer that has done nothing before: memory is measured.
     pub fresh: bool,
-    /// Sessions at once; the peer has two descriptors for each.
+    /// Sessions at once.
     pub sessions: u64,
     /// Does it.
     pub run: fn(Bench) -> Job,
@@ -163,10 +163,14 @@ pub const WORKS: &[Work] = &[
 ];
 
 impl Work {
-    /// Descriptors that one process needs for it.
-    pub fn descriptors(&self, quick: bool) -> u64 {
-        let sessions = if quick && self.sessions > 1_000 { self.sessions / 10 } else { self.sessions };
-        2 * sessions + SPARE
+    /// Sessions at once.
+    pub fn sessions(&self, quick: bool) -> u64 {
+        if quick && self.is_divisible() { self.sessions / 10 } else { self.sessions }
+    }
+
+    /// Can it be shared out among several processes of each part? Where there are many sessions.
+    pub fn is_divisible(&self) -> bool {
+        self.sessions > 1_000
     }
 }
 

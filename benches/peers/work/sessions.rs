@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use super::crowd::Crowd;
 use super::{Bench, Figure, Measured, turns};
 use crate::load::client::Client;
 use crate::load::door::Door;
@@ -62,17 +63,11 @@ pub async fn idle(bench: Bench) -> io::Result<Measured> {
 }
 
 /// So many sessions in IDLE, and the memory that they take.
-pub async fn waiting(bench: &Bench, count: usize) -> io::Result<(Vec<Client>, (Figure, f64))> {
-    let before = settled(bench.root).await?;
-    let sessions = turns::sessions(bench, count, into_idle).await?;
-    let after = settled(bench.root).await?;
-    let memory = each(before, after, sessions.len());
-    Ok((sessions, memory))
-}
-
-async fn into_idle(client: &mut Client) -> io::Result<()> {
-    client.command("SELECT INBOX").await?;
-    client.idle().await
+pub async fn waiting(bench: &Bench, count: usize) -> io::Result<(Crowd, (Figure, f64))> {
+    let before = settled(&bench.roots).await?;
+    let sessions = Crowd::gather(&bench.door, count, 0).await?;
+    let after = settled(&bench.roots).await?;
+    Ok((sessions, each(before, after, count)))
 }
 
 fn each(before: u64, after: u64, sessions: usize) -> (Figure, f64) {
@@ -80,11 +75,11 @@ fn each(before: u64, after: u64, sessions: usize) -> (Figure, f64) {
 }
 
 /// Memory, once it no longer changes: what is freed, is freed a moment later.
-async fn settled(root: u32) -> io::Result<u64> {
-    let (mut last, mut steady) = (usage::pss(root)?, 0);
+async fn settled(roots: &[u32]) -> io::Result<u64> {
+    let (mut last, mut steady) = (usage::pss(roots)?, 0);
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(150)).await;
-        let now = usage::pss(root)?;
+        let now = usage::pss(roots)?;
         steady = if now.abs_diff(last) * 200 <= now { steady + 1 } else { 0 };
         last = now;
         if steady == 3 {
@@ -97,9 +92,9 @@ async fn settled(root: u32) -> io::Result<u64> {
 /// Logins at a steady pace while others wait: 200 in a second, whether or not those before are done.
 pub async fn logins_beside_idle(bench: Bench) -> io::Result<Measured> {
     const PACE: Duration = Duration::from_millis(5);
-    let idle = turns::sessions(&bench, bench.many(2_000), into_idle).await?;
+    let idle = Crowd::gather(&bench.door, bench.many(2_000), 0).await?;
     let logins = (bench.seconds * 3).as_millis() / PACE.as_millis();
-    let (cpu, begun) = (Cpu::of(bench.root)?, Instant::now());
+    let (cpu, begun) = (Cpu::of(&bench.roots)?, Instant::now());
     let mut all = JoinSet::new();
     for number in 0..usize::try_from(logins).expect("a few thousand") {
         let door = bench.door.clone();
@@ -116,7 +111,7 @@ pub async fn logins_beside_idle(bench: Bench) -> io::Result<Measured> {
     while let Some(took) = all.join_next().await {
         latency.record(took.map_err(io::Error::other)??);
     }
-    let mut measured = turns::per_unit(Cpu::of(bench.root)?.since(&cpu), logins as f64)?;
+    let mut measured = turns::per_unit(Cpu::of(&bench.roots)?.since(&cpu), logins as f64)?;
     measured.extend(turns::latencies(&mut latency));
     drop(idle);
     Ok(measured)
@@ -126,44 +121,14 @@ pub async fn logins_beside_idle(bench: Bench) -> io::Result<Measured> {
 pub async fn scale(bench: Bench, count: usize) -> io::Result<Measured> {
     let active = bench.many(count) / 4;
     let waiting = bench.many(count) - active;
-    let before = settled(bench.root).await?;
-    let idle = turns::sessions(&bench, waiting, into_idle).await?;
-    let busy = turns::selected(&bench, active).await?;
-    let after = settled(bench.root).await?;
-    let (cpu, begun) = (Cpu::of(bench.root)?, Instant::now());
-    let (mut latency, commands) = paced(busy, begun, bench.seconds * 4).await?;
-    let mut measured = turns::per_unit(Cpu::of(bench.root)?.since(&cpu), commands)?;
+    let before = settled(&bench.roots).await?;
+    let mut crowd = Crowd::gather(&bench.door, waiting, active).await?;
+    let after = settled(&bench.roots).await?;
+    let cpu = Cpu::of(&bench.roots)?;
+    let mut latency = crowd.take_turns(bench.seconds * 4).await?;
+    let mut measured = turns::per_unit(Cpu::of(&bench.roots)?.since(&cpu), latency.count() as f64)?;
     measured.extend(turns::latencies(&mut latency));
     measured.push(each(before, after, waiting + active));
-    drop(idle);
+    drop(crowd);
     Ok(measured)
-}
-
-/// Each session has a command a second, the sessions evenly apart.
-async fn paced(sessions: Vec<Client>, begun: Instant, time: Duration) -> io::Result<(Latency, f64)> {
-    let apart = Duration::from_secs(1) / u32::try_from(sessions.len()).unwrap_or(u32::MAX);
-    let mut all = JoinSet::new();
-    for (number, mut client) in sessions.into_iter().enumerate() {
-        let mut due = begun + apart * u32::try_from(number).unwrap_or(0);
-        all.spawn_local(async move {
-            let mut latency = Latency::default();
-            let mut commands = 0.0;
-            while due < begun + time {
-                tokio::time::sleep_until(due.into()).await;
-                let sent = Instant::now();
-                client.command(if number % 2 == 0 { "NOOP" } else { "UID FETCH 9981:10000 (UID FLAGS)" }).await?;
-                latency.record(sent.elapsed());
-                commands += 1.0;
-                due += Duration::from_secs(1);
-            }
-            io::Result::Ok((latency, commands))
-        });
-    }
-    let (mut latency, mut commands) = (Latency::default(), 0.0);
-    while let Some(done) = all.join_next().await {
-        let (its, count) = done.map_err(io::Error::other)??;
-        latency.merge(its);
-        commands += count;
-    }
-    Ok((latency, commands))
 }

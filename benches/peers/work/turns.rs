@@ -5,12 +5,14 @@
 //! ```
 
 use std::io;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use super::{Bench, Figure, Measured};
 use crate::load::client::Client;
+use crate::load::door::Door;
 use crate::load::latency::Latency;
 use crate::usage::Cpu;
 
@@ -31,9 +33,9 @@ where
     T: AsyncFn(&mut S) -> io::Result<f64> + Clone + 'static,
 {
     let warm = take(subjects, bench.seconds / 5, turn.clone()).await?;
-    let (cpu, begun) = (Cpu::of(bench.root)?, Instant::now());
+    let (cpu, begun) = (Cpu::of(&bench.roots)?, Instant::now());
     let mut done = take(warm.subjects, bench.seconds, turn).await?;
-    let (took, cpu) = (begun.elapsed(), Cpu::of(bench.root)?.since(&cpu));
+    let (took, cpu) = (begun.elapsed(), Cpu::of(&bench.roots)?.since(&cpu));
     let mut measured = per_unit(cpu, done.units)?;
     measured.push((Figure::Rate, done.units / took.as_secs_f64()));
     measured.extend(latencies(&mut done.latency));
@@ -86,19 +88,19 @@ where
     Ok(sum)
 }
 
-/// So many sessions, each prepared by `prepare`.
-pub async fn sessions<P>(bench: &Bench, count: usize, prepare: P) -> io::Result<Vec<Client>>
+/// Sessions of the users with these numbers, each prepared by `prepare`.
+pub async fn sessions<P>(door: &Door, numbers: Range<usize>, prepare: P) -> io::Result<Vec<Client>>
 where
     P: AsyncFn(&mut Client) -> io::Result<()> + Clone + 'static,
 {
-    let mut ready = Vec::with_capacity(count);
+    let mut ready = Vec::with_capacity(numbers.len());
     let mut all = JoinSet::new();
-    for number in 0..count {
+    for number in numbers {
         while all.len() >= LOGINS {
             let client = all.join_next().await.expect("some are under way").map_err(io::Error::other)?;
             ready.push(client?);
         }
-        let (door, prepare) = (bench.door.clone(), prepare.clone());
+        let (door, prepare) = (door.clone(), prepare.clone());
         all.spawn_local(async move {
             let mut client = Client::session(&door, number).await?;
             prepare(&mut client).await?;
@@ -113,5 +115,10 @@ where
 
 /// Sessions in INBOX.
 pub async fn selected(bench: &Bench, count: usize) -> io::Result<Vec<Client>> {
-    sessions(bench, count, async |client: &mut Client| client.command("SELECT INBOX").await.map(drop)).await
+    sessions(&bench.door, 0..count, into_inbox).await
+}
+
+/// Opens it.
+pub async fn into_inbox(client: &mut Client) -> io::Result<()> {
+    client.command("SELECT INBOX").await.map(drop)
 }
