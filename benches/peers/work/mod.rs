@@ -158,6 +158,9 @@ pub const WORKS: &[Work] = &[
         Box::pin(sessions::scale(b, 20_000))
     }),
     real("noop-dovecot", "NOOP, 64 connections, before a real Dovecot", "command", 64, |b| Box::pin(commands::noop(b))),
+    real("small-fetch-dovecot", "FETCH of a small message, before a real Dovecot", "command", 64, |b| {
+        Box::pin(commands::small_fetch(b))
+    }),
     real("visit-dovecot", "the visit, before a real Dovecot", "command", 16, |b| Box::pin(commands::visit(b))),
     real("flags-dovecot", "FLAGS of 1,000 messages, before a real Dovecot", "MB", 4, |b| Box::pin(transfers::flags(b))),
 ];
