@@ -84,6 +84,11 @@ impl Session {
         if let Some(code) = code.as_ref().filter(|code| code.is("APPENDUID")) {
             note_append_uid(&mut entry.effect, code);
         }
+        if let Effect::Searching(searching) = &entry.effect
+            && searching.saves
+        {
+            self.saved_content = ok && searching.content; // RFC 5182 §2.1: of one that failed nothing is saved
+        }
         if ok {
             self.note_copies(&entry.effect);
             self.note_context(&entry);

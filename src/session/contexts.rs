@@ -126,5 +126,6 @@ impl Session {
         let left = self.state.selected().map(|selected| Arc::clone(&selected.mailbox));
         self.shelf.put(left, &mut self.coverage);
         self.contexts.clear();
+        self.saved_content = false;
     }
 }

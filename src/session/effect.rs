@@ -158,6 +158,9 @@ pub(super) struct Searching {
     pub numbers: super::searches::Numbers,
     /// They are more than a record holds, or not to be known any more.
     pub many: bool,
+    /// What it finds is what `$` stands for afterwards; and is nothing of it told?
+    pub saves: bool,
+    pub saves_only: bool,
     /// Is the client told what else is found, later?
     pub goes_on: bool,
     /// What it has found of a view, and how that is said.

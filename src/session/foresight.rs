@@ -6,6 +6,7 @@ use crate::imap::message::SeqSet;
 use crate::imap::verb::Verb;
 use crate::policy::AuditLevel;
 use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
+use crate::wire::search::SearchReturn;
 
 use super::Session;
 use super::contexts::goes_on;
@@ -97,7 +98,9 @@ impl Session {
             },
             Args::Fetch(fetch) => Effect::Fetching(Box::new(self.reads_for(command, fetch))),
             Args::Search(_) | Args::Esearch(_) | Args::Sort(_) | Args::Thread(_) => {
-                Effect::Searching(Box::new(searching(command)))
+                let mut searching = searching(command);
+                searching.content |= uses_saved(command) && self.saved_by_content();
+                Effect::Searching(Box::new(searching))
             }
             Args::Store(store) => {
                 let (uids, ask) = self.asked(&store.set.set, command.verb.is_uid_form());
@@ -126,9 +129,7 @@ impl Session {
             }
             Args::Append(append) => self.appending(command, append, None, first),
             Args::Replace(replace) => self.appending(command, &replace.append, Some(&replace.set), first),
-            Args::UidExpunge(set) => {
-                Effect::Expunging { how: ExpungeHow::UidExpunge, uids: self.asked(&set.set, true).0 }
-            }
+            Args::UidExpunge(set) => Effect::Expunging { how: ExpungeHow::UidExpunge, uids: set.set.resolve(u32::MAX) },
             Args::None => match command.verb {
                 Verb::Expunge => Effect::Expunging { how: ExpungeHow::Expunge, uids: None },
                 Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()), by_absence: false },
@@ -142,13 +143,26 @@ impl Session {
         }
     }
 
+    /// Does `$` stand for what a search in messages has found? Who asks for anything of those learns which they are.
+    fn saved_by_content(&self) -> bool {
+        let saving = self.in_flight.iter().filter_map(|entry| match &entry.effect {
+            Effect::Searching(searching) if searching.saves => Some(searching.content),
+            _ => None,
+        });
+        saving.last().unwrap_or(self.saved_content)
+    }
+
     /// The UIDs of a set, or whether the upstream must be asked which they are.
     pub(super) fn asked(&self, set: &SeqSet, uid_form: bool) -> (Option<crate::imap::message::UidSet>, bool) {
         if !uid_form {
             return (None, true);
         }
-        // `*` is the largest UID there is, whatever it is: recorded as all there could be, never as too little.
-        (set.resolve(u32::MAX), matches!(set, SeqSet::Saved))
+        match set {
+            SeqSet::Saved => (None, true),
+            // `*` is the largest UID there is, and that is in `999:*` though it be 7 (RFC 9051 §9 `seq-range`): nobody knows it here.
+            SeqSet::Ranges(_) if set.has_star() => (None, true),
+            SeqSet::Ranges(_) => (set.resolve(u32::MAX), false),
+        }
     }
 
     pub(super) fn reads_for(&self, command: &Command<'_>, fetch: &crate::wire::command::Fetch<'_>) -> Reads {
@@ -163,6 +177,7 @@ impl Session {
             wants_flags: wants_flags(fetch),
             may_doubt: !slices.is_empty() && !sized,
             slices,
+            found: fetch.set.set == SeqSet::Saved && self.saved_by_content(),
             brings_header: fetch.items.iter().any(|item| brings_header(&item.kind)),
             asked,
             ask: (unknown && (!says_uid || fetch.class() >= ReadClass::Preview))
@@ -252,6 +267,19 @@ fn terms(command: &Command<'_>) -> Vec<Box<str>> {
     terms
 }
 
+/// Is one of the criteria what another search has found?
+fn uses_saved(command: &Command<'_>) -> bool {
+    use crate::wire::search::KeyKind;
+    let mut uses = false;
+    for key in command.search_keys().unwrap_or_default() {
+        key.walk(&mut |key| match &key.kind {
+            KeyKind::Set(set) | KeyKind::Uid(set) => uses |= set.set == SeqSet::Saved,
+            _ => {}
+        });
+    }
+    uses
+}
+
 fn searching(command: &Command<'_>) -> Searching {
     let keys = command.search_keys().unwrap_or_default();
     let mut names = Vec::new();
@@ -273,7 +301,10 @@ fn searching(command: &Command<'_>) -> Searching {
     };
     // ESEARCH always tells UIDs (RFC 7377 §2.1).
     let uid = command.verb.is_uid_form() || command.verb == Verb::Esearch;
-    Searching { keys: names, content, uid, goes_on: goes_on(returns), ..Searching::default() }
+    let options = returns.map(|returns| returns.options.as_slice()).unwrap_or_default();
+    let saves = options.contains(&SearchReturn::Save);
+    let saves_only = saves && options.len() == 1;
+    Searching { keys: names, content, uid, saves, saves_only, goes_on: goes_on(returns), ..Searching::default() }
 }
 
 /// The criterion's name, for the record; never what it looks for.

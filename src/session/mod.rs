@@ -251,6 +251,8 @@ pub struct Session {
     names: Names,
     coverage: Coverage,
     shelf: Shelf,
+    /// `$` stands for what a search in messages has found.
+    saved_content: bool,
     /// Searches in the open mailbox that go on.
     contexts: Vec<contexts::Context>,
     /// The open mailbox, where messages may be hidden in it.
@@ -374,6 +376,7 @@ impl Session {
             names: Names::default(),
             coverage: Coverage::default(),
             shelf: Shelf::default(),
+            saved_content: false,
             contexts: Vec::new(),
             view: None,
             work: None,

@@ -67,6 +67,8 @@ pub(super) struct Reads {
     pub(super) now: Current,
     /// How much of a message's header is recorded.
     pub level: AuditLevel,
+    /// Its messages are what a search in messages has found.
+    pub found: bool,
     /// Does the command bring the header with it?
     pub brings_header: bool,
     /// Questions for the headers that the record needs, the last one first, once it is known which those are.
@@ -362,7 +364,7 @@ impl Reads {
 
     /// Messages and octets of each class, for the counters.
     pub fn totals(&self) -> impl Iterator<Item = (ReadClass, u64, u64)> {
-        let mut totals = [(ReadClass::Listed, self.listed.n, 0u64), (ReadClass::Envelope, self.envelope.n, 0)]
+        let mut totals = [(self.lowest(), self.listed.n, 0u64), (ReadClass::Envelope, self.envelope.n, 0)]
             .into_iter()
             .chain([ReadClass::Preview, ReadClass::Part, ReadClass::Full].map(|class| (class, 0, 0)))
             .collect::<Vec<_>>();
@@ -375,6 +377,11 @@ impl Reads {
         totals.into_iter().filter(|total| total.1 > 0)
     }
 
+    /// What is told of a message of which nothing but numbers and flags was.
+    fn lowest(&self) -> ReadClass {
+        if self.found { ReadClass::Searched } else { ReadClass::Listed }
+    }
+
     /// The messages of one record, as soon as there are enough for one: memory does not grow with what is read.
     pub fn take_full_record(&mut self) -> Option<Vec<ReadMessage>> {
         (self.messages.len() >= MAX_MESSAGES).then(|| std::mem::take(&mut self.messages))
@@ -383,7 +390,7 @@ impl Reads {
     /// What the records hold: sets of the lower classes (in the first), at most [`MAX_MESSAGES`] messages each.
     pub fn into_records(mut self) -> Vec<(Vec<ReadSet>, Vec<ReadMessage>)> {
         let mut sets = Vec::new();
-        for (class, seen) in [(ReadClass::Listed, self.listed), (ReadClass::Envelope, self.envelope)] {
+        for (class, seen) in [(self.lowest(), self.listed), (ReadClass::Envelope, self.envelope)] {
             if seen.n > 0 {
                 let uids = (!seen.uids.is_empty()).then_some(seen.uids);
                 sets.push(ReadSet { class, uids, n: seen.n, bytes: 0 });
@@ -533,6 +540,7 @@ impl Current {
 
     fn name_part(&mut self, item: Item, section: &[u8]) {
         if matches!(item.kind, ItemKind::Part | ItemKind::Text) && self.parts.len() < 32 {
+            let section = if section.is_empty() { &b"TEXT"[..] } else { section }; // RFC822.TEXT
             let section = String::from_utf8_lossy(section.get(..section.len().min(64)).unwrap_or_default());
             self.parts.push(section.into());
         }

@@ -466,7 +466,7 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
             keys: searching.keys.clone(),
             terms: searching.terms.clone(),
             content: searching.content,
-            hits: Some(searching.hits),
+            hits: (!searching.saves_only || searching.hits > 0).then_some(searching.hits),
             uids: (!searching.uids.is_empty()).then(|| searching.uids.clone()),
             hidden: None,
         },

@@ -73,6 +73,8 @@ const ROWS: &[(&str, &[&str], &[&str])] = &[
     ("a search by number for one", &["SEARCH NOT SUBJECT \"INBOX 3\" 2:3"], &["search content 1 3"]),
     ("a search in bodies", &["UID SEARCH BODY canary-body"], &["search content 5 1,3:6"]),
     ("a search in subjects", &["UID SEARCH SUBJECT \"INBOX 3\""], &["search content 1 4"]),
+    ("the last one", &["UID FETCH 999:* (BODY.PEEK[TEXT]<0.2>)"], &["part 6: 2 parts TEXT"]),
+    ("text by another name", &["FETCH 1 (RFC822.TEXT)"], &["part 1: 30 parts TEXT"]),
     ("a search by flags", &["UID SEARCH FLAGGED"], &["search 1 3"]),
     ("a search for who is not there", &["UID SEARCH HEADER Message-ID INBOX-1@example.org"], &["search content 0 -"]),
 ];
@@ -137,9 +139,38 @@ fn told(record: &Value) -> Option<String> {
         }
         "message.search" => {
             let content = if data["content"] == true { "content " } else { "" };
-            Some(format!("search {content}{} {}", data["hits"], word(&data["uids"])))
+            let hits = data["hits"].as_u64().map_or("-".to_owned(), |hits| hits.to_string());
+            Some(format!("search {content}{hits} {}", word(&data["uids"])))
         }
         _ => None,
+    }
+}
+
+#[test]
+fn what_a_search_in_messages_has_saved_is_found_by_it_whatever_is_asked_of_it() {
+    const COMMANDS: [&str; 6] = [
+        "SEARCH RETURN (SAVE) BODY HTML",
+        "UID FETCH $ (UID)",
+        "UID SEARCH NOT UID $",
+        "FETCH $ (ENVELOPE)",
+        "SEARCH RETURN (SAVE) FLAGGED",
+        "UID FETCH $ (UID)",
+    ];
+    let dovecot = Dovecot::start(&["ann"]);
+    for (rules, saved) in [("", ["content - -", "- -"]), (RULES, ["content 1 3", "1 3"])] {
+        let mut proxy = Settings::before(&dovecot).rules(rules).start();
+        let mut ann = proxy.login("ann");
+        ann.run("SELECT INBOX").ok();
+        for command in COMMANDS {
+            ann.run(command).ok();
+        }
+        ann.logout();
+        let others = if rules.is_empty() { "5 1:2,4:6" } else { "4 1,4:6" };
+        let told: Vec<String> = proxy.stop().iter().filter_map(told).collect();
+        let [of_bodies, of_flags] = saved.map(|saved| format!("search {saved}"));
+        let others = format!("search content {others}");
+        let expected = [&*of_bodies, "searched 3 of 1", &*others, "envelope 3 of 1", &*of_flags, "listed 3 of 1"];
+        assert_eq!(told, expected, "{rules}");
     }
 }
 
