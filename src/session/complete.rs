@@ -9,7 +9,7 @@ use crate::wire::response;
 use crate::wire::response::Code;
 
 use super::effect::{Effect, Own};
-use super::event::{CloseReason, MailboxRef, Note};
+use super::event::{CloseReason, KilledBy, MailboxRef, Note};
 use super::follow::{copy_uid, note_append_uid};
 use super::in_flight::Entry;
 use super::recording::result_status;
@@ -148,7 +148,7 @@ impl Session {
             // Rules changed while it was being opened.
             Effect::Opening(opening) if status == Some(Status::Ok) && self.guards_mailbox(&opening.target) => {
                 self.in_flight.push(entry);
-                self.end(CloseReason::Policy, Some(Bye::Policy), now);
+                self.end_by_rules(KilledBy::Reload, "rules hide messages now of what was being opened", now);
                 None
             }
             _ => Some(entry),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::policy::LoginVerdict;
+
 use super::event::{CloseReason, KilledBy};
 use super::locks::Lock;
 use super::refusal::Bye;
@@ -10,6 +12,11 @@ use super::{Session, Shared};
 
 /// The clock is looked at this often at least, where hours matter: it may be set meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
+
+/// Why a reload ends a session.
+const SWITCHED_ON: &str = "rules hide now, and what was switched on cannot be taken back";
+const NUMBERS: &str = "rules hide no more, and numbers are those of what was shown";
+const HIDDEN: &str = "rules hide the open mailbox";
 
 impl Session {
     /// The rules that can touch this session, as it is now.
@@ -40,13 +47,22 @@ impl Session {
         if self.ends_for_lock(now) {
             return false;
         }
-        let denied = self.bound.login(self.shared.clock.at(now)).is_denied();
-        let stays = !denied && !self.selected_is_hidden(now);
-        self.needs_view = stays && self.selected_needs_view();
-        if !stays {
-            self.end(CloseReason::Policy, Some(Bye::Policy), now);
+        let taken_by = match self.bound.login(self.shared.clock.at(now)) {
+            LoginVerdict::Denied { by, .. } => Some(by),
+            LoginVerdict::Allowed { .. } => self.selected_is_hidden_by(now),
+        };
+        self.needs_view = taken_by.is_none() && self.selected_needs_view();
+        let Some(by) = taken_by else { return true };
+        self.end_by_rules(KilledBy::Rule, &by.ids().join(" "), now);
+        false
+    }
+
+    /// Rules end the session: the record says which, or why.
+    pub(super) fn end_by_rules(&mut self, by: KilledBy, why: &str, now: Instant) {
+        if !self.closing {
+            self.record_kill(by, &Arc::from(why));
         }
-        stays
+        self.end(CloseReason::Policy, Some(Bye::Policy), now);
     }
 
     /// The lock that keeps out whoever this is, or would be.
@@ -100,7 +116,7 @@ impl Session {
         let was_filtered = self.filtered();
         if self.switched_on && !was_filtered {
             // What was switched on cannot be taken back: the client begins anew.
-            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
+            return self.end_by_rules(KilledBy::Reload, SWITCHED_ON, now);
         }
         self.turned = !was_filtered;
         self.take_rules(shared, now);
@@ -135,11 +151,11 @@ impl Session {
         let under_way = !self.in_flight.is_empty() || self.held.is_some() || self.appending.is_some();
         if self.may_hide_messages() && !hid_messages && (under_way || self.switched_beyond) {
             // What is under way or was switched on under looser rules cannot be taken back: the client begins anew.
-            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
+            return self.end_by_rules(KilledBy::Reload, SWITCHED_ON, now);
         }
         if self.view.is_some() && !self.filtered() {
             // Nothing can be hidden any more, and numbers are still those of a view: the client begins anew.
-            return self.end(CloseReason::Policy, Some(Bye::Policy), now);
+            return self.end_by_rules(KilledBy::Reload, NUMBERS, now);
         }
         if !self.judge_again(now) {
             return;
@@ -155,7 +171,7 @@ impl Session {
         if std::mem::take(&mut self.turned)
             && self.state.selected().is_some_and(|selected| !self.exists(&selected.target))
         {
-            self.end(CloseReason::Policy, Some(Bye::Policy), now);
+            self.end_by_rules(KilledBy::Reload, HIDDEN, now);
         }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::imap::mailbox::MailboxName;
-use crate::policy::{Role, SpecialUse, Target};
+use crate::policy::{Hits, Role, SpecialUse, Target};
 use crate::rewrite::mailbox_data::{Namespace, personal_prefix, read_list, read_namespaces};
 use crate::view::mailboxes::{Listed, NameTable, Query, Row};
 use crate::wire::command::{MailboxArg, Utf8Mode};
@@ -273,9 +273,10 @@ impl Session {
         self.names.table.get(&resolved.name).is_some_and(|row| row.subscribed && !self.row_is_hidden(row))
     }
 
-    pub(super) fn selected_is_hidden(&self, now: Instant) -> bool {
+    pub(super) fn selected_is_hidden_by(&self, now: Instant) -> Option<Hits> {
         let at = self.shared.clock.at(now);
-        self.state.selected().is_some_and(|selected| self.bound.is_hidden(&self.target(&selected.target), at))
+        let target = self.target(&self.state.selected()?.target);
+        self.bound.is_hidden(&target, at).then(|| self.bound.hiding(&target, at).by)
     }
 
     /// A line of LIST or LSUB that we asked for.

@@ -170,12 +170,16 @@ names! {
 }
 
 names! {
-    /// Who, or what, ended a session from outside.
+    /// Who, or what, ended a session that would have gone on.
     KilledBy {
         /// Somebody, by the admin API.
         Admin = "admin",
         /// A lock.
         Lock = "lock",
+        /// Rules that deny the login now, or hide the open mailbox.
+        Rule = "rule",
+        /// Other rules, under which what the session has done or switched on would not have been.
+        Reload = "reload",
     }
 }
 

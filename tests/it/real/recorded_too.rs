@@ -317,3 +317,27 @@ fn what_a_message_is_put_together_from_is_recorded_and_followed() {
     let found = trace(&["query", "--mailbox", "Finance/**", "--type", "message.append", "--json"]);
     assert_eq!(found.lines().count(), 4, "{found}");
 }
+
+#[test]
+fn rules_that_end_a_session_are_named() {
+    const NO_TOOLS: &str = "[[rule]]\nid = \"no-tools\"\ndeny_login = \"No\"\nwhen.client_id = \"tool/*\"\n";
+    const HIDES: &str = "[[rule]]\nid = \"hides\"\nmailbox = \"Archive\"\nhide = true\n";
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut proxy = Settings::before(&dovecot).rules(NO_TOOLS).start();
+    let mut tool = proxy.login("ann");
+    tool.run("SELECT INBOX").ok();
+    tool.say("x ID (\"name\" \"tool\" \"version\" \"1\")\r\n");
+    assert!(tool.rest().iter().any(|line| line.starts_with("* BYE")), "its login would be denied now");
+    let mut ann = proxy.login("ann");
+    ann.run("SELECT Archive").ok();
+    proxy.place().write("rules/rules-1.toml", [NO_TOOLS, HIDES].concat());
+    proxy.process().signal(super::place::Signal::HUP);
+    assert!(ann.rest().iter().any(|line| line.starts_with("* BYE")), "what is open is hidden now");
+    let records = proxy.stop();
+    let told: Vec<Value> = of(&records, "session.kill").iter().map(|record| record["data"].clone()).collect();
+    assert_eq!(told[0], json!({"by": "rule", "why": "no-tools"}));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(["rule", "reload"].iter().any(|by| told[1]["by"] == *by), "{told:?}");
+    let closes = of(&records, "session.close").iter().filter(|close| close["data"]["reason"] == "policy").count();
+    assert_eq!(closes, 2);
+}
