@@ -266,3 +266,22 @@ fn a_literal_that_the_client_did_not_take_is_a_part() {
         assert!(octets > 0 && octets < LARGE as u64, "{read}");
     }
 }
+
+#[test]
+fn flags_of_the_last_message_are_recorded_by_its_uid() {
+    let dovecot = Dovecot::start(&["ann"]);
+    for rules in ["", RULES] {
+        let mut proxy = Settings::before(&dovecot).rules(rules).start();
+        let mut ann = proxy.login("ann");
+        ann.run("SELECT INBOX").ok();
+        ann.run("UID STORE 999:* +FLAGS (\\Flagged)").ok();
+        ann.run("UID STORE 4:* -FLAGS (\\Flagged)").ok();
+        ann.logout();
+        let records = proxy.stop();
+        let flags = records.iter().filter(|record| record["type"] == "message.flag");
+        let told: Vec<_> =
+            flags.map(|record| (record["data"]["uids"].as_str(), record["data"]["n"].as_u64())).collect();
+        let (last, rest) = ((Some("6"), Some(1)), (Some("4:6"), Some(3)));
+        assert_eq!(told, [last, last, rest, rest], "intent and done: {rules}");
+    }
+}
