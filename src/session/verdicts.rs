@@ -65,6 +65,14 @@ impl Judged {
         }
     }
 
+    /// Remembers it of all from `first` to `last`.
+    pub fn insert_run(&mut self, first: Uid, last: Uid, lasting: &Lasting) {
+        match self.kinds.get_mut(lasting) {
+            Some(uids) => uids.insert_run(first, last),
+            None => drop(self.kinds.insert(lasting.clone(), UidSet::run(first, last))),
+        }
+    }
+
     /// Is nothing remembered?
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -153,6 +153,14 @@ impl Messages {
         Some(Stretch { upstream: number, number: message.number?, uid: message.uid, len })
     }
 
+    /// How many behind the message with this number upstream have numbers and UIDs that follow its own, and stand alike.
+    #[must_use]
+    pub fn following(&self, number: u32) -> u32 {
+        let place = self.place_of(number, |chunk| chunk.up, Run::up);
+        let run = place.and_then(|place| Some((place, self.chunks.get(place.chunk)?.runs.get(place.run)?)));
+        run.map_or(0, |(place, run)| run.len.saturating_sub(place.offset).saturating_sub(1))
+    }
+
     /// The message with this number for the client.
     #[must_use]
     pub fn by_client(&self, number: u32) -> Option<Message> {

@@ -21,6 +21,8 @@ mod documents;
 mod driver;
 /// What the fuzz targets check, over random bytes and every crash that was found.
 mod fuzz;
+/// Headers judged by the thousand.
+mod judging;
 /// A mailbox of 100,000 messages, many sessions, and a restart.
 mod large;
 /// Budgets that sessions share, and that outlive them.

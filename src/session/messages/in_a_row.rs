@@ -16,26 +16,30 @@ use super::View;
 
 /// Text with numbers in it.
 #[derive(Debug, Default)]
-struct Counting {
+pub(super) struct Counting {
     text: SmallVec<[u8; 48]>,
     /// Behind the last digit of each.
     ends: SmallVec<[usize; 2]>,
 }
 
 impl Counting {
-    fn word(mut self, word: &str) -> Self {
+    pub fn word(mut self, word: &str) -> Self {
         self.text.extend_from_slice(word.as_bytes());
         self
     }
 
-    fn number(mut self, number: u32) -> Self {
-        self.text.extend_from_slice(number.to_string().as_bytes());
+    pub fn number(mut self, number: u32) -> Self {
+        self.text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         self.ends.push(self.text.len());
         self
     }
 
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// Each number is one more. `false`: one has a digit more than there is room for, and the text is of no use any more.
-    fn next(&mut self) -> bool {
+    pub fn next(&mut self) -> bool {
         self.ends.iter().all(|end| {
             let digits = self.text.get_mut(..*end).unwrap_or_default();
             for digit in digits.iter_mut().rev() {

@@ -214,12 +214,13 @@ impl Asking {
         (self.known, self.fresh) = (Judged::default(), Judged::default());
     }
 
-    /// A message that was asked for: rules say the same of it as of another.
-    pub(super) fn take_judged(&mut self, uid: Uid, lasting: &Lasting, shown: bool) {
-        self.heard = self.heard.saturating_add(1);
-        self.fresh.insert(uid, lasting);
+    /// Messages from `first` to `last`, all of which were asked for: rules say the same of them as of another.
+    pub(super) fn take_judged(&mut self, first: Uid, last: Uid, lasting: &Lasting, shown: bool) {
+        let heard = u64::from(last.get().saturating_sub(first.get())).saturating_add(1);
+        self.heard = self.heard.saturating_add(heard);
+        self.fresh.insert_run(first, last, lasting);
         if shown {
-            self.shown.insert(uid);
+            self.shown.insert_run(first, last);
         }
     }
 

@@ -137,6 +137,10 @@ fn agree(messages: &Messages, naive: &Naive) {
             assert_eq!(messages.by_upstream(number), Some(message));
             let stretch = messages.visible_stretch(number);
             assert_eq!(stretch.is_some(), message.standing == Standing::Visible);
+            for more in 1..=messages.following(number) {
+                let next = messages.by_upstream(number + more).unwrap();
+                assert_eq!((next.uid, next.standing), (uid(message.uid.get() + more), message.standing));
+            }
             for offset in 0..stretch.map_or(0, |stretch| stretch.len) {
                 let (stretch, next) = (stretch.unwrap(), messages.by_upstream(number + offset).unwrap());
                 assert_eq!((next.uid, next.number), (uid(stretch.uid.get() + offset), Some(stretch.number + offset)));
