@@ -53,7 +53,13 @@ impl Session {
 
     /// May the client use this command at all here? What is not offered is unknown, advertised by the upstream or not.
     pub(super) fn knows_command(&self, verb: Verb) -> bool {
-        super::asks::is_offered(verb, self.filtered(), self.bound.restricts())
+        let upstream = self.leg.capabilities;
+        // What does not go up as it came is not asked of an upstream that would not know it.
+        let known_there = match verb.base() {
+            Verb::Replace => upstream.replace || !upstream.known || !self.filtered(),
+            _ => true,
+        };
+        known_there && super::asks::is_offered(verb, self.filtered(), self.bound.restricts())
     }
 
     /// May the client use the extensions that the arguments of this command use?

@@ -53,6 +53,8 @@ pub(super) struct Capabilities {
     pub utf8: bool,
     /// `CATENATE` (RFC 4469)
     pub catenate: bool,
+    /// `REPLACE` (RFC 8508)
+    pub replace: bool,
     /// Is it Gmail?
     pub gmail: bool,
     /// `SPECIAL-USE` (RFC 6154)
@@ -84,6 +86,7 @@ impl Capabilities {
                 b"UNSELECT" => &mut capabilities.unselect,
                 b"UTF8=ACCEPT" | b"UTF8=ONLY" => &mut capabilities.utf8,
                 b"CATENATE" => &mut capabilities.catenate,
+                b"REPLACE" => &mut capabilities.replace,
                 b"NAMESPACE" => &mut capabilities.namespace,
                 b"ID" => &mut capabilities.id,
                 b"ESEARCH" => &mut capabilities.esearch,
