@@ -101,7 +101,10 @@ pub fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
             return Ok(addresses);
         }
     }
-    Err(io::Error::other(format!("no port of the loopback interface from {FIRST} to {} is free", FIRST + COUNT - 1)))
+    Err(io::Error::other(format!(
+        "no port of the loopback interface from {FIRST} to {} is free: ss -ltnp says who listens there",
+        FIRST + COUNT - 1
+    )))
 }
 
 /// The file of a program, also where Debian keeps those of servers.

@@ -139,9 +139,9 @@ impl Report {
         self.machine.lines.insert(3, format!("load after: {}", load()));
     }
 
-    /// Was everything measured that can be?
+    /// Was everything measured that can be? And was that anything?
     pub fn complete(&self) -> bool {
-        !self.failed
+        !self.failed && !self.figures.is_empty()
     }
 
     /// All tables.

@@ -98,13 +98,11 @@ fn lacking(options: &Options, works: &[&Work]) -> Vec<String> {
         }
     }
     if works.iter().any(|work| work.behind == Behind::Dovecot) && Kind::Dovecot.missing().is_some() {
-        let others =
-            works.iter().filter(|work| work.behind != Behind::Dovecot).map(|work| format!("--only {}", work.name));
-        lines.push(format!(
-            "the second backend is missing: apt-get install --no-install-recommends dovecot-imapd\n       \
-             or leave out what needs it: {}",
-            others.collect::<Vec<_>>().join(" ")
-        ));
+        let others = works.iter().filter(|work| work.behind != Behind::Dovecot);
+        let others = others.map(|work| format!(" --only {}", work.name)).collect::<String>();
+        let without = if others.is_empty() { others } else { format!("\n       or leave out what needs it:{others}") };
+        let package = "apt-get install --no-install-recommends dovecot-imapd";
+        lines.push(format!("the second backend is missing: {package}{without}"));
     }
     if !options.imapwarden.is_file() {
         lines.push(format!("--imapwarden {}: there is no such file", options.imapwarden.display()));

@@ -18,7 +18,7 @@ const COLOURS: [RGBColor; 5] = [
 const SIZE: (u32, u32) = (1_000, 760);
 
 /// Draws the costs of all curves, step by step.
-pub fn draw(file: &Path, all: &[Vec<Costs>]) -> io::Result<()> {
+pub fn draw(file: &Path, all: &[(usize, Vec<Costs>)]) -> io::Result<()> {
     let root = SVGBackend::new(file, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(failed)?;
     for (aspect, area) in root.split_evenly((2, 2)).iter().enumerate() {
@@ -34,8 +34,8 @@ fn failed(error: impl std::fmt::Display) -> io::Error {
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 /// Both axes by powers of ten: what costs the same whatever there is, is level; what costs ten times as much, is steep.
-fn chart(area: &Area<'_>, aspect: usize, all: &[Vec<Costs>]) -> Result<(), Box<dyn std::error::Error>> {
-    let costs = || all.iter().flatten().map(|costs| costs[aspect]).filter(|cost| *cost > 0.0);
+fn chart(area: &Area<'_>, aspect: usize, all: &[(usize, Vec<Costs>)]) -> Result<(), Box<dyn std::error::Error>> {
+    let costs = || all.iter().flat_map(|(_, costs)| costs).map(|costs| costs[aspect]).filter(|cost| *cost > 0.0);
     let (least, most) = (costs().fold(f64::MAX, f64::min), costs().fold(0.0, f64::max));
     let mut chart = ChartBuilder::on(area)
         .margin(14)
@@ -51,13 +51,13 @@ fn chart(area: &Area<'_>, aspect: usize, all: &[Vec<Costs>]) -> Result<(), Box<d
         .x_label_formatter(&|times| format!("× {times:.0}"))
         .y_label_formatter(&|cost| format!("{cost}"))
         .draw()?;
-    for ((curve, costs), colour) in CURVES.iter().zip(all).zip(COLOURS) {
+    for ((curve, (processes, costs)), colour) in CURVES.iter().zip(all).zip(COLOURS) {
         let points = (0..).map(|step| 10_f64.powi(step)).zip(costs.iter().map(|costs| costs[aspect]));
         let points = points.collect::<Vec<_>>();
         let span = curve.steps.first().zip(curve.steps.last()).map(|(first, last)| format!("{first} to {last} "));
         chart
             .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?
-            .label(format!("{}{}", span.unwrap_or_default(), curve.title))
+            .label(format!("{}{}", span.unwrap_or_default(), curve.subject(*processes)))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
         chart.draw_series(points.into_iter().map(|at| Circle::new(at, 3, colour.filled())))?;
     }

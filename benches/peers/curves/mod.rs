@@ -116,31 +116,47 @@ pub async fn draw(options: &Options, file: &Path) -> io::Result<String> {
     let runner = Runner { options, place: &place, sessions: descriptors.sessions() };
     let mut all = Vec::new();
     for curve in CURVES {
+        let processes = curve.processes(&descriptors, options.quick)?;
         let mut costs = Vec::new();
         for step in curve.steps {
-            let sessions = (curve.account)(*step).sessions;
-            let sessions = if options.quick { sessions.div_ceil(10) } else { sessions };
-            let processes = descriptors
-                .processes(sessions as u64, true)
-                .map_err(|why| io::Error::new(io::ErrorKind::Unsupported, format!("{step} {}: {why}", curve.title)))?;
             costs.push(runner.step(curve, *step, rounds, processes).await?);
         }
-        all.push(costs);
+        all.push((processes, costs));
     }
     let mut head = vec!["what grows".to_owned(), "from … to".to_owned(), "client".to_owned()];
     head.extend(ASPECTS.iter().map(|aspect| format!("{}, {}", aspect.title, aspect.unit)));
-    let rows = CURVES.iter().zip(&all).map(|(curve, costs)| row(curve, costs));
+    let rows = CURVES.iter().zip(&all).map(|(curve, (processes, costs))| row(curve, *processes, costs));
     draw::draw(file, &all)?;
     let table = lay_out(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), options.markdown);
     Ok(format!("{}\n{table}", machine.render(options.markdown)))
 }
 
-fn row(curve: &Curve, costs: &[Costs]) -> Vec<String> {
+impl Curve {
+    /// In how many processes of each part: for all steps as many as the largest takes, for a process more costs something, too.
+    fn processes(&self, descriptors: &Descriptors, quick: bool) -> io::Result<usize> {
+        let sessions = self.steps.iter().map(|step| asked((self.account)(*step).sessions, quick)).max().unwrap_or(0);
+        descriptors.processes(sessions as u64, true).map_err(|why| {
+            io::Error::new(io::ErrorKind::Unsupported, format!("{sessions} sessions, where {} grow: {why}", self.title))
+        })
+    }
+
+    /// What grows.
+    fn subject(&self, processes: usize) -> String {
+        if processes > 1 { format!("{}, {processes} processes", self.title) } else { self.title.to_owned() }
+    }
+}
+
+/// A tenth of the sessions, where it has to be quick.
+fn asked(sessions: usize, quick: bool) -> usize {
+    if quick { sessions.div_ceil(10) } else { sessions }
+}
+
+fn row(curve: &Curve, processes: usize, costs: &[Costs]) -> Vec<String> {
     let (first, last) = (curve.steps.first(), curve.steps.last());
     let span = first.zip(last).map_or_else(String::new, |(first, last)| format!("{first} … {last}"));
     let cells = (0..ASPECTS.len())
         .map(|aspect| costs.iter().map(|costs| number(Some(costs[aspect]), 2)).collect::<Vec<_>>().join(" → "));
-    [curve.title.to_owned(), span, "plain".to_owned()].into_iter().chain(cells).collect()
+    [curve.subject(processes), span, "plain".to_owned()].into_iter().chain(cells).collect()
 }
 
 struct Runner<'r> {
@@ -173,7 +189,7 @@ impl Runner<'_> {
                 size: account.size,
                 quick: self.options.quick,
             };
-            let sessions = if self.options.quick { account.sessions.div_ceil(10) } else { account.sessions };
+            let sessions = asked(account.sessions, self.options.quick);
             costs.push(measure(bench, sessions, curve.lines).await?);
         }
         let costs = std::array::from_fn(|aspect| median(&costs.iter().map(|costs| costs[aspect]).collect::<Vec<_>>()));
