@@ -74,8 +74,13 @@ impl Session {
                     peek(&mut patch, frame, item, &mut held.effect);
                 }
             }
-            // What upstreams make of it in a mailbox that is open read-only may tell of others (Dovecot keeps new keywords at times).
-            Args::Store(_) if self.filtered() && self.opened_read_only() => {
+            // What upstreams make of it in a mailbox that is open read-only may tell of others (Dovecot keeps new keywords at times,
+            // and moves).
+            Args::Store(_) | Args::Copy(_)
+                if matches!(command.verb.base(), Verb::Store | Verb::Move)
+                    && self.filtered()
+                    && self.opened_read_only() =>
+            {
                 return self.refuse_held(held, &Answer::Refused { text: "[NOPERM] mailbox is read-only" });
             }
             Args::Store(store) if narrowing.drops_flags() => {
