@@ -6,7 +6,7 @@ use crate::imap::message::SeqSet;
 use crate::imap::verb::Verb;
 use crate::policy::AuditLevel;
 use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
-use crate::wire::search::SearchReturn;
+use crate::wire::search::{SearchReturn, SortBy};
 
 use super::Session;
 use super::contexts::goes_on;
@@ -293,6 +293,19 @@ fn searching(command: &Command<'_>) -> Searching {
             }
         });
     }
+    // An order by texts tells of them, whatever it is that is found (audit.md §3).
+    let order: &[&'static str] = match &command.args {
+        Args::Sort(sort) => &sort.criteria.iter().filter_map(|key| sorted_text(key.by)).collect::<Vec<_>>(),
+        Args::Thread(thread) if thread.algorithm.is("ORDEREDSUBJECT") => &["SUBJECT"],
+        Args::Thread(_) => &["SUBJECT", "REFERENCES"],
+        _ => &[],
+    };
+    content |= !order.is_empty();
+    for name in order {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
     let returns = match &command.args {
         Args::Search(search) => search.returns.as_ref(),
         Args::Esearch(esearch) => esearch.search.returns.as_ref(),
@@ -305,6 +318,17 @@ fn searching(command: &Command<'_>) -> Searching {
     let saves = options.contains(&SearchReturn::Save);
     let saves_only = saves && options.len() == 1;
     Searching { keys: names, content, uid, saves, saves_only, goes_on: goes_on(returns), ..Searching::default() }
+}
+
+/// The text of a message that SORT goes by, if it is one.
+const fn sorted_text(by: SortBy) -> Option<&'static str> {
+    match by {
+        SortBy::Cc => Some("CC"),
+        SortBy::From | SortBy::DisplayFrom => Some("FROM"),
+        SortBy::Subject => Some("SUBJECT"),
+        SortBy::To | SortBy::DisplayTo => Some("TO"),
+        SortBy::Arrival | SortBy::Date | SortBy::Size | SortBy::Relevancy => None,
+    }
 }
 
 /// The criterion's name, for the record; never what it looks for.
