@@ -666,7 +666,9 @@ fn change_visible(folder: &Path, what: Meanwhile, nth: usize) {
 fn change_one(folder: &Path, kind: &str, removes: bool, nth: usize) {
     let entries = fs::read_dir(folder.join("cur")).into_iter().flatten();
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut paths: Vec<PathBuf> = paths.filter(|path| path.to_string_lossy().contains(kind)).collect();
+    // Of the name alone: the folder it all lies in may be called so, too.
+    let is_it = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(kind));
+    let mut paths: Vec<PathBuf> = paths.filter(is_it).collect();
     paths.sort();
     let Some(path) = paths.get(nth % paths.len().max(1)) else { return };
     if removes {
