@@ -289,3 +289,22 @@ fn flags_of_the_last_message_are_recorded_by_its_uid() {
         assert_eq!(told, [last, last, rest, rest], "intent and done: {rules}");
     }
 }
+
+#[test]
+fn what_is_removed_by_star_is_recorded_by_its_uid() {
+    let dovecot = Dovecot::start(&["ann", "bob"]);
+    for (user, rules) in [("ann", ""), ("bob", RULES)] {
+        let mut proxy = Settings::before(&dovecot).rules(rules).start();
+        let mut client = proxy.login(user);
+        client.run("SELECT INBOX").ok();
+        client.run("UID STORE 1:* +FLAGS (\\Deleted)").ok();
+        client.run("UID EXPUNGE 999:*").ok();
+        client.run("UID SEARCH RETURN (SAVE) UID 3").ok();
+        client.run("UID EXPUNGE $").ok();
+        client.logout();
+        let records = proxy.stop();
+        let gone = records.iter().filter(|record| record["type"] == "message.expunge");
+        let told: Vec<_> = gone.map(|record| record["data"]["uids"].as_str()).collect();
+        assert_eq!(told, [Some("6"), Some("6"), Some("3"), Some("3")], "intent and done: {rules}");
+    }
+}
