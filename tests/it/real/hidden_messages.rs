@@ -197,6 +197,21 @@ fn an_idle_client_hears_of_what_is_visible_only() {
     });
 }
 
+#[test]
+fn nothing_leaves_a_mailbox_that_is_open_read_only() {
+    same_if_never(|_, front| {
+        let mut client = front.login();
+        client.run("EXAMINE INBOX").ok();
+        for command in ["MOVE 1 Trash", "UID MOVE 1:* Archive", "UID EXPUNGE 1:*", "UID STORE 1 +FLAGS (\\Deleted)"] {
+            client.run(command).no("[NOPERM]");
+        }
+        let heard: Vec<_> = client.run("UID SEARCH ALL").ok().lines();
+        assert!(heard.concat().contains("SEARCH 1 2 3 4 5 6"), "{heard:?}");
+        client.logout();
+        heard
+    });
+}
+
 /// All that is said until this is, but for who is the first to see a message.
 pub fn until(client: &mut Client, what: &str) -> Vec<String> {
     let mut heard = Vec::new();
