@@ -47,22 +47,7 @@ fn joined(mut pieces: Vec<(u16, bool, Vec<u8>)>) -> String {
                 text = rest;
             }
         }
-        if coded { percent(text, &mut octets) } else { octets.extend_from_slice(text) }
+        if coded { octets.extend(percent_encoding::percent_decode(text)) } else { octets.extend_from_slice(text) }
     }
     in_charset(&charset, &octets).0
-}
-
-fn percent(text: &[u8], out: &mut Vec<u8>) {
-    let hex = |octet: Option<&u8>| octet.and_then(|octet| char::from(*octet).to_digit(16));
-    let mut rest = text;
-    while let [octet, behind @ ..] = rest {
-        rest = behind;
-        match (octet, hex(behind.first()), hex(behind.get(1))) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high << 4 | low).unwrap_or(b'?'));
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            _ => out.push(*octet),
-        }
-    }
 }

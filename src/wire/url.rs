@@ -69,22 +69,9 @@ fn find(text: &[u8], word: &[u8]) -> Option<usize> {
     text.windows(word.len()).position(|window| window.eq_ignore_ascii_case(word))
 }
 
-/// `%20` and the like.
+/// Without `%20` and the like.
 fn decoded(text: &[u8]) -> String {
-    let hex = |octet: Option<&u8>| octet.and_then(|octet| char::from(*octet).to_digit(16));
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [octet, behind @ ..] = rest {
-        rest = behind;
-        match (octet, hex(behind.first()), hex(behind.get(1))) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high << 4 | low).unwrap_or(b'?'));
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            _ => out.push(*octet),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_encoding::percent_decode(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
