@@ -70,7 +70,7 @@ pub(super) enum Effect {
         replaced: Option<Box<Replaced>>,
     },
     /// EXPUNGE, UID EXPUNGE.
-    Expunging { how: ExpungeHow, uids: Option<UidSet> },
+    Expunging { how: ExpungeHow, uids: Option<UidSet>, ask: Option<Box<[u8]>> },
     /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
     Changing { op: MailboxChange, name: Arc<MailboxRef>, to: Option<Arc<str>> },
     /// ACL commands.

@@ -129,9 +129,13 @@ impl Session {
             }
             Args::Append(append) => self.appending(command, append, None, first),
             Args::Replace(replace) => self.appending(command, &replace.append, Some(&replace.set), first),
-            Args::UidExpunge(set) => Effect::Expunging { how: ExpungeHow::UidExpunge, uids: set.set.resolve(u32::MAX) },
+            Args::UidExpunge(set) => {
+                let (uids, ask) = self.asked(&set.set, true);
+                let ask = ask.then(|| text_of(command.frame(), &set.span));
+                Effect::Expunging { how: ExpungeHow::UidExpunge, uids, ask }
+            }
             Args::None => match command.verb {
-                Verb::Expunge => Effect::Expunging { how: ExpungeHow::Expunge, uids: None },
+                Verb::Expunge => Effect::Expunging { how: ExpungeHow::Expunge, uids: None, ask: None },
                 Verb::Close => Effect::Closing { uids: Some(crate::imap::message::UidSet::new()), by_absence: false },
                 Verb::Unselect => Effect::Closing { uids: None, by_absence: false },
                 Verb::Idle => {

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::imap::message::Uid;
 use crate::imap::verb::Verb;
 use crate::policy::Permit;
 use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
 use crate::wire::patch::Patch;
 
 use super::effect::{Effect, Held, Judged, Own};
-use super::event::{ExpungeHow, VerdictKind};
+use super::event::VerdictKind;
 use super::in_flight::Entry;
 use super::refusal::Answer;
 use super::{ClientMode, Output, Session};
@@ -205,9 +204,6 @@ impl Session {
 
     /// Asks first for the UIDs that the record needs, where the command does not name them.
     pub(super) fn prepare(&mut self, mut held: Held, now: Instant) {
-        let removes = matches!(held.effect, Effect::Expunging { .. } | Effect::Closing { uids: Some(_), .. })
-            && !self.state.selected().is_some_and(|selected| selected.read_only);
-        let flagged = removes.then(|| self.flagged_of(&mut held));
         let own = match &held.effect {
             Effect::Fetching(reads) if reads.cap.is_some() => {
                 reads.cap.as_ref().map(|cap| (fetch_sizes(&cap.set, cap.form(held.verb)), Own::Sizes))
@@ -221,7 +217,12 @@ impl Session {
             Effect::Appending { replaced: Some(replaced), .. } => {
                 replaced.ask.as_ref().map(|number| (fetch_uids(number, held.verb), Own::Uids))
             }
-            _ => flagged.map(|line| (line, Own::Deleted)),
+            Effect::Expunging { .. } | Effect::Closing { uids: Some(_), .. }
+                if !self.state.selected().is_some_and(|selected| selected.read_only) =>
+            {
+                Some((search_deleted(&held.effect), Own::Deleted))
+            }
+            _ => None,
         };
         match own {
             // What the upstream answers to ours must be told from what it answers to the client's.
@@ -238,21 +239,6 @@ impl Session {
                 self.record_intent(held, now);
             }
         }
-    }
-
-    /// How it is asked which messages are to be removed. What `*` and `$` stand for, the upstream knows best.
-    fn flagged_of(&self, held: &mut Held) -> Vec<u8> {
-        let mut line = b"UID SEARCH DELETED".to_vec();
-        if let Effect::Expunging { how: ExpungeHow::UidExpunge, uids } = &mut held.effect
-            && uids.as_ref().is_none_or(|uids| uids.last() == Some(Uid::MAX))
-            && let Some(set) = held.line.trim_ascii_end().rsplit(|octet| *octet == b' ').next()
-            && !self.guards()
-        {
-            *uids = None;
-            line.extend_from_slice(b" UID ");
-            line.extend_from_slice(set);
-        }
-        line
     }
 
     /// All before it is answered: a command that waited for quiet goes on.
@@ -357,6 +343,14 @@ fn peek(patch: &mut Patch<'_>, frame: &[u8], item: &crate::wire::command::FetchI
                 patch.insert(item.span.start.saturating_add(bracket), ".PEEK");
             }
         }
+    }
+}
+
+/// Which of the messages that are to be removed are flagged?
+fn search_deleted(effect: &Effect) -> Vec<u8> {
+    match effect {
+        Effect::Expunging { ask: Some(set), .. } => [b"UID SEARCH DELETED UID ", &**set].concat(),
+        _ => b"UID SEARCH DELETED".to_vec(),
     }
 }
 

@@ -494,7 +494,7 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
             sources: sources.clone(),
             hdr: None,
         },
-        Effect::Expunging { how, uids } => EventKind::MessageExpunge {
+        Effect::Expunging { how, uids, .. } => EventKind::MessageExpunge {
             how: *how,
             n: uids.as_ref().map(crate::imap::message::UidSet::len),
             uids: uids.clone(),

@@ -38,7 +38,8 @@ impl Session {
         }
         if let Args::UidExpunge(set) = &command.args {
             let meant = self.meant(command, set, now)?;
-            held.effect = Effect::Expunging { how: super::super::event::ExpungeHow::UidExpunge, uids: Some(meant) };
+            let how = super::super::event::ExpungeHow::UidExpunge;
+            held.effect = Effect::Expunging { how, uids: Some(meant), ask: None };
         }
         // Which of them are flagged is asked first, and the line is made of the answer.
         self.prepare(held, now);
