@@ -15,23 +15,19 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
-use crate::imap::mailbox::MailboxName;
 use crate::imap::message::Uid;
 use crate::imap::verb::Verb;
 use crate::policy::{AuditLevel, FlagChange, FlagsWanted, Limiting, Narrowing, Permit, Request, Role, Verdict};
-use crate::wire::command::append::{
-    Append, AppendNext, CatenatePart, MessageData, MessageForm, MessageHead, parse_append_continuation,
-};
-use crate::wire::command::{AppendContinuation, AppendPrefix, Command, CommandPrefix, MessageLiteral, SetArg, Text};
+use crate::wire::command::append::{AppendNext, MessageForm, MessageHead, parse_append_continuation};
+use crate::wire::command::{AppendContinuation, AppendPrefix, Command, CommandPrefix, MessageLiteral, SetArg};
 use crate::wire::frame::Announced;
 use crate::wire::number::write_number;
 use crate::wire::patch::Patch;
 use crate::wire::response::number;
-use crate::wire::url::message_url;
 
 use super::asks::flags_appended;
 use super::effect::{Effect, Held, Judged, Own, Replaced};
-use super::event::{AppendSource, FaultReason, MailboxRef, Note, Side, VerdictKind};
+use super::event::{FaultReason, MailboxRef, Note, Side, VerdictKind};
 use super::in_flight::Tag;
 use super::refusal::{Answer, Bye};
 use super::{ClientMode, Session};
@@ -59,9 +55,6 @@ pub(super) struct Stream {
     /// When it was last looked at how fast it comes, and how much was to come then.
     pub looked: Option<(Instant, u64)>,
 }
-
-/// Octets of a URL that is recorded as it stands.
-const MAX_URL: usize = 1024;
 
 /// How often that is looked at, and how much must have come: who sends an octet now and then would keep a connection and the
 /// upstream's buffers for ever.
@@ -526,67 +519,6 @@ impl Session {
         }
     }
 
-    /// What it is put together from, too.
-    fn follow_urls<'u>(&mut self, serial: u32, urls: impl Iterator<Item = &'u Text<'u>>) {
-        let mut read: Vec<_> = urls.map(|url| self.source(url)).collect();
-        if let Some(entry) = self.in_flight.find(|entry| entry.serial == serial)
-            && let Effect::Appending { sources, .. } = &mut entry.effect
-        {
-            sources.append(&mut read);
-        }
-    }
-
-    /// The message that a URL of a client's names.
-    fn source(&self, url: &Text<'_>) -> AppendSource {
-        let as_it_stands =
-            |text: &[u8]| String::from_utf8_lossy(text.get(..text.len().min(MAX_URL)).unwrap_or(text)).into();
-        let Some(read) = message_url(&url.octets) else {
-            return AppendSource { mailbox: as_it_stands(&url.octets), uidv: None, uid: None, section: None };
-        };
-        let selected = || self.state.selected().map(|selected| Box::from(&*selected.mailbox.name));
-        let named = |name: String| match self.delimiter() {
-            Some(delimiter) if delimiter != '/' => MailboxName::new(&name.replace(delimiter, "/")).as_str().into(),
-            _ => MailboxName::new(&name).as_str().into(),
-        };
-        AppendSource {
-            mailbox: read.mailbox.map(named).or_else(selected).unwrap_or_default(),
-            uidv: read.uidvalidity,
-            uid: Uid::new(read.uid),
-            section: read.section.map(Into::into),
-        }
-    }
-
-    /// What an APPEND or REPLACE is followed as that has no literal: all of it comes from other messages.
-    pub(super) fn appending(
-        &self,
-        command: &Command<'_>,
-        append: &Append<'_>,
-        set: Option<&SetArg>,
-        to: Option<&super::names::Resolved>,
-    ) -> Effect {
-        let urls = append.messages.iter().flat_map(|message| match &message.data {
-            MessageData::Catenate(parts) => parts.as_slice(),
-            MessageData::Literal(_) | MessageData::Utf8(_) => &[],
-        });
-        let sources = urls.filter_map(|part| match part {
-            CatenatePart::Url(url) => Some(self.source(url)),
-            CatenatePart::Text(_) => None,
-        });
-        let flags = append.messages.iter().filter_map(|message| message.flags.as_ref());
-        Effect::Appending {
-            dst: Arc::new(MailboxRef::named(Arc::from(to.map_or("", |to| to.name.as_str())))),
-            size: 0,
-            flags: flags.flat_map(|list| list.flags.iter().map(|arg| arg.flag.clone())).collect(),
-            uid: None,
-            uidv: None,
-            guarded: to.is_some_and(|to| self.guards_mailbox(to)),
-            cancelled: None,
-            header: Box::default(),
-            sources: sources.collect(),
-            replaced: set.map(|set| Box::new(replaced(command.frame(), set, command.verb))),
-        }
-    }
-
     /// The line behind a message, where it ends the command. False: there is none under way.
     pub(super) fn on_append_end(&mut self, line: &[u8], now: Instant) -> bool {
         let Some(stream) = self.appending.take() else { return false };
@@ -675,7 +607,7 @@ impl Session {
 }
 
 /// What REPLACE takes away, where numbers pass.
-fn replaced(frame: &[u8], set: &SetArg, verb: Verb) -> Replaced {
+pub(super) fn replaced(frame: &[u8], set: &SetArg, verb: Verb) -> Replaced {
     let text = frame.get(set.span.clone()).unwrap_or_default();
     match verb.is_uid_form() {
         true => Replaced { uid: number(text).and_then(|number| Uid::new(u32::try_from(number).ok()?)), ask: None },

@@ -47,6 +47,7 @@ mod response_path;
 mod searches;
 mod seq_uids;
 mod shared;
+mod sources;
 mod state;
 mod unasked;
 mod upstream;
