@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use imapwarden::audit::chain::Position;
-use imapwarden::audit::record::{self, LogName};
+use imapwarden::audit::record::{self, LogName, Spelled};
 use imapwarden::audit::stamp::Stamp;
 use imapwarden::imap::mailbox::MailboxName;
 use imapwarden::imap::message::Uid;
@@ -50,6 +50,8 @@ const BENCHES: &[Bench] = &[
     ("search-number", search_number),
     ("envelope-line", envelope_line),
     ("literal-64k", literal),
+    ("fetch-unrecorded", |n| small_fetch(n, "audit = \"none\"\n")),
+    ("fetch-recorded", |n| small_fetch(n, "audit = \"metadata\"\n")),
     ("audit-record", audit_record),
 ];
 
@@ -366,6 +368,55 @@ fn literal(n: u64) {
     let octets = vec![b'x'; 65536];
     for _ in 0..n {
         upstream(&mut session, &octets);
+    }
+}
+
+/// A message of 8 KiB, with the lines of the log that tell of it.
+fn small_fetch(n: u64, audit: &str) {
+    let mut session = session_under(load(format!("[[rule]]\nid = \"audit\"\n{audit}")));
+    let header = "Return-Path: <ann@example.org>\r\nReceived: from mx.example.org by mail.example.net; Wed, 13 Jan 2027 02:13:31 +0000\r\n\
+        Date: Wed, 13 Jan 2027 02:13:32 +0000\r\nFrom: Ann Lee <ann@example.org>\r\nTo: Bob Roe <bob@example.org>\r\n\
+        Subject: Minutes of the board\r\nMessage-ID: <20270113021332.4711@example.org>\r\n\r\n";
+    let message = format!("{header}{}", "x".repeat(8192 - header.len()));
+    let data = format!("* 5 FETCH (UID 4711 BODY[] {{{}}}\r\n{message})\r\n", message.len());
+    let name = LogName { log: Arc::from("01k9z3t0m4"), node: Arc::from("mx-a1"), hashing: None };
+    let (mut spelled, mut lines, mut position) = (Spelled::default(), Vec::new(), Position::START);
+    let mut stamp = Stamp::new(jiff::Timestamp::now());
+    let mut write = |event: Box<Event>| {
+        spelled.clear();
+        lines.clear();
+        spelled.add(&event, None, None);
+        stamp.set(jiff::Timestamp::now());
+        spelled.lines().for_each(|(line, _)| record::place(line, &stamp, &name, &mut position, &mut lines));
+    };
+    let mut answer = Vec::new();
+    for _ in 0..n {
+        session.handle_client_bytes(b"A1234 UID FETCH 4711 (UID BODY.PEEK[])\r\n", Instant::now());
+        for _ in 0..2 {
+            while let Some(output) = session.poll_output() {
+                match output {
+                    Output::ToUpstream(line) => {
+                        let tag = line.split(|octet| *octet == b' ').next().unwrap_or_default();
+                        answer.clear();
+                        answer.extend_from_slice(data.as_bytes());
+                        answer.extend_from_slice(tag);
+                        answer.extend_from_slice(b" OK done.\r\n");
+                        session.recycle(line);
+                    }
+                    Output::ToClient(octets) => session.recycle(black_box(octets)),
+                    Output::Intent(event) => {
+                        write(event);
+                        session.handle_recorded(true, Instant::now());
+                    }
+                    Output::Record(event) => write(event),
+                    other => drop(black_box(other)),
+                }
+            }
+            if !answer.is_empty() {
+                session.handle_upstream_bytes(&answer, Instant::now());
+                answer.clear();
+            }
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! A session writes its records itself where nobody else does: to wake a thread, and to be woken by it, costs several times
-//! as much as to hand a line to the kernel.
+//! as much as to hand a line to the kernel. Where several have something to say in the same turn of the runtime, the first that
+//! comes to it writes for all ([`super::pace`]).
 //!
 //! ```text
-//!   submit ─▶ is the writer free, and nothing queued? ── yes: written ─▶ told
-//!             └─ no: queue ─▶ is the writer free? ─┬─ yes: a round, then look again ─▶ told
-//!                                                  ├─ no: who holds it looks again before it lets go for good
-//!                                                  └─ not now: the thread is woken
+//!   submit ─▶ at once: is the writer free, and nothing queued? ── yes: written ─▶ told
+//!      │         └─ no: queue ─▶ is the writer free? ─┬─ yes: a round, then look again ─▶ told
+//!      │                            ▲                 ├─ no: who holds it looks again before it lets go for good
+//!      └─ together: queue ─▶ others first ─┘          └─ not now: the thread is woken
 //! ```
 //!
 //! Not while a slow disk is at work for the log: the kernel may let a write wait for it, a worker of the runtime must not wait
@@ -15,9 +16,11 @@
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::task::yield_now;
 
 use super::error::LogFailing;
-use super::log::Entry;
+use super::record::Spelled;
 use super::shared::Shared;
 use super::writer::Writer;
 use crate::session::event::{Durability, GapReason};
@@ -25,21 +28,87 @@ use crate::session::event::{Durability, GapReason};
 /// Rounds that a session writes for others.
 const ROUNDS: usize = 4;
 
+/// How often a session lets others go first, before it waits to be woken.
+const TURNS: usize = 3;
+
 /// How often a session looks whether another has written its line: that takes less than to be woken.
 const LOOKS: usize = 64;
+
+/// How a session's lines come to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By the session, with nothing else.
+    AtOnce,
+    /// By the first session that comes to it, with those of all others that had something to say in this turn of the runtime.
+    Together,
+    /// By the writer's thread.
+    Queued,
+}
+
+/// What is best now.
+pub(super) fn way(shared: &Shared) -> Way {
+    match may(shared) {
+        false => Way::Queued,
+        true if shared.pace.is_together() => Way::Together,
+        true => Way::AtOnce,
+    }
+}
+
+/// Waits until the other sessions that are ready have handed over their lines, too, and writes all, unless one of them has
+/// done so; `None`: whoever writes is not done yet.
+pub(super) async fn write_together(
+    shared: &Shared,
+    writer: &Mutex<Writer>,
+    written: &mut oneshot::Receiver<u64>,
+) -> Option<Result<u64, LogFailing>> {
+    for _ in 0..TURNS {
+        let mut left = Left { shared, writer, ended: true };
+        yield_now().await;
+        left.ended = false;
+        drop(left);
+        if let Some(told) = told(written) {
+            return Some(told);
+        }
+        write(shared, writer);
+        if let Some(told) = told(written) {
+            return Some(told);
+        }
+    }
+    None
+}
+
+fn told(written: &mut oneshot::Receiver<u64>) -> Option<Result<u64, LogFailing>> {
+    match written.try_recv() {
+        Ok(seq) => Some(Ok(seq)),
+        Err(TryRecvError::Closed) => Some(Err(LogFailing)),
+        Err(TryRecvError::Empty) => None,
+    }
+}
+
+/// A session that ends while it waits for others leaves its lines to be written.
+struct Left<'l> {
+    shared: &'l Shared,
+    writer: &'l Mutex<Writer>,
+    ended: bool,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            write(self.shared, self.writer);
+        }
+    }
+}
 
 /// Writes these, if nothing stands before them and the log takes them now; else the queue will.
 pub(super) fn write_at_once(
     shared: &Shared,
     writer: &Mutex<Writer>,
-    entries: &[Entry],
+    spelled: &Spelled,
 ) -> Option<Result<u64, LogFailing>> {
-    if !may(shared) {
-        return None;
-    }
     let mut held = soon(writer).filter(|writer| writer.has_room())?;
     let died = Died(shared);
-    let written = held.at_once(entries);
+    let written = held.at_once(spelled);
     drop(died);
     drop(held);
     // Whoever found it held since then relies on this.

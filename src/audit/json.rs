@@ -20,6 +20,11 @@ impl<'o> Object<'o> {
         Self { out, empty: true }
     }
 
+    /// Goes on with one that somebody else has opened, and will put a comma before what is written here.
+    pub fn go_on(out: &'o mut Vec<u8>) -> Self {
+        Self { out, empty: true }
+    }
+
     /// Closes it.
     pub fn close(self) {
         self.out.push(b'}');

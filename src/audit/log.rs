@@ -22,8 +22,10 @@ use super::beside::Site;
 use super::chain::Hash;
 use super::error::{LogFailing, OpenError};
 use super::hashing::Hashing;
+use super::in_place::Way;
+use super::lent::Lent;
 use super::segment::{Disk, RealDisk};
-use super::shared::{Batch, Rotated, Shared, Stop};
+use super::shared::{Batch, Rotated, Shared, Stop, are_last_words};
 use super::writer::{self, Writer};
 use super::{in_place, pack, sync, watch};
 use crate::session::event::{Durability, Event, LogObserver, OnFailure, StopReason};
@@ -190,17 +192,29 @@ impl Log {
         if batch.is_empty() {
             return Pending(Waiting::Known(Ok(shared.head().0)));
         }
-        if shared.refuses(&batch) {
+        let last_words = are_last_words(&batch);
+        if shared.refusing() && !last_words {
             return Pending(Waiting::Known(Err(LogFailing)));
         }
-        if let Some(written) = in_place::write_at_once(shared, &self.handle.writer, &batch) {
+        let spelled = Lent::spell(batch, shared.name.hashing.as_deref());
+        let way = in_place::way(shared);
+        if way == Way::AtOnce
+            && let Some(written) = in_place::write_at_once(shared, &self.handle.writer, &spelled)
+        {
             return Pending(Waiting::Known(written));
         }
-        if !shared.has_room_for(batch.len()).await {
+        let lines = spelled.len();
+        if !shared.has_room_for(lines).await {
             return Pending(Waiting::Known(Err(LogFailing)));
         }
-        let (done, written) = oneshot::channel();
-        shared.enqueue(Batch { entries: batch, done });
+        let (done, mut written) = oneshot::channel();
+        shared.enqueue(Batch { lines, last_words, done }, &spelled);
+        drop(spelled);
+        if way == Way::Together
+            && let Some(told) = in_place::write_together(shared, &self.handle.writer, &mut written).await
+        {
+            return Pending(Waiting::Known(told));
+        }
         in_place::write(shared, &self.handle.writer);
         Pending(Waiting::For(written))
     }

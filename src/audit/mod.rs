@@ -1,8 +1,8 @@
 //! EVENTS → hash-chained JSON lines.
 //!
 //! ```text
-//!   session ─▶ log ─▶ shared (queue) ─▶ writer ─▶ record ─▶ segment ─▶ 00000001.jsonl, 00000002.jsonl, …
-//!                └─ in_place ─────────────▲│      chain, json    ▲
+//!   session ─▶ log ─▶ record, json ─▶ shared (queue) ─▶ writer ─▶ segment ─▶ 00000001.jsonl, 00000002.jsonl, …
+//!             spelled ahead └─ in_place, pace ─────────────▲│ chain ▲
 //!              resume (at start) ──────────┘                     ├── sync: on disk, then head   pack: sealed ─▶ .zst
 //!              watch: no word for 5 s                            │
 //!   verify ─▶ scan ─▶ ahead ─▶ lines ◀──────────────────────────┘      report ─▶ people
@@ -29,10 +29,12 @@ pub mod ids;
 mod in_place;
 mod json;
 mod keys;
+mod lent;
 mod line;
 mod lines;
 mod log;
 mod note;
+mod pace;
 mod pack;
 mod purge;
 mod reader;

@@ -4,6 +4,8 @@
 //!   Event ─▶ {"v":1,"seq":3,"prev":"…","log":"…","node":"…","ts":"…","type":"message.read", … ,"data":{…}}\n
 //! ```
 //!
+//! Nearly all of it is spelled before its number is known ([`Spelled`]), by the session that has something to say.
+//!
 //! A line has at most 64 KiB. What is longer goes on in further records of the same type, each but the last with
 //! `"more":true`: single values stand in each of them, lists and UID sets go on where the record before left off, and the
 //! counts `n` and `bytes` are those of the record itself. Knows nothing of files.
@@ -12,12 +14,14 @@ mod data;
 mod hashes;
 mod lists;
 mod reads;
+mod spelled;
 
 use std::sync::Arc;
 
 use self::data::data;
 use self::hashes::Hashes;
 use self::lists::short_list;
+pub use self::spelled::{Sort, Spelled, place};
 use super::chain::Position;
 use super::hashing::{HashedField, Hashing};
 use super::json::Object;
@@ -55,19 +59,10 @@ pub fn write(
     position: &mut Position,
     out: &mut Vec<u8>,
 ) -> u64 {
-    let mut progress = Progress::default();
-    let mut lines = 0;
-    loop {
-        let start = out.len();
-        let more = line(event, at, name, intent, *position, &mut progress, out);
-        *position = position.after(out.get(start..).unwrap_or_default());
-        out.push(b'\n');
-        lines += 1;
-        debug_assert!(out.len() - start <= MAX_LINE, "{} octets of {}", out.len() - start, event.kind.type_name());
-        if !more {
-            return lines;
-        }
-    }
+    let mut spelled = Spelled::default();
+    spelled.add(event, intent, name.hashing.as_deref());
+    spelled.lines().for_each(|(line, _)| place(line, at, name, position, out));
+    spelled.len() as u64
 }
 
 /// How much of an event's lists is written.
@@ -87,28 +82,17 @@ struct Progress {
     more: bool,
 }
 
-/// One line without its `\n`; `true` where the event goes on in another.
-fn line(
+/// One line from its type on, without its `\n`; `true` where the event goes on in another.
+fn rest(
     event: &Event,
-    at: &Stamp,
-    name: &LogName,
+    hashing: Option<&Hashing>,
     intent: Option<u64>,
-    position: Position,
     progress: &mut Progress,
     out: &mut Vec<u8>,
 ) -> bool {
     let start = out.len();
-    let mut hashes = Hashes::new(name.hashing.as_deref());
-    let mut record = Object::open(out);
-    record.number("v", SCHEMA);
-    record.number("seq", position.next_seq);
-    let prev = record.key("prev");
-    prev.push(b'"');
-    position.prev.write(prev);
-    prev.push(b'"');
-    record.text("log", &name.log, 10);
-    record.text("node", &name.node, 63);
-    record.word("ts", at.as_str());
+    let mut hashes = Hashes::new(hashing);
+    let mut record = Object::go_on(out);
     let (type_name, code) = event.kind.spelled(event.stage);
     record.word("type", type_name);
     record.word("code", code);

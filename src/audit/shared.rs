@@ -18,8 +18,9 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::chain::{Hash, Position};
 use super::log::{Entry, Settings, Tuning};
+use super::pace::Pace;
 use super::purge::{Purge, Sealed};
-use super::record::LogName;
+use super::record::{LogName, Sort, Spelled};
 use super::segment::{Directory, Disk, Noted};
 use super::sync::Unsynced;
 use super::watch::Busy;
@@ -28,16 +29,19 @@ use crate::session::event::{EventKind, GapReason, LogObserver, OnFailure, StopRe
 /// Records that may wait.
 pub(super) const QUEUE: usize = 4096;
 
-/// Events that were handed over together.
+/// Lines that were handed over together. What they say stands in the order of batches beside the queue.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub entries: Vec<Entry>,
+    /// How many.
+    pub lines: usize,
+    /// May they be written into the room kept for the last records?
+    pub last_words: bool,
     pub done: oneshot::Sender<u64>,
 }
 
 impl Batch {
     fn permits(&self) -> usize {
-        permits(self.entries.len())
+        permits(self.lines)
     }
 }
 
@@ -47,7 +51,7 @@ fn permits(records: usize) -> usize {
 }
 
 /// May these be written into the room kept for the last records?
-fn are_last_words(entries: &[Entry]) -> bool {
+pub(super) fn are_last_words(entries: &[Entry]) -> bool {
     entries.iter().all(|entry| matches!(entry.event.kind, EventKind::AdminAction { .. } | EventKind::ProxyDrain { .. }))
 }
 
@@ -120,6 +124,8 @@ impl Lost {
 #[derive(Debug)]
 pub(super) struct State {
     pub queue: VecDeque<Batch>,
+    /// The lines of all in it.
+    spelled: Spelled,
     /// Records in it.
     queued: usize,
     /// Those whose lines are being written.
@@ -198,6 +204,7 @@ pub(super) struct Shared {
     pub syncing: Busy,
     /// The newest sync took long.
     pub is_slow: AtomicBool,
+    pub pace: Pace,
 }
 
 /// A thread that panics leaves no half of anything behind a lock here: what it held is as good as before.
@@ -225,6 +232,7 @@ impl Shared {
             observer,
             state: Mutex::new(State {
                 queue: VecDeque::new(),
+                spelled: Spelled::default(),
                 queued: 0,
                 waiting: Vec::new(),
                 next_seq: position.next_seq,
@@ -257,6 +265,7 @@ impl Shared {
             writing: Busy::default(),
             syncing: Busy::default(),
             is_slow: AtomicBool::new(false),
+            pace: Pace::default(),
         }
     }
 
@@ -289,11 +298,6 @@ impl Shared {
         (self.state().queued, QUEUE)
     }
 
-    /// Are these not recorded, whatever happens?
-    pub fn refuses(&self, entries: &[Entry]) -> bool {
-        self.refusing() && !are_last_words(entries)
-    }
-
     /// Waits until so many records may be queued; `false`: there will be no queue.
     pub async fn has_room_for(&self, records: usize) -> bool {
         let permits = u32::try_from(permits(records)).unwrap_or(u32::MAX);
@@ -307,16 +311,17 @@ impl Shared {
     }
 
     /// Queues a batch for which there is room. Whoever does sees to it that it is written.
-    pub fn enqueue(&self, batch: Batch) {
+    pub fn enqueue(&self, batch: Batch, spelled: &Spelled) {
         let permits = batch.permits();
         let mut state = self.state();
         let ending = state.closing.is_some() || state.abandoned;
-        if !ending && (state.failing.is_none() || are_last_words(&batch.entries)) {
+        if !ending && (state.failing.is_none() || batch.last_words) {
             state.queued = state.queued.saturating_add(permits);
+            state.spelled.append(spelled);
             return state.queue.push_back(batch);
         }
         if !ending && self.settings.on_failure == OnFailure::Continue {
-            self.lose(&mut state, batch);
+            self.lose(&mut state, batch, spelled.sorts());
         }
         drop(state);
         self.room.add_permits(permits);
@@ -336,14 +341,12 @@ impl Shared {
     }
 
     /// Gives the numbers of a batch away.
-    fn lose(&self, state: &mut State, batch: Batch) {
+    fn lose(&self, state: &mut State, batch: Batch, sorts: impl Iterator<Item = Sort>) {
         let reason = state.failing.unwrap_or(GapReason::IoError);
         let first = state.next_seq;
         let lost = state.lost.get_or_insert_with(|| Lost { first, by_type: Vec::new(), reason });
-        for entry in &batch.entries {
-            lost.add(entry.event.kind.type_name(), 1);
-        }
-        let n = batch.entries.len() as u64;
+        sorts.for_each(|sort| lost.add(sort.type_name, 1));
+        let n = batch.lines as u64;
         state.next_seq = first.saturating_add(n);
         self.observer.lost(reason, n);
         let _ = batch.done.send(state.next_seq.saturating_sub(1));
@@ -395,15 +398,18 @@ impl Shared {
         }
     }
 
-    /// Takes batches from the queue, so many records or one batch.
-    pub fn take(&self, state: &mut State, records: usize, into: &mut Vec<Batch>) {
-        let mut taken = 0;
-        while let Some(batch) = state.queue.pop_front_if(|batch| taken == 0 || taken + batch.entries.len() <= records) {
-            taken += batch.entries.len();
-            state.queued = state.queued.saturating_sub(batch.permits());
-            self.room.add_permits(batch.permits());
+    /// Takes batches and their lines from the queue, so many records or one batch.
+    pub fn take(&self, state: &mut State, records: usize, into: &mut Vec<Batch>, spelled: &mut Spelled) {
+        let (mut taken, mut permits) = (0, 0);
+        while let Some(batch) = state.queue.pop_front_if(|batch| taken == 0 || taken + batch.lines <= records) {
+            taken += batch.lines;
+            permits += batch.permits();
             into.push(batch);
         }
+        state.queued = state.queued.saturating_sub(permits);
+        self.room.add_permits(permits);
+        spelled.clear();
+        state.spelled.take_front(taken, spelled);
     }
 
     /// The log fails from now on: whoever waits is answered.
@@ -426,9 +432,12 @@ impl Shared {
         }
         let queue = std::mem::take(&mut state.queue);
         self.room.add_permits(std::mem::take(&mut state.queued));
+        let spelled = std::mem::take(&mut state.spelled);
+        let mut sorts = spelled.sorts();
         // Under `refuse` dropping them is the answer.
         for batch in queue.into_iter().filter(|_| !refuse) {
-            self.lose(state, batch);
+            let lines = batch.lines;
+            self.lose(state, batch, sorts.by_ref().take(lines));
         }
         state.asleep = false;
         self.work.notify_one();
@@ -507,6 +516,7 @@ impl Shared {
         }
         state.waiting.clear();
         state.queue.clear();
+        state.spelled.clear();
         state.asking.clear();
         state.rotating.clear();
         drop(state);

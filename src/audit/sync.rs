@@ -148,7 +148,10 @@ impl Shared {
         unsynced.records = before.saturating_add(records);
         let first = unsynced.since.is_none() && !unsynced.dozing;
         unsynced.since.get_or_insert_with(Instant::now);
-        if first || (before < RECORDS && unsynced.records >= RECORDS) {
+        let due = before < RECORDS && unsynced.records >= RECORDS;
+        // Who is woken needs the lock.
+        drop(unsynced);
+        if first || due {
             self.to_sync.notify_one();
         }
     }

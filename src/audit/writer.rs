@@ -1,4 +1,4 @@
-//! Who holds this owns the segment: it numbers events, spells them, and hands all that is queued to the kernel at once. That
+//! Who holds this owns the segment: it numbers lines, chains them, and hands all that is queued to the kernel at once. That
 //! is a thread of its own, or a session that finds it free ([`super::in_place`]).
 //!
 //! ```text
@@ -22,10 +22,10 @@ use super::beside::Site;
 use super::chain::{Hash, Position};
 use super::error::{LogFailing, OpenError};
 use super::keys::{self, Signer};
-use super::log::{Entry, Settings, Tuning};
+use super::log::{Settings, Tuning};
 use super::note::Note;
 use super::purge::Purge;
-use super::record::{self, LogName};
+use super::record::{self, LogName, Sort, Spelled};
 use super::segment::{Directory, Disk, Noted};
 use super::shared::{Batch, Lost, Rotated, Shared, State, Waiter, Work, locked};
 use super::stamp::Stamp;
@@ -57,6 +57,10 @@ pub(super) struct Writer {
     sorts: Vec<Sort>,
     undo: Undo,
     batches: Vec<Batch>,
+    /// The lines of the batches at hand.
+    taken: Spelled,
+    /// Lines of the log's own.
+    own: Spelled,
     waiters: Vec<Waiter>,
     /// Logs beside this one that are still to be named.
     others: Vec<OtherLog>,
@@ -71,14 +75,6 @@ struct Segment {
     len: u64,
     records: u64,
     began: Instant,
-}
-
-/// The lines of one event.
-#[derive(Debug)]
-struct Sort {
-    type_name: &'static str,
-    area: &'static str,
-    lines: u64,
 }
 
 /// What holds again if lines cannot be written.
@@ -128,6 +124,8 @@ impl Writer {
             sorts: Vec::new(),
             undo: Undo { prev: position.prev, next_seq: position.next_seq, lost: None },
             batches: Vec::new(),
+            taken: Spelled::default(),
+            own: Spelled::default(),
             waiters: Vec::new(),
             others: site.others(),
         };
@@ -174,16 +172,16 @@ impl Writer {
             return shared.fail(reason_of(&error), &error);
         }
         let mut state = shared.state();
-        shared.take(&mut state, ROUND, &mut self.batches);
+        shared.take(&mut state, ROUND, &mut self.batches, &mut self.taken);
         self.begin(&mut state);
         // Nobody else gives numbers now, so the lock need not be held while the lines are made.
         let alone = state.failing.is_none() && shared.settings.on_failure == OnFailure::Refuse;
         let mut state = if alone {
             drop(state);
-            self.spell();
+            self.place_taken();
             shared.state()
         } else {
-            self.spell();
+            self.place_taken();
             state
         };
         if alone && state.failing.is_some() {
@@ -202,9 +200,9 @@ impl Writer {
     }
 
     /// Writes these, if nothing stands before them; `None`: not now. As a round that nobody waits for.
-    pub fn at_once(&mut self, entries: &[Entry]) -> Option<Result<u64, LogFailing>> {
+    pub fn at_once(&mut self, spelled: &Spelled) -> Option<Result<u64, LogFailing>> {
         let shared = Arc::clone(&self.shared);
-        if shared.settings.on_failure != OnFailure::Refuse || entries.len() > ROUND {
+        if shared.settings.on_failure != OnFailure::Refuse || spelled.len() > ROUND {
             return None;
         }
         let mut state = shared.state();
@@ -213,7 +211,8 @@ impl Writer {
         }
         self.begin(&mut state);
         drop(state);
-        entries.iter().for_each(|entry| self.line(&entry.event, entry.intent));
+        self.place(spelled);
+        shared.pace.wrote(1);
         let mut state = shared.state();
         if state.failing.is_some() {
             self.take_back(&mut state, GapReason::IoError);
@@ -246,6 +245,9 @@ impl Writer {
         if self.lines.capacity() > KEEP {
             self.lines = Vec::new();
         }
+        if self.taken.capacity() > KEEP {
+            self.taken = Spelled::default();
+        }
     }
 
     /// Lines begin: those of an earlier loss first.
@@ -255,28 +257,39 @@ impl Writer {
         self.position.next_seq = state.next_seq;
         self.undo = Undo { prev: self.position.prev, next_seq: state.next_seq, lost: state.lost.take() };
         if let Some(gap) = self.undo.lost.as_ref().map(|lost| lost.event(state.next_seq)) {
-            self.line(&Event::of_proxy(gap), None);
+            self.line(&Event::of_proxy(gap));
         }
     }
 
     /// The lines of the batches at hand.
-    fn spell(&mut self) {
-        let mut batches = std::mem::take(&mut self.batches);
-        for batch in batches.drain(..) {
-            for entry in &batch.entries {
-                self.line(&entry.event, entry.intent);
-            }
-            self.waiters.push(Waiter { done: batch.done, seq: self.position.next_seq.saturating_sub(1) });
+    fn place_taken(&mut self) {
+        let taken = std::mem::take(&mut self.taken);
+        let mut next = self.position.next_seq;
+        self.place(&taken);
+        self.taken = taken;
+        self.shared.pace.wrote(self.batches.len());
+        for Batch { lines, done, .. } in self.batches.drain(..) {
+            next = next.saturating_add(lines as u64);
+            self.waiters.push(Waiter { done, seq: next.saturating_sub(1) });
         }
-        self.batches = batches;
     }
 
-    fn line(&mut self, event: &Event, intent: Option<u64>) {
-        let name = &self.shared.name;
+    /// Gives lines their places.
+    fn place(&mut self, spelled: &Spelled) {
         self.stamp.set(Timestamp::now());
-        let lines = record::write(event, &self.stamp, name, intent, &mut self.position, &mut self.lines);
-        let (type_name, area) = (event.kind.type_name(), event.kind.area());
-        self.sorts.push(Sort { type_name, area, lines });
+        for (line, sort) in spelled.lines() {
+            record::place(line, &self.stamp, &self.shared.name, &mut self.position, &mut self.lines);
+            self.sorts.push(sort);
+        }
+    }
+
+    /// A line of the log's own.
+    fn line(&mut self, event: &Event) {
+        let mut own = std::mem::take(&mut self.own);
+        own.clear();
+        own.add(event, None, self.shared.name.hashing.as_deref());
+        self.place(&own);
+        self.own = own;
     }
 
     /// Hands the lines to the kernel. If that fails no part of them stays.
@@ -299,7 +312,7 @@ impl Writer {
             segment.cut_back();
             return Err(error);
         }
-        let records = self.sorts.iter().map(|sort| sort.lines).sum();
+        let records = self.sorts.len() as u64;
         let from = segment.len;
         segment.len = from.saturating_add(self.lines.len() as u64);
         segment.records = segment.records.saturating_add(records);
@@ -308,9 +321,7 @@ impl Writer {
             signer.uncovered.get_or_insert_with(Timestamp::now);
         }
         shared.wrote(Tail { file: Arc::clone(&segment.file), from, to: segment.len }, records, newest);
-        for sort in &self.sorts {
-            (0..sort.lines).for_each(|_| shared.observer.recorded(sort.area));
-        }
+        self.sorts.iter().for_each(|sort| shared.observer.recorded(sort.area));
         shared.state().newest = newest;
         Ok(())
     }
@@ -348,9 +359,7 @@ impl Writer {
         }
         let first = self.undo.next_seq;
         let mut lost = earlier.unwrap_or(Lost { first, by_type: Vec::new(), reason });
-        for Sort { type_name, lines, .. } in &self.sorts {
-            lost.add(type_name, *lines);
-        }
+        self.sorts.iter().for_each(|sort| lost.add(sort.type_name, 1));
         self.shared.observer.lost(reason, end.saturating_sub(first));
         for (type_name, n) in state.lost.take().into_iter().flat_map(|later| later.by_type) {
             lost.add(type_name, n);
@@ -411,7 +420,7 @@ impl Writer {
         let others = std::mem::take(&mut self.others);
         let opened = self.own_lines(false, |writer| {
             let kind = EventKind::AuditOpen { reason, segment: number, version, on_failure, durability, torn, others };
-            writer.line(&Event::of_proxy(kind), None);
+            writer.line(&Event::of_proxy(kind));
             if announces {
                 writer.announce(number);
             }
@@ -446,7 +455,7 @@ impl Writer {
                 writer.announce(next);
             }
             let records = writer.records_so_far().saturating_add(1);
-            writer.line(&Event::of_proxy(EventKind::AuditClose { reason, records }), None);
+            writer.line(&Event::of_proxy(EventKind::AuditClose { reason, records }));
         })?;
         if let Some(segment) = self.segment.take() {
             let newest = shared.state().newest;
@@ -458,7 +467,7 @@ impl Writer {
     /// The record that says which key signs a segment.
     fn announce(&mut self, segment: u32) {
         if let Some(kind) = self.signer.as_ref().map(|signer| signer.announce(segment, self.position)) {
-            self.line(&Event::of_proxy(kind), None);
+            self.line(&Event::of_proxy(kind));
         }
     }
 
@@ -502,13 +511,12 @@ impl Writer {
 
     /// Records of the segment, with the lines at hand.
     fn records_so_far(&self) -> u64 {
-        let at_hand: u64 = self.sorts.iter().map(|sort| sort.lines).sum();
-        self.segment.as_ref().map_or(0, |segment| segment.records).saturating_add(at_hand)
+        self.segment.as_ref().map_or(0, |segment| segment.records).saturating_add(self.sorts.len() as u64)
     }
 
     /// Writes an event of the log's own.
     fn own_line(&mut self, last_words: bool, kind: EventKind) -> io::Result<()> {
-        self.own_lines(last_words, |writer| writer.line(&Event::of_proxy(kind), None))
+        self.own_lines(last_words, |writer| writer.line(&Event::of_proxy(kind)))
     }
 
     fn own_lines(&mut self, last_words: bool, spell: impl FnOnce(&mut Self)) -> io::Result<()> {

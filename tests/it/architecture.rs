@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The writer is a thread of its own; sessions wait for its word on a channel.
     ("audit", &["imap", "policy", "session::event", "diagnostic", "tokio::sync"]),
     // A session may write itself: not on a runtime whose only worker it would hold up.
-    ("audit/in_place", &["tokio::runtime"]),
+    ("audit/in_place", &["tokio::runtime", "tokio::task"]),
     // Networks are asked for as in rules.
     ("report", &["audit", "imap", "ipnet"]),
     ("metrics", &["imap", "session::event", "prometheus"]),

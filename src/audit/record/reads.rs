@@ -3,6 +3,7 @@
 use super::data::write_hdr;
 use super::hashes::Hashes;
 use super::lists::{CHUNK, short_list, write_uids};
+use super::spelled::HEAD;
 use super::{MAX_LINE, MAX_WORD, Progress};
 use crate::audit::json::Object;
 use crate::imap::message::Uid;
@@ -13,7 +14,7 @@ const ENTRY: usize = 128;
 /// Messages in one record.
 const MAX_MESSAGES: usize = 500;
 /// Octets of a line at which its list of messages goes on in the next record; one more message fits behind it.
-const LINE_FULL: usize = MAX_LINE - 20 * 1024;
+const LINE_FULL: usize = MAX_LINE - HEAD - 20 * 1024;
 
 /// What was delivered: the classes below `preview` as sets, the others message by message.
 pub(super) fn read_done(

@@ -37,6 +37,24 @@ async fn whoever_writes_there_is_one_chain_and_nobody_is_forgotten() {
     assert!(told.iter().all(|seq| records[*seq as usize]["type"] == "upstream.state"));
 }
 
+/// What was handed over is recorded, also where its session ends while others are let go first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_ends_while_it_waits_for_others_is_recorded() {
+    let bench = Bench::new(OnFailure::Refuse);
+    let log = bench.log();
+    let waits = tokio::spawn({
+        let log = log.clone();
+        async move {
+            let mut submitting = Box::pin(log.submit(entries(1)));
+            std::future::poll_fn(|context| std::task::Poll::Ready(submitting.as_mut().poll(context).is_pending())).await
+        }
+    });
+    assert!(waits.await.expect("it does not panic"), "at first sessions write together");
+    log.close(StopReason::Drained).await.expect("it is closed");
+    let records = chained(&bench.directory);
+    assert_eq!(records.iter().filter(|record| record["type"] == "upstream.state").count(), 1);
+}
+
 /// The session that wrote is held up as long as the disk is; all others are answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_disk_that_gives_no_word_holds_up_one_session() {
