@@ -6,6 +6,9 @@
 use std::fmt;
 use std::io::Write as _;
 
+/// Octets of most keys, with what stands around them.
+const KEY: usize = 32;
+
 /// An object that is being written.
 #[derive(Debug)]
 pub struct Object<'o> {
@@ -15,17 +18,20 @@ pub struct Object<'o> {
 
 impl<'o> Object<'o> {
     /// Opens an object.
+    #[inline]
     pub fn open(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, empty: true }
     }
 
     /// Goes on with one that somebody else has opened, and will put a comma before what is written here.
+    #[inline]
     pub fn go_on(out: &'o mut Vec<u8>) -> Self {
         Self { out, empty: true }
     }
 
     /// Closes it.
+    #[inline]
     pub fn close(self) {
         self.out.push(b'}');
     }
@@ -36,23 +42,37 @@ impl<'o> Object<'o> {
     }
 
     /// The key; what is written to the result next is its value. `key` is ours, never a peer's.
+    #[inline]
     pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
-        if !self.empty {
-            self.out.push(b',');
+        let comma = usize::from(self.empty);
+        // Together: each piece would ask for room by itself.
+        let mut pieces = [0; KEY];
+        match pieces.get_mut(..key.len().saturating_add(4)) {
+            Some(all) => {
+                if let [comma, quote, name @ .., end, colon] = &mut *all {
+                    (*comma, *quote, *end, *colon) = (b',', b'"', b'"', b':');
+                    name.copy_from_slice(key.as_bytes());
+                }
+                self.out.extend_from_slice(all.get(comma..).unwrap_or_default());
+            }
+            None => {
+                self.out.extend_from_slice(b",\"".get(comma..).unwrap_or_default());
+                self.out.extend_from_slice(key.as_bytes());
+                self.out.extend_from_slice(b"\":");
+            }
         }
         self.empty = false;
-        self.out.push(b'"');
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
         self.out
     }
 
     /// A text of at most `max` octets.
+    #[inline]
     pub fn text(&mut self, key: &str, value: &str, max: usize) {
         text(self.key(key), cut(value, max));
     }
 
     /// A word of the schema: written as it is.
+    #[inline]
     pub fn word(&mut self, key: &str, value: &str) {
         let out = self.key(key);
         out.push(b'"');
@@ -61,6 +81,7 @@ impl<'o> Object<'o> {
     }
 
     /// A word of the schema, left out where there is none.
+    #[inline]
     pub fn maybe_word(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.word(key, value);
@@ -68,11 +89,13 @@ impl<'o> Object<'o> {
     }
 
     /// `true` or `false`.
+    #[inline]
     pub fn flag(&mut self, key: &str, value: bool) {
         self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     /// A number.
+    #[inline]
     pub fn number(&mut self, key: &str, value: impl itoa::Integer) {
         number(self.key(key), value);
     }
@@ -102,6 +125,7 @@ impl<'o> Object<'o> {
     }
 
     /// A text of at most `max` octets, left out where there is none.
+    #[inline]
     pub fn maybe_text(&mut self, key: &str, value: Option<&str>, max: usize) {
         if let Some(value) = value {
             self.text(key, value, max);
@@ -109,6 +133,7 @@ impl<'o> Object<'o> {
     }
 
     /// A number, left out where there is none.
+    #[inline]
     pub fn maybe_number(&mut self, key: &str, value: Option<impl itoa::Integer>) {
         if let Some(value) = value {
             self.number(key, value);

@@ -67,7 +67,11 @@ fn value(header: &[u8], name: &[u8]) -> Option<String> {
         let colon = rest.get(name.len()..).map(<[u8]>::trim_ascii_start).and_then(|rest| rest.strip_prefix(b":"));
         if let (true, Some(value)) = (is_named, colon) {
             let text = String::from_utf8_lossy(value.get(..end_of_value(value)?).unwrap_or_default());
-            let text = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+            let text = text.trim_ascii();
+            let text = match text.bytes().any(|octet| octet.is_ascii_whitespace()) {
+                true => text.split_ascii_whitespace().collect::<Vec<_>>().join(" "),
+                false => text.to_owned(),
+            };
             return (!text.is_empty()).then_some(text);
         }
         rest = rest.get(memchr::memchr(b'\n', rest)?.saturating_add(1)..)?;

@@ -42,8 +42,9 @@ pub(super) const MOST_HELD: usize = FULL * 4 + FULL + 2 * (READ + SEAL);
 /// Times between which a silent connection is probed.
 const KEEPALIVE: Duration = Duration::from_secs(120);
 
-/// Buffers for what goes out that a thread keeps when no session has any, and how large they are.
-const SPARE: usize = 16;
+/// Buffers for what goes out that a thread keeps when no session has any, and how large they are. Sessions that wait for others
+/// before their records are written each have one meanwhile.
+const SPARE: usize = 64;
 const SPARE_OCTETS: usize = 72 * 1024;
 
 thread_local! {

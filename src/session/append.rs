@@ -441,7 +441,7 @@ impl Session {
             && entry.audit > AuditLevel::None
             && let Effect::Appending { header, .. } = &mut entry.effect
         {
-            header.push(octets);
+            header.push(octets, entry.audit);
         }
     }
 

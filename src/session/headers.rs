@@ -61,24 +61,37 @@ impl Session {
 /// The first octets of a message, up to its empty line, as they pass by.
 #[derive(Default)]
 pub(super) struct HeaderText {
+    /// What there is of a piece that did not come at once.
     octets: Vec<u8>,
     whole: bool,
+    /// What the pieces before it tell.
+    told: Option<Box<HeaderFacts>>,
 }
 
 impl HeaderText {
-    pub fn push(&mut self, octets: &[u8]) {
+    /// More of the piece at hand, of which as much is told as the level asks for.
+    pub fn push(&mut self, octets: &[u8], level: AuditLevel) {
         if self.whole {
+            return;
+        }
+        // Nearly always all of it is in the first read: then nothing need be kept.
+        if self.octets.is_empty()
+            && let Some(header) = mail::header_end(octets).and_then(|end| octets.get(..end.min(MOST)))
+        {
+            self.told = together(self.told.take(), facts(header, level));
+            self.whole = true;
             return;
         }
         let room = MOST.saturating_sub(self.octets.len());
         let seam = self.octets.len().saturating_sub(3);
         self.octets.extend_from_slice(octets.get(..room.min(octets.len())).unwrap_or_default());
-        let new = self.octets.get(seam..).unwrap_or_default();
-        let end = mail::header_end(new);
-        if let Some(end) = end {
+        if let Some(end) = mail::header_end(self.octets.get(seam..).unwrap_or_default()) {
             self.octets.truncate(seam.saturating_add(end));
+            self.told = self.facts(level);
+            self.octets.clear();
+            self.whole = true;
         }
-        self.whole = end.is_some() || self.octets.len() >= MOST;
+        self.whole |= self.octets.len() >= MOST;
     }
 
     /// Another piece of the header begins: fields that were asked for by themselves.
@@ -91,13 +104,24 @@ impl HeaderText {
 
     /// What it tells, as far as the level asks for it.
     pub fn facts(&self, level: AuditLevel) -> Option<Box<HeaderFacts>> {
-        facts(&self.octets, level)
+        together(self.told.clone(), facts(&self.octets, level))
     }
 }
 
 impl std::fmt::Debug for HeaderText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HeaderText").field("octets", &self.octets.len()).finish_non_exhaustive()
+    }
+}
+
+/// What is known, and, where nothing is, what was seen since.
+fn together(known: Option<Box<HeaderFacts>>, seen: Option<Box<HeaderFacts>>) -> Option<Box<HeaderFacts>> {
+    match (known, seen) {
+        (Some(mut known), Some(seen)) => {
+            fill(&mut known, *seen, Option::or);
+            Some(known)
+        }
+        (known, seen) => known.or(seen),
     }
 }
 
@@ -149,18 +173,27 @@ impl Headers {
             self.clear();
         }
         let known = self.0.entry(uid).or_default();
-        let HeaderFacts { message_id, from, to, date, subject } = *seen;
-        let fields = [
-            (&mut known.message_id, message_id),
-            (&mut known.from, from),
-            (&mut known.to, to),
-            (&mut known.date, date),
-            (&mut known.subject, subject),
-        ];
-        for (known, seen) in fields {
-            *known = seen.or(known.take());
-        }
+        fill(known, *seen, |known, seen| seen.or(known));
         Some(known.clone())
+    }
+}
+
+/// Puts two headers of a message together, field by field.
+fn fill(
+    known: &mut HeaderFacts,
+    seen: HeaderFacts,
+    choose: fn(Option<Box<str>>, Option<Box<str>>) -> Option<Box<str>>,
+) {
+    let HeaderFacts { message_id, from, to, date, subject } = seen;
+    let fields = [
+        (&mut known.message_id, message_id),
+        (&mut known.from, from),
+        (&mut known.to, to),
+        (&mut known.date, date),
+        (&mut known.subject, subject),
+    ];
+    for (known, seen) in fields {
+        *known = choose(known.take(), seen);
     }
 }
 
@@ -173,10 +206,25 @@ mod tests {
         let mail = b"Message-ID: <a@b>\r\nSubject: x\r\n\r\nFrom: body@x\r\n";
         for cut in 0..mail.len() {
             let mut text = HeaderText::default();
-            text.push(&mail[..cut]);
-            text.push(&mail[cut..]);
-            text.push(b"To: later@x\r\n");
-            assert_eq!(text.octets, b"Message-ID: <a@b>\r\nSubject: x\r\n", "cut at {cut}");
+            let pieces = [&mail[..cut], &mail[cut..], b"To: later@x\r\n"];
+            pieces.iter().for_each(|octets| text.push(octets, AuditLevel::Headers));
+            let facts = text.facts(AuditLevel::Headers).map(|facts| *facts).unwrap_or_default();
+            let told = [facts.message_id, facts.subject, facts.from, facts.to].map(Option::unwrap_or_default);
+            assert_eq!(told.each_ref().map(|field| &**field), ["<a@b>", "x", "", ""], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn pieces_that_were_asked_for_by_themselves_add_up() {
+        let (first, second) = (b"Subject: x\r\n\r\n", b"Message-ID: <a@b>\r\nSubject: y\r\n\r\n");
+        for cut in 0..first.len() {
+            let mut text = HeaderText::default();
+            text.begin();
+            [&first[..cut], &first[cut..]].iter().for_each(|octets| text.push(octets, AuditLevel::Headers));
+            text.begin();
+            text.push(second, AuditLevel::Headers);
+            let facts = text.facts(AuditLevel::Headers).map(|facts| *facts).unwrap_or_default();
+            assert_eq!((facts.message_id.as_deref(), facts.subject.as_deref()), (Some("<a@b>"), Some("x")), "{cut}");
         }
     }
 

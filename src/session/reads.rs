@@ -194,7 +194,7 @@ impl Reads {
 
     /// A fragment of the response.
     pub fn fragment(&mut self, text: &[u8], literal: Option<u64>) {
-        let collects = self.collects_headers();
+        let (collects, level) = (self.collects_headers(), self.level);
         let asked = Asked { slices: &self.slices, others: &self.others };
         let (now, renames, edits) = (&mut self.now, &self.renames, &mut self.edits);
         let mut scan = std::mem::take(&mut now.scan);
@@ -203,7 +203,7 @@ impl Reads {
                 edits.extend(rename(text, &event, renames));
             }
             if collects {
-                now.collect(text, &event);
+                now.collect(text, &event, level);
             }
             now.on(event, asked);
         });
@@ -284,7 +284,7 @@ impl Reads {
     /// Octets of the literal under way were handed on.
     pub fn literal_octets(&mut self, octets: &[u8]) {
         if let Some(header) = self.now.header_text.as_mut().filter(|_| self.now.in_header) {
-            header.push(octets);
+            header.push(octets, self.level);
         }
         self.literal(octets.len() as u64);
     }
@@ -547,7 +547,7 @@ impl Current {
     }
 
     /// What an item tells of the header, or begins to.
-    fn collect(&mut self, text: &[u8], event: &FetchEvent<'_>) {
+    fn collect(&mut self, text: &[u8], event: &FetchEvent<'_>, level: AuditLevel) {
         match *event {
             FetchEvent::Literal { item, section, .. } if holds_header(item, section) => {
                 self.header_text.get_or_insert_default().begin();
@@ -557,7 +557,7 @@ impl Current {
                 if let Some(header) = text.get(at..).and_then(envelope_as_header) {
                     let all = self.header_text.get_or_insert_default();
                     all.begin();
-                    all.push(&header);
+                    all.push(&header, level);
                 }
             }
             FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Listed => {
