@@ -75,6 +75,34 @@ pub fn read_list(response: &[u8], rest: usize, mode: Utf8Mode) -> Option<Row> {
     })
 }
 
+/// Reads `name (ITEM value …)`, as STATUS has it behind its word: the name, and which items are told. `None`: not to be read.
+#[must_use]
+pub fn read_status(response: &[u8], rest: usize) -> Option<(Vec<u8>, Vec<&[u8]>)> {
+    let (name, end) = token(response, rest)?;
+    let (octets, at) = match name {
+        Token::Atom(_) => {
+            let octets = unquoted_name(response, rest)?;
+            (octets.to_vec(), rest.saturating_add(1).saturating_add(octets.len()))
+        }
+        name => (name.string()?, end),
+    };
+    let (Token::Open, mut at) = token(response, at)? else { return None };
+    let (mut items, mut depth, mut is_value) = (Vec::new(), 0u32, false);
+    loop {
+        let (next, end) = token(response, at)?;
+        at = end;
+        match next {
+            Token::Open => depth = depth.saturating_add(1),
+            Token::Close if depth == 0 => return Some((octets, items)),
+            Token::Close => depth = depth.saturating_sub(1),
+            Token::Atom(word) if depth == 0 && !is_value => items.push(word),
+            Token::Atom(_) | Token::Quoted(_) | Token::Literal(_) => {}
+        }
+        // A value may be a list: `MAILBOXID (F2212)`.
+        is_value = if depth == 0 { !is_value } else { is_value };
+    }
+}
+
 fn single(string: &[u8]) -> Option<char> {
     let mut letters = std::str::from_utf8(string).ok()?.chars();
     letters.next().filter(|_| letters.next().is_none())
@@ -178,6 +206,25 @@ mod tests {
         for (line, want) in rows {
             let got = read_list(line, 0, Utf8Mode::Off);
             let got = got.as_ref().map(|row| (row.name.as_str(), row.delimiter));
+            assert_eq!(got, *want, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn figures_of_status() {
+        let rows: &[(&[u8], Option<(&[u8], &[&[u8]])>)] = &[
+            (b" INBOX (MESSAGES 3 UIDNEXT 5)\r\n", Some((b"INBOX", &[b"MESSAGES", b"UIDNEXT"]))),
+            (b" \"a \\\"b\" (messages 3)\r\n", Some((b"a \"b", &[b"messages"]))),
+            (b" a b (MESSAGES 3)\r\n", Some((b"a b", &[b"MESSAGES"]))),
+            (b" {3}\r\na b (SIZE 7)\r\n", Some((b"a b", &[b"SIZE"]))),
+            (b" a (MAILBOXID (F2) UNSEEN 0 X NIL)\r\n", Some((b"a", &[b"MAILBOXID", b"UNSEEN", b"X"]))),
+            (b" a ()\r\n", Some((b"a", &[]))),
+            (b" a (MESSAGES 3\r\n", None),
+            (b" a\r\n", None),
+        ];
+        for (line, want) in rows {
+            let got = read_status(line, 0);
+            let got = got.as_ref().map(|(name, items)| (name.as_slice(), items.as_slice()));
             assert_eq!(got, *want, "{}", line.escape_ascii());
         }
     }

@@ -34,8 +34,8 @@ pub(super) enum Effect {
     /// IDLE; `done`: the client has said DONE, `broken`: or something else. `pausing`: the proxy ends it upstream, the client
     /// knows nothing of it; `resumed`: nor that it begins again.
     Idle { confirmed: bool, done: bool, broken: bool, pausing: bool, resumed: bool },
-    /// LIST, LSUB or XLIST.
-    Listing { op: ListOp, reference: Box<str>, pattern: Box<str>, n: u64, hidden: u64 },
+    /// LIST, LSUB or XLIST. `statuses`: with STATUS of each mailbox (RFC 5819).
+    Listing { op: ListOp, reference: Box<str>, pattern: Box<str>, n: u64, hidden: u64, statuses: bool },
     /// STATUS. `guarded`: messages may be hidden there.
     Status { mailbox: Arc<MailboxRef>, items: Vec<&'static str>, guarded: Option<Box<super::names::Resolved>> },
     /// FETCH.

@@ -156,6 +156,7 @@ impl Session {
         });
         match named {
             Some(named) if self.asks_status_of(&named) => {
+                self.record_told_status(response, rest);
                 self.out.client().extend_from_slice(response);
             }
             _ => self.filter_failed(now),

@@ -6,6 +6,7 @@ use crate::imap::message::SeqSet;
 use crate::imap::verb::Verb;
 use crate::policy::AuditLevel;
 use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
+use crate::wire::list::ReturnKind;
 use crate::wire::search::{SearchReturn, SortBy};
 
 use super::Session;
@@ -15,6 +16,7 @@ use super::effect::{Effect, Held, Opening, Searching};
 use super::event::{AclOp, CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, ReadClass};
 use super::names::Resolved;
 use super::reads::Reads;
+use super::told_status::word_of;
 
 /// Octets of a search term that are recorded.
 const MAX_TERM: usize = 256;
@@ -75,11 +77,12 @@ impl Session {
                     pattern: list.patterns.iter().map(text).collect::<Vec<_>>().join(" ").into(),
                     n: 0,
                     hidden: 0,
+                    statuses: list.returns.iter().flatten().any(|option| matches!(option.kind, ReturnKind::Status(_))),
                 }
             }
             Args::Status(status) => Effect::Status {
                 mailbox: named(),
-                items: status.items.iter().map(|item| status_name(item.kind)).collect(),
+                items: status.items.iter().map(|item| word_of(item.kind)).collect(),
                 guarded: first.filter(|first| self.guards_mailbox(first)).cloned().map(Box::new),
             },
             Args::SetAcl(acl) => Effect::Acl {
@@ -225,13 +228,6 @@ fn slice_of(kind: &FetchKind<'_>) -> Option<(Section, u64, u64)> {
         _ => return None,
     };
     Some((section, from, octets))
-}
-
-fn status_name(kind: crate::wire::command::folder::StatusKind) -> &'static str {
-    crate::wire::command::folder::StatusKind::ALL
-        .iter()
-        .find(|(known, _)| *known == kind)
-        .map_or("OTHER", |(_, name)| name)
 }
 
 fn text_of(frame: &[u8], span: &std::ops::Range<usize>) -> Box<[u8]> {

@@ -28,6 +28,7 @@ use super::event::{FaultReason, Note};
 use super::in_flight::Entry;
 use super::names::Resolved;
 use super::refusal::Answer;
+use super::told_status::OfCommand;
 
 /// Commands for STATUS that are under way at once.
 const AT_ONCE: usize = 8;
@@ -35,8 +36,9 @@ const AT_ONCE: usize = 8;
 /// STATUS of mailboxes that a LIST named (RFC 5819): of one, and of those that wait behind it.
 #[derive(Debug)]
 pub(super) struct Statuses {
-    name: MailboxName,
+    pub(super) name: MailboxName,
     waiting: VecDeque<(MailboxName, Vec<u8>)>,
+    pub(super) of: OfCommand,
 }
 
 /// The same of mailboxes in which messages may be hidden: they are counted here, one after the other.
@@ -61,7 +63,7 @@ impl Session {
         }
         Answer::Completed(command.verb).write(&held.tag, &mut out);
         self.record_local_done(held, now);
-        self.begin_listed_status(out, guarded.mailboxes, guarded.items, now);
+        self.begin_listed_status(out, (held.cmd, held.verb), guarded.mailboxes, guarded.items, now);
         true
     }
 
@@ -120,7 +122,7 @@ impl Session {
         let (guarded, plain): (Vec<_>, Vec<_>) =
             mailboxes.into_iter().partition(|mailbox| self.guards_mailbox(mailbox));
         self.out.client().extend_from_slice(&std::mem::take(out));
-        self.send_statuses(plain, items, now);
+        self.send_statuses(plain, items, (held.cmd, held.verb), now);
         Guarded { mailboxes: guarded.into(), items: items.iter().map(|item| item.kind).collect() }
     }
 
@@ -133,7 +135,7 @@ impl Session {
         }
     }
 
-    fn send_statuses(&mut self, mailboxes: Vec<Resolved>, items: &[StatusItem], now: Instant) {
+    fn send_statuses(&mut self, mailboxes: Vec<Resolved>, items: &[StatusItem], of: OfCommand, now: Instant) {
         let items: Vec<&str> = items.iter().map(|item| word_of(item.kind)).collect();
         let items = items.join(" ");
         let mut chains: [VecDeque<(MailboxName, Vec<u8>)>; AT_ONCE] = Default::default();
@@ -152,15 +154,15 @@ impl Session {
             }
         }
         for waiting in chains {
-            self.next_status(waiting, now);
+            self.next_status(waiting, of, now);
         }
     }
 
     /// Sends the first of these. Its answer sends the next.
-    pub(super) fn next_status(&mut self, mut waiting: VecDeque<(MailboxName, Vec<u8>)>, now: Instant) {
+    fn next_status(&mut self, mut waiting: VecDeque<(MailboxName, Vec<u8>)>, of: OfCommand, now: Instant) {
         let Some((name, line)) = waiting.pop_front() else { return };
         let serial = self.send_own(&line);
-        let statuses = Box::new(Statuses { name, waiting });
+        let statuses = Box::new(Statuses { name, waiting, of });
         self.in_flight.push_front(Entry::own(serial, Own::Status(statuses), now));
     }
 
@@ -168,7 +170,7 @@ impl Session {
     /// not understand it would not have understood with LIST either.
     pub(super) fn status_answered(&mut self, statuses: Statuses, status: Option<Status>, now: Instant) {
         if status != Some(Status::Bad) {
-            return self.next_status(statuses.waiting, now);
+            return self.next_status(statuses.waiting, statuses.of, now);
         }
         for entry in self.in_flight.iter_mut() {
             if let Effect::Local(line) = &mut entry.effect {
@@ -204,7 +206,9 @@ impl Session {
     pub(super) fn narrow_status(&mut self, response: &[u8], rest: usize) {
         let name = response::token(response, rest).and_then(|(name, _)| name.string());
         let mailbox = name.and_then(|octets| self.resolve_listed(&octets));
-        if mailbox.is_some_and(|mailbox| self.asks_status_of(&mailbox.name) || self.may_ask_status(&mailbox)) {
+        let may = |mailbox: Resolved| self.asks_status_of(&mailbox.name) || self.may_ask_status(&mailbox);
+        if !self.bound.restricts() || mailbox.is_some_and(may) {
+            self.record_told_status(response, rest);
             self.out.client().extend_from_slice(response);
         }
     }

@@ -49,6 +49,7 @@ mod seq_uids;
 mod shared;
 mod sources;
 mod state;
+mod told_status;
 mod unasked;
 mod upstream;
 pub mod verdicts;

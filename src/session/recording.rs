@@ -454,7 +454,7 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
             n: Some(uids.len()),
             uids: Some(uids.clone()),
         },
-        Effect::Listing { op, reference, pattern, n, hidden } => EventKind::MailboxList {
+        Effect::Listing { op, reference, pattern, n, hidden, .. } => EventKind::MailboxList {
             op: *op,
             reference: reference.clone(),
             pattern: pattern.clone(),

@@ -598,6 +598,12 @@ impl Session {
             Keyword::Myrights if self.bound.restricts() || self.filtered() => Flow::Collect,
             Keyword::Status if self.bound.restricts() && !self.filtered() => Flow::Collect,
             _ if self.filtered() => self.filter_data(keyword, now),
+            // Whose figures it tells stands in the literal.
+            Keyword::Status if literal.is_some() => Flow::Collect,
+            Keyword::Status => {
+                self.record_told_status(line, rest);
+                Flow::Pass
+            }
             Keyword::List | Keyword::Lsub | Keyword::Xlist => {
                 self.learn_delimiter(line, rest);
                 self.follow_list();

@@ -243,7 +243,11 @@ impl<'g> Replay<'g> {
         if is_hashed(line) {
             return Err(HASHED);
         }
-        let verb = line.verb.as_ref().and_then(|verb| Verb::from_name(verb.as_str())).ok_or(UNKNOWN)?;
+        let verb = match line.type_name {
+            // With LIST, or by NOTIFY, too: it is what STATUS of that mailbox tells.
+            "mailbox.status" => Verb::Status,
+            _ => line.verb.as_ref().and_then(|verb| Verb::from_name(verb.as_str())).ok_or(UNKNOWN)?,
+        };
         let data = line.data::<Data<'_>>().unwrap_or_default();
         let at = time(line).ok_or(UNKNOWN)?;
         let judged = self.reads.clone();

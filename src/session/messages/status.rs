@@ -25,6 +25,7 @@ use super::super::event::{CloseReason, Event, EventKind, FilterAction, FilteredR
 use super::super::in_flight::Entry;
 use super::super::names::Resolved;
 use super::super::refusal::Bye;
+use super::super::told_status::OfCommand;
 use super::super::verdicts::Said;
 use super::look::{Look, Then, Work};
 use super::{Session, View};
@@ -98,12 +99,16 @@ impl Session {
     pub(in crate::session) fn begin_listed_status(
         &mut self,
         line: Vec<u8>,
+        (cmd, verb): OfCommand,
         mut targets: VecDeque<Resolved>,
         items: Vec<StatusKind>,
         now: Instant,
     ) {
         match targets.pop_front() {
-            Some(first) => self.begin_visit(Box::new(Entry::local(line, now)), first, items, Some(targets), now),
+            Some(first) => {
+                let entry = Box::new(Entry { cmd, verb, ..Entry::local(line, now) });
+                self.begin_visit(entry, first, items, Some(targets), now);
+            }
             None => self.answer_in_turn(line),
         }
     }
@@ -202,7 +207,12 @@ impl Session {
     pub(super) fn answer_status(&mut self, entry: Box<Entry>, visit: Visit, now: Instant) {
         let known = visit.answer.is_some();
         match visit.answer {
-            Some(line) => self.out.client().extend_from_slice(&line),
+            Some(line) => {
+                if visit.listed.is_some() {
+                    self.record_counted_status((entry.cmd, entry.verb), &visit.target, &line);
+                }
+                self.out.client().extend_from_slice(&line);
+            }
             None => {
                 let kind =
                     EventKind::FilterFailure { response: FilteredResponse::Status, action: FilterAction::Withheld };
@@ -212,7 +222,7 @@ impl Session {
         match (visit.listed, entry.effect) {
             (Some(rest), Effect::Local(line)) => {
                 // A mailbox of which nothing can be said is left out (RFC 5819 §2).
-                self.begin_listed_status(line, rest, visit.items, now);
+                self.begin_listed_status(line, (entry.cmd, entry.verb), rest, visit.items, now);
                 self.answer_waiting(now);
             }
             (_, effect) => {

@@ -29,6 +29,7 @@ mod captured;
 mod decisions;
 mod disk;
 mod every_type;
+mod figures;
 mod hashed;
 mod held;
 mod hidden;
