@@ -18,6 +18,7 @@ use crate::wire::response::{self, Head, Keyword, Numbered};
 use super::capability::begin_of_args;
 use super::effect::{Effect, Own};
 use super::event::{CloseReason, FaultReason, Side};
+use super::in_flight::Tag;
 use super::refusal::Bye;
 use super::searches::NumberList;
 use super::upstream::LegPhase;
@@ -208,7 +209,7 @@ impl Session {
             self.reading.flow = flow;
         }
         self.reading.long = true;
-        self.pass(piece);
+        self.pass_edited(piece);
         true
     }
 
@@ -486,20 +487,23 @@ impl Session {
 
     /// Correlators name the command by its tag: the client knows it by another (RFC 9051 §7.3.4, RFC 9585, RFC 5267 §4.4).
     fn with_clients_tag(&mut self, line: &[u8]) -> Flow {
-        let prefix = self.start.tag_prefix.as_bytes();
-        let found = memchr::memmem::find(line, prefix).and_then(|at| {
-            let digits = line.get(at.saturating_add(prefix.len())..)?.iter().take_while(|byte| byte.is_ascii_digit());
-            let end = at.saturating_add(prefix.len()).saturating_add(digits.count());
-            let serial = self.own_serial(line.get(at..end)?)?;
-            let under_way = self.in_flight.by_serial(serial).map(|entry| &entry.tag);
-            Some((at, end, under_way.or_else(|| self.tag_of_context(serial))?.clone()))
-        });
-        let Some((at, end, tag)) = found else { return Flow::Pass };
+        let Some((at, tag)) = self.clients_tag_in(line) else { return Flow::Pass };
         let out = self.out.client();
-        out.extend_from_slice(line.get(..at).unwrap_or_default());
+        out.extend_from_slice(line.get(..at.start).unwrap_or_default());
         out.extend_from_slice(&tag);
-        out.extend_from_slice(line.get(end..).unwrap_or_default());
+        out.extend_from_slice(line.get(at.end..).unwrap_or_default());
         Flow::Drop
+    }
+
+    /// Where a tag of ours stands in a line, and the client's.
+    fn clients_tag_in(&self, line: &[u8]) -> Option<(std::ops::Range<usize>, Tag)> {
+        let prefix = self.start.tag_prefix.as_bytes();
+        let at = memchr::memmem::find(line, prefix)?;
+        let digits = line.get(at.saturating_add(prefix.len())..)?.iter().take_while(|byte| byte.is_ascii_digit());
+        let end = at.saturating_add(prefix.len()).saturating_add(digits.count());
+        let serial = self.own_serial(line.get(at..end)?)?;
+        let under_way = self.in_flight.by_serial(serial).map(|entry| &entry.tag);
+        Some((at..end, under_way.or_else(|| self.tag_of_context(serial))?.clone()))
     }
 
     fn on_number(&mut self, number: u64, what: Numbered, text: &[u8], literal: Option<u64>, line_len: usize) -> Flow {
@@ -582,6 +586,13 @@ impl Session {
             Keyword::Esearch if self.filtered() && names_a_mailbox(line.get(rest..).unwrap_or_default()) => Flow::Drop,
             // The name of a mailbox in it came as a literal.
             Keyword::Esearch if literal.is_some() => Flow::Collect,
+            // So much of it is handed on as it comes.
+            Keyword::Esearch if piece => {
+                self.follow_esearch(line.get(rest..).unwrap_or_default());
+                let tag = self.clients_tag_in(line);
+                self.reading.edits.extend(tag.map(|(at, tag)| (at, String::from_utf8_lossy(&tag).into_owned().into())));
+                Flow::Pass
+            }
             Keyword::Esearch => {
                 self.follow_esearch(line.get(rest..).unwrap_or_default());
                 self.with_clients_tag(line)

@@ -257,3 +257,26 @@ fn nothing_is_judged_twice_after_a_restart() {
         }
     }
 }
+
+#[test]
+fn what_a_search_tells_passes_whole_however_long_it_is() {
+    // Every other one of them: more than the proxy holds of a line.
+    let uids: Vec<String> = (500_000..800_000).step_by(2).map(|uid: u32| uid.to_string()).collect();
+    let uids = uids.join(",");
+    for (returns, told) in [("ALL", format!("ALL {uids}")), ("ALL COUNT", format!("COUNT 150000 ALL {uids}"))] {
+        let mut driver = Driver::new(Setting::default());
+        driver.client.clear();
+        driver.log_in("ann@example.org", OFFERED);
+        driver.client_says(b"s SELECT INBOX\r\n");
+        let tag = driver.own_tag();
+        driver.upstream_says(format!("* 800000 EXISTS\r\n{tag} OK done\r\n").as_bytes());
+        driver.client.clear();
+        driver.client_says(format!("a UID SEARCH RETURN ({returns}) BODY x\r\n").as_bytes());
+        let tag = driver.own_tag();
+        let said = format!("* ESEARCH (TAG \"{tag}\") UID {told}\r\n{tag} OK done\r\n");
+        said.as_bytes().chunks(16 * 1024).for_each(|segment| driver.upstream_says(segment));
+        let heard = String::from_utf8(std::mem::take(&mut driver.client)).expect("text");
+        let expected = format!("* ESEARCH (TAG \"a\") UID {told}\r\na OK done\r\n");
+        assert!(heard == expected, "{returns}: {} octets of {}", heard.len(), expected.len());
+    }
+}
