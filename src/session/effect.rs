@@ -161,6 +161,8 @@ pub(super) struct Searching {
     /// What it finds is what `$` stands for afterwards; and is nothing of it told?
     pub saves: bool,
     pub saves_only: bool,
+    /// It goes up with ALL, which its client has not asked for.
+    pub adds_all: bool,
     /// Is the client told what else is found, later?
     pub goes_on: bool,
     /// What it has found of a view, and how that is said.

@@ -94,6 +94,9 @@ impl Session {
                     patch.replace(command.verb_span.clone(), self.unselecting());
                 }
             }
+            Args::Search(_) | Args::Esearch(_) | Args::Sort(_) if !self.guards() => {
+                super::counted::ask_which(command, &mut patch, &mut held);
+            }
             Args::CancelUpdate(tags) => self.cancel_contexts(tags, &mut patch, &mut held.effect),
             Args::Enable(words) if !self.narrow_enable(words, &mut patch, &mut held) => return,
             _ => {}

@@ -20,6 +20,7 @@ mod client_input;
 mod command_path;
 mod complete;
 mod contexts;
+mod counted;
 mod coverage;
 mod deadline;
 mod effect;

@@ -486,7 +486,7 @@ impl Session {
     }
 
     /// Correlators name the command by its tag: the client knows it by another (RFC 9051 §7.3.4, RFC 9585, RFC 5267 §4.4).
-    fn with_clients_tag(&mut self, line: &[u8]) -> Flow {
+    pub(super) fn with_clients_tag(&mut self, line: &[u8]) -> Flow {
         let Some((at, tag)) = self.clients_tag_in(line) else { return Flow::Pass };
         let out = self.out.client();
         out.extend_from_slice(line.get(..at.start).unwrap_or_default());
@@ -586,17 +586,14 @@ impl Session {
             Keyword::Esearch if self.filtered() && names_a_mailbox(line.get(rest..).unwrap_or_default()) => Flow::Drop,
             // The name of a mailbox in it came as a literal.
             Keyword::Esearch if literal.is_some() => Flow::Collect,
-            // So much of it is handed on as it comes.
+            // So much of it is handed on as it comes, ALL included where only the record asked for it.
             Keyword::Esearch if piece => {
                 self.follow_esearch(line.get(rest..).unwrap_or_default());
                 let tag = self.clients_tag_in(line);
                 self.reading.edits.extend(tag.map(|(at, tag)| (at, String::from_utf8_lossy(&tag).into_owned().into())));
                 Flow::Pass
             }
-            Keyword::Esearch => {
-                self.follow_esearch(line.get(rest..).unwrap_or_default());
-                self.with_clients_tag(line)
-            }
+            Keyword::Esearch => self.relay_esearch(line, rest),
             Keyword::Enabled => {
                 self.follow_enabled(line.get(rest..).unwrap_or_default());
                 Flow::Pass
@@ -699,8 +696,7 @@ impl Session {
             Keyword::Myrights => self.narrow_myrights(response, rest, now),
             Keyword::List | Keyword::Lsub if own => self.learn_name(keyword, response, rest, now),
             Keyword::Esearch => {
-                self.follow_esearch(response.get(rest..).unwrap_or_default());
-                if self.with_clients_tag(response) == Flow::Pass {
+                if self.relay_esearch(response, rest) == Flow::Pass {
                     self.out.client().extend_from_slice(response);
                 }
             }

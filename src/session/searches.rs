@@ -240,15 +240,15 @@ impl Session {
 
 /// What stands in the parentheses that an ESEARCH response begins with, and what behind them.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Correlator<'a> {
-    tag: Option<Vec<u8>>,
+pub(super) struct Correlator<'a> {
+    pub tag: Option<Vec<u8>>,
     mailbox: Option<Vec<u8>>,
     uidv: Option<u32>,
     items: &'a [u8],
 }
 
 impl<'a> Correlator<'a> {
-    fn read(list: &'a [u8]) -> Self {
+    pub fn read(list: &'a [u8]) -> Self {
         let mut told = Self { items: list, ..Self::default() };
         let Some((Token::Open, mut at)) = token(list, 0) else { return told };
         told.items = &[];

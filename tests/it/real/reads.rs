@@ -80,6 +80,13 @@ const ROWS: &[(&str, &[&str], &[&str])] = &[
     ("the last one", &["UID FETCH 999:* (BODY.PEEK[TEXT]<0.2>)"], &["part 6: 2 parts TEXT"]),
     ("text by another name", &["FETCH 1 (RFC822.TEXT)"], &["part 1: 30 parts TEXT"]),
     ("a search by flags", &["UID SEARCH FLAGGED"], &["search 1 3"]),
+    ("how many by body", &["UID SEARCH RETURN (COUNT) BODY canary-body"], &["search content 5 1,3:6"]),
+    (
+        "how many by number, and the first",
+        &["SEARCH RETURN (COUNT MIN) 2:3 BODY canary-body"],
+        &["search content 2 3:4"],
+    ),
+    ("how many, sorted", &["SORT RETURN (COUNT) (ARRIVAL) US-ASCII SUBJECT \"INBOX 3\""], &["search content 1 4"]),
     ("a search for who is not there", &["UID SEARCH HEADER Message-ID INBOX-1@example.org"], &["search content 0 -"]),
 ];
 
@@ -176,6 +183,47 @@ fn what_a_search_in_messages_has_saved_is_found_by_it_whatever_is_asked_of_it() 
         let expected = [&*of_bodies, "searched 3 of 1", &*others, "envelope 3 of 1", &*of_flags, "listed 3 of 1"];
         assert_eq!(told, expected, "{rules}");
     }
+}
+
+#[test]
+fn a_search_that_counts_is_answered_as_if_nobody_wrote_it_down() {
+    const COMMANDS: [&str; 12] = [
+        "SELECT INBOX",
+        "UID SEARCH RETURN (COUNT) BODY canary-body",
+        "SEARCH RETURN (COUNT MIN MAX) BODY canary-body",
+        "SEARCH RETURN (COUNT) 2 BODY nothing-like-it",
+        "UID SORT RETURN (COUNT MAX) (REVERSE ARRIVAL) US-ASCII BODY canary-body",
+        "UID SEARCH RETURN (SAVE COUNT MAX) UID 2:4 BODY canary-body",
+        "UID SEARCH RETURN (COUNT) $",
+        "UID FETCH $ (FLAGS)",
+        "UID SEARCH RETURN (SAVE MIN) SUBJECT INBOX",
+        "UID FETCH $ (FLAGS)",
+        "UID SEARCH RETURN (COUNT PARTIAL 2:3) BODY canary-body",
+        "UID SEARCH RETURN (COUNT UPDATE) FROM nobody",
+    ];
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut proxy = Settings::before(&dovecot).rules("").start();
+    let answers = |mut client: Client| {
+        let answers = COMMANDS.map(|command| {
+            let lines = client.run(command).ok().lines();
+            let without_tag = |line: String| match line.split_once(" (TAG \"") {
+                Some((before, behind)) => before.to_owned() + behind.split_once("\")").expect("the end of a tag").1,
+                None => line,
+            };
+            lines.into_iter().map(without_tag).collect::<Vec<_>>()
+        });
+        client.logout();
+        answers
+    };
+    let straight = answers(dovecot.login("ann"));
+    let through = answers(proxy.login("ann"));
+    for ((command, straight), through) in COMMANDS.iter().zip(straight).zip(through).skip(1) {
+        assert_eq!(through, straight, "{command}");
+    }
+    let found: Vec<String> =
+        proxy.stop().iter().filter(|record| record["type"] == "message.search").filter_map(told).collect();
+    let expected = ["6 1:6", "6 1:6", "0 -", "6 1:6", "3 2:4", "3 2:4", "1 1", "6 2:3", "0 -"];
+    assert_eq!(found, expected.map(|found| format!("search content {found}")));
 }
 
 #[test]
