@@ -193,6 +193,14 @@ pub(super) struct Judged {
     pub shadow: Hits,
 }
 
+impl Judged {
+    /// What the record of the end has of it: nothing where rules had nothing to say.
+    pub fn to_be_recorded(self) -> Option<Box<Self>> {
+        let said = !self.by.is_empty() || !self.shadow.is_empty() || self.verdict == Some(VerdictKind::Narrowed);
+        said.then(|| Box::new(self))
+    }
+}
+
 /// A command that was judged and may go up, once what must come first has come: the UIDs it is about, then its record.
 #[derive(Debug)]
 pub(super) struct Held {

@@ -301,10 +301,6 @@ impl Session {
 
     /// What is followed of a command until its answer.
     pub(super) fn entry_of(held: Held, serial: u32, now: Instant) -> Box<Entry> {
-        let judged = (!held.judged.by.is_empty()
-            || !held.judged.shadow.is_empty()
-            || held.judged.verdict == Some(VerdictKind::Narrowed))
-        .then(|| Box::new(held.judged));
         Box::new(Entry {
             serial,
             tag: held.tag,
@@ -315,7 +311,7 @@ impl Session {
             sent: now,
             effect: held.effect,
             mailbox: held.mailbox,
-            judged,
+            judged: held.judged.to_be_recorded(),
             audit: held.audit,
             overhead: now.saturating_duration_since(held.ready),
             parts: held.parts,

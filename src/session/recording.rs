@@ -217,8 +217,8 @@ impl Session {
             since: held.since,
             sent: now,
             effect: std::mem::replace(&mut held.effect, Effect::Plain),
-            mailbox: None,
-            judged: None,
+            mailbox: held.mailbox.take(),
+            judged: std::mem::take(&mut held.judged).to_be_recorded(),
             audit: held.audit,
             overhead: Duration::ZERO,
             parts: super::messages::Parts::default(),
@@ -323,7 +323,9 @@ impl Session {
         let since = entry.since;
         let result = CommandResult { status, code: code.map(|code| String::from_utf8_lossy(code.name).into()) };
         let lat = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
-        let mailbox = mailbox_of(&entry.effect).or_else(|| entry.mailbox.clone());
+        // LIST is not about the open one.
+        let open = entry.mailbox.take().filter(|_| !matches!(entry.effect, Effect::Listing { .. }));
+        let mailbox = mailbox_of(&entry.effect).or(open);
         let judged = entry.judged.clone();
         let finish = |event: &mut Event, this: &Self| {
             event.cmd = Some(entry.cmd);
@@ -483,7 +485,10 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
             dst_uidv: code.as_ref().map(|code| code.uidvalidity),
             uids: code.as_ref().map(|code| code.source.clone()).or_else(|| uids.clone()),
             dst_uids: code.as_ref().map(|code| code.copies.clone()),
-            n: code.as_ref().map(|code| code.source.len()),
+            n: match code {
+                Some(code) => Some(code.source.len()),
+                None => uids.as_ref().filter(|uids| uids.is_empty()).map(|_| 0),
+            },
         },
         Effect::Appending { size, flags, uid, uidv, replaced, sources, .. } => EventKind::MessageAppend {
             size: *size,

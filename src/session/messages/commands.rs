@@ -8,16 +8,17 @@
 
 use std::time::Instant;
 
-use crate::imap::message::UidSet;
+use crate::imap::message::{SeqSet, UidSet};
 use crate::imap::verb::Verb;
+use crate::policy::AuditLevel;
 use crate::wire::command::{Args, Command, Fetch, SetArg};
 use crate::wire::patch::Patch;
 
-use super::super::effect::{Effect, Held};
-use super::super::event::FaultReason;
+use super::super::effect::{Effect, Held, Judged};
+use super::super::event::{FaultReason, VerdictKind};
 use super::super::refusal::Answer;
 use super::sets::LONG_LINE;
-use super::{Hush, Parts, Session, partial};
+use super::{Hush, Parts, Session, View, partial};
 
 /// Stands for the set in a command until it is known how it is cut: no command line holds it.
 const PLACE: &str = "\0";
@@ -109,6 +110,7 @@ impl Session {
         now: Instant,
     ) -> Translated {
         let meant = self.meant(command, set, now)?;
+        self.note_narrowed(&set.set, command.verb.is_uid_form(), &mut held);
         match &mut held.effect {
             Effect::Fetching(reads) => {
                 reads.asked = Some(meant.clone());
@@ -123,6 +125,13 @@ impl Session {
         patch.replace(command.verb_span.clone(), form.name());
         patch.replace(set.span.clone(), PLACE);
         Some((held, Some(meant)))
+    }
+
+    /// A command that names hidden messages does less than it says.
+    pub(super) fn note_narrowed(&self, set: &SeqSet, by_uid: bool, held: &mut Held) {
+        if let Some(view) = self.view.as_ref().filter(|view| view.names_hidden(set, by_uid)) {
+            view.narrows(held.audit, &mut held.judged);
+        }
     }
 
     /// The messages of a set that are there. `None`: it names a number that is not, and that is answered.
@@ -190,6 +199,16 @@ impl Session {
         let hush = held.parts.hush;
         self.record_local_done(&mut held, now);
         self.say_settled(line, hush, now);
+    }
+}
+
+impl View {
+    /// A command does less than it says, for what is hidden. Where nothing of it is recorded, that is not either.
+    pub fn narrows(&self, level: AuditLevel, judged: &mut Judged) {
+        if level != AuditLevel::None {
+            judged.verdict = Some(VerdictKind::Narrowed);
+            judged.by.join(&self.hidden_by);
+        }
     }
 }
 

@@ -42,7 +42,7 @@ mod thread;
 use std::sync::Arc;
 
 use crate::imap::message::{Flag, Uid, UidSet};
-use crate::policy::MessageFilter;
+use crate::policy::{Hits, MessageFilter};
 use crate::view::messages::Messages;
 
 pub(super) use look::{Look, Work};
@@ -91,6 +91,8 @@ pub(super) struct View {
     told_in: Option<Place>,
     /// The largest UID that is remembered as told.
     floor: Option<Uid>,
+    /// The rules that hide something here.
+    hidden_by: Hits,
     /// What is being found out.
     asking: look::Asking,
 }

@@ -141,6 +141,9 @@ impl Session {
         let asking = self.view.as_mut().map(|view| std::mem::take(&mut view.asking)).unwrap_or_default();
         self.note_hits(&asking.by, &asking.shadow);
         self.alert_of(&entry, &asking.by, VerdictKind::Narrowed);
+        if let Some(view) = &mut self.view {
+            view.hidden_by.clone_from(&asking.by);
+        }
         let judged = entry.judged.get_or_insert_default();
         judged.by.join(&asking.by);
         judged.shadow.join(&asking.shadow);

@@ -38,6 +38,7 @@ impl Session {
         }
         if let Args::UidExpunge(set) = &command.args {
             let meant = self.meant(command, set, now)?;
+            self.note_narrowed(&set.set, true, &mut held);
             let how = super::super::event::ExpungeHow::UidExpunge;
             held.effect = Effect::Expunging { how, uids: Some(meant), ask: None };
         }
@@ -55,6 +56,9 @@ impl Session {
             _ => return Some(held),
         };
         let Some(view) = &self.view else { return Some(held) };
+        if view.hides_some_of(uids) {
+            view.narrows(held.audit, &mut held.judged);
+        }
         *uids = uids.intersect(&view.messages.visible());
         let mut lines: Vec<Vec<u8>> =
             view.spell_in_pieces(uids, 32).into_iter().map(|set| format!("UID EXPUNGE {set}").into_bytes()).collect();

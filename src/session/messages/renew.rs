@@ -65,7 +65,10 @@ impl Session {
         };
         let Some(open) = self.state.selected().filter(|_| is_open) else { return };
         let mailbox = std::sync::Arc::clone(&open.mailbox);
-        let asking = self.view.as_ref().map(|view| (view.asking.by.clone(), view.asking.shadow.clone()));
+        let asking = self.view.as_mut().map(|view| {
+            view.hidden_by.join(&view.asking.by);
+            (view.asking.by.clone(), view.asking.shadow.clone())
+        });
         let (by, shadow) = asking.unwrap_or_default();
         self.note_hits(&by, &shadow);
         let judged = Judged { verdict: Some(VerdictKind::Narrowed), by, shadow };

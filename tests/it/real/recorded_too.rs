@@ -160,6 +160,57 @@ fn mail_that_rules_hide_is_recorded_as_it_comes_and_changes() {
     assert_eq!(hidden, expected);
 }
 
+#[test]
+fn what_is_done_to_hidden_messages_is_recorded_as_done_to_none() {
+    const RULES: &str = "[[rule]]\nid = \"second\"\nmailbox = \"INBOX\"\n\
+        hide_messages = ['HEADER Message-ID \"INBOX-1@\"']\n";
+    // Of UID 2 the client knows nothing, and 99 is none.
+    const ROWS: [(&str, &str, &str); 9] = [
+        ("UID COPY 2 Archive", "message.copy done narrowed", ""),
+        ("UID COPY 99 Archive", "message.copy done -", ""),
+        ("UID MOVE 2 Archive", "message.copy done narrowed", ""),
+        ("UID STORE 2 +FLAGS (\\Flagged)", "message.flag done narrowed", ""),
+        ("UID STORE 99 +FLAGS (\\Flagged)", "message.flag done -", ""),
+        ("UID EXPUNGE 2", "message.expunge done narrowed", ""),
+        ("UID FETCH 2 (BODY.PEEK[])", "message.read done narrowed", "-"),
+        ("UID STORE 1:2 +FLAGS (\\Flagged)", "message.flag intent narrowed", "1"),
+        ("UID FETCH 1:4 (BODY.PEEK[TEXT])", "message.read intent narrowed", "1,3:4"),
+    ];
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut straight = dovecot.login("ann");
+    straight.run("SELECT INBOX").ok();
+    straight.run("UID STORE 2 +FLAGS (\\Deleted)").ok();
+    let mut proxy = Settings::before(&dovecot).rules(RULES).start();
+    let mut ann = proxy.login("ann");
+    ann.run("SELECT INBOX").ok();
+    for (command, ..) in ROWS {
+        ann.run(command).ok();
+    }
+    ann.run("UID FETCH 2 (FLAGS)").ok();
+    ann.logout();
+    let there = straight.run("UID FETCH 2 (UID FLAGS)").ok().starting("* 2 FETCH (UID 2");
+    assert!(there.len() == 1 && !there[0].contains("\\Flagged"), "{there:?}");
+    straight.logout();
+    let records = proxy.stop();
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    // The first of each command: the intent, where something goes up.
+    let mut told: Vec<(u64, String, String)> = Vec::new();
+    for record in records.iter().filter(|record| word(&record["type"]).starts_with("message.")) {
+        let cmd = record["cmd"].as_u64().expect("a command");
+        if told.last().is_none_or(|(last, ..)| *last != cmd) {
+            assert_eq!(record["mailbox"]["name"], "INBOX", "{record}");
+            assert!(
+                record["policy"]["verdict"] != "narrowed" || record["policy"]["by"] == json!(["second"]),
+                "{record}"
+            );
+            let what = [&record["type"], &record["stage"], &record["policy"]["verdict"]].map(word).join(" ");
+            told.push((cmd, what, word(&record["data"]["uids"])));
+        }
+    }
+    let told: Vec<_> = told.iter().map(|(_, what, uids)| (what.as_str(), uids.as_str())).collect();
+    assert_eq!(told, ROWS.map(|(_, what, uids)| (what, uids)));
+}
+
 fn tool_at(proxy: &Proxy, words: &[&str]) -> Output {
     output(tool(PROGRAM).arg("audit").args(words).arg("--config").arg(proxy.place().path("imapwarden.toml")))
 }
