@@ -165,6 +165,8 @@ pub(super) struct Searching {
     pub adds_all: bool,
     /// Is the client told what else is found, later?
     pub goes_on: bool,
+    /// How many that it has found are hidden. Mostly it is asked of others alone.
+    pub hidden: Option<u64>,
     /// What it has found of a view, and how that is said.
     pub guarded: Option<Box<super::messages::Results>>,
 }

@@ -470,7 +470,7 @@ fn effect_kind(effect: &Effect) -> Option<EventKind> {
             content: searching.content,
             hits: (!searching.saves_only || searching.hits > 0).then_some(searching.hits),
             uids: (!searching.uids.is_empty()).then(|| searching.uids.clone()),
-            hidden: None,
+            hidden: searching.hidden,
         },
         Effect::Storing { op, flags, dropped, uids, .. } => EventKind::MessageFlag {
             op: *op,

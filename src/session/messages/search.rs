@@ -163,6 +163,8 @@ impl Session {
             return;
         }
         let visible = view.messages.visible();
+        let found = results.threads.as_ref().map_or(&results.uids, |threads| threads.uids());
+        searching.hidden = Some(found.intersect(&view.messages.hidden()).len()).filter(|hidden| *hidden > 0);
         if let Some(threads) = &mut results.threads {
             threads.keep(&visible);
             results.uids = threads.uids().clone();

@@ -273,5 +273,11 @@ fn a_mailbox_of_which_every_other_message_is_hidden() {
     let left = straight.run("SEARCH RETURN (COUNT) UNDELETED SUBJECT merger").ok().lines();
     assert!(left[0].ends_with(&format!("COUNT {half}")), "{left:?}");
     straight.logout();
-    proxy.stop();
+    // Dovecot is asked to sort all from the first visible one to the last, and to search those that are visible.
+    let records = proxy.stop();
+    let searches = records.iter().filter(|record| record["type"] == "message.search");
+    let told: Vec<_> =
+        searches.map(|record| (record["data"]["hits"].as_u64(), record["data"]["hidden"].as_u64())).collect();
+    let count = |count: usize| Some(count as u64);
+    assert_eq!(told, [(count(half - 1), None), (count(half), count(half - 1)), (count(0), None)]);
 }
