@@ -22,6 +22,7 @@ mod mail;
 pub mod place;
 pub mod proxy;
 mod script;
+mod trace;
 
 mod balancers;
 mod broken;
@@ -62,3 +63,4 @@ mod simulated;
 mod surface_messages;
 mod threads;
 mod thunderbird;
+mod traced;

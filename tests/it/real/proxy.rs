@@ -33,6 +33,7 @@ pub struct Settings {
     in_audit: String,
     signed: bool,
     tmpfs: Option<u32>,
+    traced: bool,
 }
 
 impl Settings {
@@ -52,6 +53,7 @@ impl Settings {
             in_audit: String::new(),
             signed: false,
             tmpfs: None,
+            traced: false,
         }
     }
 
@@ -71,6 +73,7 @@ impl Settings {
             in_audit: String::new(),
             signed: false,
             tmpfs: None,
+            traced: false,
         }
     }
 
@@ -154,6 +157,12 @@ impl Settings {
         self
     }
 
+    /// What it asks of the kernel is written down, in the file `trace` of its place.
+    pub fn traced(mut self) -> Self {
+        self.traced = true;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Proxy {
         Proxy::start(&self)
@@ -171,7 +180,12 @@ pub struct Proxy {
     pub killed: bool,
     /// Where a file system was mounted for it.
     mounted: Option<PathBuf>,
+    traced: bool,
 }
+
+/// The calls that write to sockets and files, and those that wait for the disk.
+const CALLS: &str =
+    "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendmmsg,sendfile,splice,fsync,fdatasync";
 
 /// The first key of the log, as `audit init` printed it.
 const KEY: &str = "first-key.txt";
@@ -183,7 +197,15 @@ impl Proxy {
             place.write(name, text);
         }
         let addresses = [free_address(), free_address(), free_address()];
-        let mut proxy = Self { place, process: None, addresses, admin: free_address(), killed: false, mounted: None };
+        let mut proxy = Self {
+            place,
+            process: None,
+            addresses,
+            admin: free_address(),
+            killed: false,
+            mounted: None,
+            traced: settings.traced,
+        };
         if let Some(mebibytes) = settings.tmpfs {
             proxy.mount(mebibytes);
         }
@@ -199,7 +221,13 @@ impl Proxy {
                 break;
             }
             let log = proxy.log();
-            assert!(left > 0 && log.contains("in use"), "imapwarden does not start:\n{log}");
+            let mend = match settings.traced {
+                true => {
+                    "\nstrace runs it (./tests/run installs that), and must be let trace: in a container that takes `--cap-add SYS_PTRACE`"
+                }
+                false => "",
+            };
+            assert!(left > 0 && log.contains("in use"), "imapwarden does not start:\n{log}{mend}");
         }
         proxy
     }
@@ -258,9 +286,16 @@ impl Proxy {
     /// Starts the program; did it come up?
     fn run(&mut self) -> bool {
         let file = self.place.path("imapwarden.toml");
-        let arguments = ["run", "--config", file.to_str().expect("a path in UTF-8")];
-        let log = self.place.path("imapwarden.log");
-        let mut process = Process::start("imapwarden", Path::new(PROGRAM), &arguments, &log);
+        let (trace, log) = (self.place.path("trace"), self.place.path("imapwarden.log"));
+        let mut arguments = vec!["run", "--config", file.to_str().expect("a path in UTF-8")];
+        let mut program = PROGRAM;
+        if self.traced {
+            // strace is its parent's child, and the program stays ours: it hears signals, and its end is seen.
+            let trace = trace.to_str().expect("a path in UTF-8");
+            arguments.splice(..0, ["-D", "-f", "-yy", "-s", "1048576", "-e", CALLS, "-o", trace, "--", PROGRAM]);
+            program = "strace";
+        }
+        let mut process = Process::start("imapwarden", Path::new(program), &arguments, &log);
         let admin = self.admin;
         let up = until("imapwarden is ready", || match process.ended() {
             Some(_) => Some(false),
