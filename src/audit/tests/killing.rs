@@ -12,7 +12,7 @@ use super::*;
 const DIRECTORY: &str = "IMAPWARDEN_TEST_AUDIT_DIRECTORY";
 
 /// Kills of one run. Moments are random: each run adds others.
-const KILLS: u64 = 60;
+const KILLS: u64 = 150;
 
 /// Segments are small, so that it also dies between one and the next, where keys follow each other, and while it compresses.
 #[test]

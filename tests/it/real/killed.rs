@@ -12,8 +12,9 @@ use super::dovecot::Dovecot;
 use super::place::{Signal, until};
 use super::proxy::{Proxy, Settings};
 
-/// Kills, each after so many commands of all clients together, and a random time.
-const KILLS: [usize; 8] = [1, 2, 5, 9, 14, 33, 61, 120];
+/// Kills, each after so many commands of all clients together, and a random time. Where a process can be killed at all its calls
+/// say ([`super::traced`]): this is about what is left then, and about the next start.
+const KILLS: [usize; 24] = [1, 2, 3, 5, 6, 7, 9, 11, 12, 14, 15, 18, 21, 24, 27, 30, 33, 37, 41, 46, 52, 61, 80, 120];
 const CLIENTS: usize = 3;
 
 #[test]

@@ -1,5 +1,6 @@
 //! What goes first, by the calls that the program makes: no octet of mail reaches a client, and no change the upstream, before the
-//! record of it stands, in the kernel or (`durability = "strict"`) on the disk.
+//! record of it stands, in the kernel or (`durability = "strict"`) on the disk. Whoever is killed has made the calls up to some
+//! place in this list: so it holds for SIGKILL at each of them.
 //!
 //! ```text
 //!   pwrite64(segment, … "stage":"intent" …) ─▶ fdatasync(segment) = 0 ─▶ sendto(upstream, "t7 UID FETCH …") ─▶ sendto(client, "* 1 FETCH …
@@ -197,6 +198,9 @@ impl Seen {
             let seen = [times(&self.commands, deed), mail, times(&self.answers, deed)];
             assert_eq!(seen, [*expected; 3], "{deed}: went up, came down, was answered");
         }
+        let moved = [&self.commands, &self.mail, &self.answers];
+        let places: usize = moved.iter().flat_map(|moments| moments.values().map(Vec::len)).sum();
+        assert!(places >= 500, "{places} places at which it matters where it is killed");
     }
 
     /// What moved before its record stood. The n-th of a deed is behind the n-th record of it.
