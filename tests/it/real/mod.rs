@@ -16,6 +16,7 @@
 mod certificate;
 pub mod client;
 mod courier;
+mod described;
 pub mod dovecot;
 mod front;
 mod mail;
@@ -56,6 +57,7 @@ mod recorded_too;
 mod records;
 mod reload;
 mod rights;
+mod secrets;
 mod sessions;
 mod signals;
 mod signed;
