@@ -8,6 +8,7 @@
 //!
 //! `BLESS=1` writes what was printed into the files; the difference is then for people to judge.
 
+mod mangled;
 mod story;
 
 use imapwarden::imap::message::ReadClass;
