@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   a1 SEARCH BODY x                   ◀─ * SEARCH 2 3, t1 OK    which UIDs?     ─▶ FETCH 2:3 (UID)
+//!   a1 SEARCH RETURN (PARTIAL 1:2 COUNT) BODY x
+//!                                      ◀─ … (1:2 3,5) COUNT 4   the others?     ─▶ SEARCH RETURN (ALL) BODY x
 //!   a2 UID FETCH 7 BODY[]<0.1000>      ◀─ 1000 octets, t2 OK     all of it?      ─▶ UID FETCH 7 (UID RFC822.SIZE)
 //! ```
 //!
@@ -34,13 +36,23 @@ impl Session {
     /// A command is answered. Where something is to be asked first it does not come back.
     pub(super) fn ask_afterwards(
         &mut self,
-        entry: Box<Entry>,
+        mut entry: Box<Entry>,
         status: Option<Status>,
         rest: &[u8],
         now: Instant,
     ) -> Option<Box<Entry>> {
         if !self.in_flight.is_empty() || self.held.is_some() || is_silent(entry.audit, entry.judged.as_deref()) {
             return Some(entry);
+        }
+        if let Effect::Searching(searching) = &mut entry.effect
+            && let Some(line) = searching.take_again()
+        {
+            let (rest, uids) = (rest.to_vec(), UidSet::new());
+            self.afterwards = Some(Box::new(Afterwards { entry, status, rest, uids, disturbed: false }));
+            let serial = self.in_flight.next_serial();
+            self.in_flight.push(Entry::own(serial, Own::Again, now));
+            self.send_with_literals(serial, &line);
+            return None;
         }
         let asks = match &entry.effect {
             Effect::Searching(searching) if searching.asks_for_uids() && !searching.many => {
@@ -67,6 +79,18 @@ impl Session {
                 afterwards.uids.insert(uid);
             }
             _ => {}
+        }
+    }
+
+    /// All that was counted is known by UID, or by number: then it goes on. What could not be asked is not named.
+    pub(super) fn told_again(&mut self, now: Instant) {
+        let Some(afterwards) = self.afterwards.take() else { return };
+        let Afterwards { mut entry, status, rest, disturbed, .. } = *afterwards;
+        if let Effect::Searching(searching) = &mut entry.effect {
+            searching.many |= disturbed && !searching.uid;
+        }
+        if let Some(entry) = self.ask_afterwards(entry, status, &rest, now) {
+            self.conclude(entry, status, &rest, now);
         }
     }
 

@@ -271,6 +271,7 @@ impl Session {
             Own::Name(name) => self.name_answered(&name),
             Own::Status(statuses) => self.status_answered(*statuses, status, now),
             Own::Uses if !failed => self.uses_answered(),
+            Own::Again => return self.told_again(now),
             Own::Found | Own::Lengths => return self.known_afterwards(!failed, now),
             // What could not be learnt is not told.
             Own::Headers => {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! With COUNT in it ALL changes neither what `$` stands for (RFC 5182 §2.4) nor the mod-sequence that is told (RFC 4731 §3.2).
-//! PARTIAL and ALL exclude each other (RFC 9394 §3.1): there the record names what is told.
+//! PARTIAL and ALL exclude each other (RFC 9394 §3.1): where more is counted than a part, all is asked for behind it
+//! ([`super::afterwards`]).
 
 use std::ops::Range;
 
@@ -28,11 +29,29 @@ pub(super) fn ask_which(command: &Command<'_>, patch: &mut Patch<'_>, held: &mut
     let Some(returns) = returns_of(command).filter(|_| searching.content && !silent) else { return };
     let asks = |option| returns.options.contains(&option);
     let partial = returns.options.iter().any(|option| matches!(option, SearchReturn::Partial(_)));
-    if !asks(SearchReturn::Count) || asks(SearchReturn::All) || partial {
+    if !asks(SearchReturn::Count) || asks(SearchReturn::All) {
+        return;
+    }
+    if partial {
+        searching.again = all_of(command);
         return;
     }
     patch.insert(returns.span.end.saturating_sub(1), " ALL");
     searching.adds_all = true;
+}
+
+/// The same search, for all that it finds.
+fn all_of(command: &Command<'_>) -> Option<Box<[u8]>> {
+    let program = match &command.args {
+        Args::Search(search) => &search.program,
+        Args::Sort(sort) => &sort.program,
+        _ => return None,
+    };
+    let frame = command.frame();
+    let form: &[u8] = if command.verb.is_uid_form() { b"UID SEARCH RETURN (ALL) " } else { b"SEARCH RETURN (ALL) " };
+    let charset = program.charset.as_ref().and_then(|charset| frame.get(charset.span.clone()));
+    let charset = charset.map(|charset| [b"CHARSET ", charset, b" "].concat()).unwrap_or_default();
+    Some([form, &charset, frame.get(program.keys_span.clone())?, b"\r\n"].concat().into())
 }
 
 fn returns_of<'c>(command: &'c Command<'_>) -> Option<&'c Returns> {

@@ -111,6 +111,8 @@ pub(super) enum Own {
     Sizes,
     /// `FETCH set (UID)` behind a search: which UIDs it has found.
     Found,
+    /// `UID SEARCH RETURN (ALL) …` behind one that counts: what else has it found?
+    Again,
     /// `UID FETCH set (UID RFC822.SIZE)` behind slices of messages: are they all of them?
     Lengths,
     /// `UID FETCH set (UID BODY.PEEK[HEADER.FIELDS (…)])`: what the record says of messages.
@@ -163,6 +165,8 @@ pub(super) struct Searching {
     pub saves_only: bool,
     /// It goes up with ALL, which its client has not asked for.
     pub adds_all: bool,
+    /// It tells a part, and how many there are: the line that asks for all of them.
+    pub again: Option<Box<[u8]>>,
     /// Is the client told what else is found, later?
     pub goes_on: bool,
     /// How many that it has found are hidden. Mostly it is asked of others alone.

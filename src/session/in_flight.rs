@@ -62,7 +62,7 @@ impl Entry {
             // What it leaves to be marked is in the mailbox that is open now.
             Effect::Fetching(reads) if reads.marks => true,
             // Nothing may come between it and the question which UIDs it has found, or whether its slices are all of a message.
-            Effect::Searching(searching) if searching.asks_for_uids() => true,
+            Effect::Searching(searching) if searching.asks_afterwards() => true,
             Effect::Fetching(reads) if reads.may_doubt => true,
             _ => self.verb.is_barrier(),
         }

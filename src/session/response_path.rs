@@ -663,6 +663,10 @@ impl Session {
                 self.learn_deleted_all(line.get(rest..).unwrap_or_default());
                 Some(Flow::Drop)
             }
+            (Own::Again, Keyword::Esearch) => {
+                self.learn_again(line.get(rest..).unwrap_or_default());
+                Some(Flow::Drop)
+            }
             (Own::Id, Keyword::Id) => Some(Flow::Drop),
             (Own::Capability, Keyword::Capability) => {
                 self.learn_capabilities(line.get(rest..).unwrap_or_default());

@@ -78,6 +78,18 @@ impl Searching {
         self.content && !self.uid && self.guarded.is_none()
     }
 
+    /// May more have to be asked when it is over?
+    pub fn asks_afterwards(&self) -> bool {
+        self.asks_for_uids() || self.again.is_some()
+    }
+
+    /// The line that asks for what it has counted and not told.
+    pub fn take_again(&mut self) -> Option<Box<[u8]>> {
+        let told = if self.uid { &self.uids } else { &self.numbers.0 };
+        let line = self.again.take();
+        line.filter(|_| self.hits > told.len() && !self.many)
+    }
+
     /// The UIDs of what was found by number, if these are all of them.
     pub fn name(&mut self, uids: UidSet) {
         if uids.len() == self.numbers.0.len() {
@@ -180,6 +192,15 @@ impl Session {
         searching.hits = searching.hits.saturating_add(told.hits());
         for (first, last) in told.numbers.runs() {
             searching.told(first, last);
+        }
+    }
+
+    /// The same, in answer to our question what a search has found besides.
+    pub(super) fn learn_again(&mut self, list: &[u8]) {
+        let told = Told::read(Correlator::read(list).items);
+        let Some(afterwards) = &mut self.afterwards else { return };
+        if let Effect::Searching(searching) = &mut afterwards.entry.effect {
+            told.numbers.runs().for_each(|(first, last)| searching.told(first, last));
         }
     }
 
