@@ -10,7 +10,6 @@
 
 use std::sync::Arc;
 
-use crate::imap::message::UidSet;
 use crate::policy::AuditLevel;
 use crate::wire::command::Text;
 use crate::wire::patch::Patch;
@@ -21,6 +20,7 @@ use super::effect::{Effect, Judged};
 use super::event::{CommandResult, EventKind, MailboxRef, Note, ReadClass, ResultStatus, Stage};
 use super::in_flight::{Entry, Tag};
 use super::recording::is_silent;
+use super::searches::Told;
 
 /// Most of them in one session. Clients have one for each view that is open.
 const MAX_CONTEXTS: usize = 64;
@@ -39,6 +39,7 @@ pub(super) struct Context {
     terms: Vec<Box<str>>,
     content: bool,
     uid: bool,
+    tells_all: bool,
 }
 
 /// Does it ask to be told what else is found?
@@ -69,6 +70,7 @@ impl Session {
                 terms: searching.terms.clone(),
                 content: searching.content,
                 uid: searching.uid,
+                tells_all: searching.tells_all,
             }),
             Effect::Cancelling(serials) => self.contexts.retain(|context| !serials.contains(&context.serial)),
             _ => {}
@@ -94,8 +96,12 @@ impl Session {
     }
 
     /// A search that was answered before has found more: the record goes before what the client is told.
-    pub(super) fn record_context(&mut self, serial: u32, hits: u64, uids: &UidSet) {
+    pub(super) fn record_context(&mut self, serial: u32, mut told: Told) {
         let Some(context) = self.contexts.iter().find(|context| context.serial == serial) else { return };
+        if !context.tells_all {
+            told.take_removed(); // that it was found is told only now
+        }
+        let (hits, uids) = (told.hits(), &told.numbers);
         if !context.content || hits == 0 {
             return;
         }

@@ -167,6 +167,8 @@ pub(super) struct Searching {
     pub adds_all: bool,
     /// It tells a part, and how many there are: the line that asks for all of them.
     pub again: Option<Box<[u8]>>,
+    /// Does its answer tell all that it finds, or how many that is?
+    pub tells_all: bool,
     /// Is the client told what else is found, later?
     pub goes_on: bool,
     /// How many that it has found are hidden. Mostly it is asked of others alone.

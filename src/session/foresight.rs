@@ -317,7 +317,17 @@ fn searching(command: &Command<'_>) -> Searching {
     let options = returns.map(|returns| returns.options.as_slice()).unwrap_or_default();
     let saves = options.contains(&SearchReturn::Save);
     let saves_only = saves && options.len() == 1;
-    Searching { keys: names, content, uid, saves, saves_only, goes_on: goes_on(returns), ..Searching::default() }
+    let all = [SearchReturn::All, SearchReturn::Count];
+    Searching {
+        keys: names,
+        content,
+        uid,
+        saves,
+        saves_only,
+        tells_all: options.is_empty() || options.iter().any(|option| all.contains(option)),
+        goes_on: goes_on(returns),
+        ..Searching::default()
+    }
 }
 
 /// The text of a message that SORT goes by, if it is one.

@@ -180,7 +180,7 @@ impl Session {
         let told = Told::read(correlator.items);
         let serial = correlator.tag.as_deref().and_then(|tag| self.own_serial(tag));
         if let (Some(serial), None) = (serial, serial.and_then(|serial| self.in_flight.by_serial(serial))) {
-            return self.record_context(serial, told.hits(), &told.numbers);
+            return self.record_context(serial, told);
         }
         if let (Some(serial), Some(mailbox)) = (serial, correlator.mailbox) {
             let delimiter = self.delimiter();
@@ -296,9 +296,11 @@ impl<'a> Correlator<'a> {
 
 /// What an ESEARCH response tells of messages.
 #[derive(Debug, Default)]
-struct Told {
-    numbers: UidSet,
+pub(super) struct Told {
+    pub numbers: UidSet,
     count: u64,
+    /// What a search that goes on finds no more.
+    removed: UidSet,
 }
 
 impl Told {
@@ -311,10 +313,11 @@ impl Told {
             if is("COUNT") {
                 told.count = words.next().and_then(number).unwrap_or(0);
             } else if is("ALL") || is("MIN") || is("MAX") {
-                told.add(words.next().unwrap_or_default());
-            } else if is("PARTIAL") || is("ADDTO") {
+                told.add(words.next().unwrap_or_default(), false);
+            } else if is("PARTIAL") || is("ADDTO") || is("REMOVEFROM") {
+                let removed = is("REMOVEFROM");
                 while let (Some(_), Some(set)) = (words.next(), words.next()) {
-                    told.add(set.strip_suffix(b")").unwrap_or(set));
+                    told.add(set.strip_suffix(b")").unwrap_or(set), removed);
                     if set.ends_with(b")") {
                         break;
                     }
@@ -324,14 +327,22 @@ impl Told {
         told
     }
 
-    fn add(&mut self, set: &[u8]) {
+    fn add(&mut self, set: &[u8], removed: bool) {
+        let numbers = if removed { &mut self.removed } else { &mut self.numbers };
         for (first, last) in uid_set(set).unwrap_or_default().runs() {
+            numbers.insert_run(first, last);
+        }
+    }
+
+    /// What is found no more was found.
+    pub fn take_removed(&mut self) {
+        for (first, last) in std::mem::take(&mut self.removed).runs() {
             self.numbers.insert_run(first, last);
         }
     }
 
     /// As many as are told to be there, or as are told of.
-    fn hits(&self) -> u64 {
+    pub fn hits(&self) -> u64 {
         self.count.max(self.numbers.len())
     }
 }

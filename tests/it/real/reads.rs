@@ -227,6 +227,21 @@ fn a_search_that_counts_is_answered_as_if_nobody_wrote_it_down() {
 }
 
 #[test]
+fn what_a_search_that_goes_on_finds_no_more_was_found() {
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut proxy = Settings::before(&dovecot).rules("").start();
+    let mut ann = proxy.login("ann");
+    ann.run("SELECT INBOX").ok();
+    ann.run("UID SEARCH RETURN (UPDATE) UNFLAGGED BODY canary-body").ok();
+    let news = [ann.run("UID STORE 2 +FLAGS (\\Flagged)").ok(), ann.run("NOOP").ok()];
+    assert!(news.iter().any(|news| news.whole().contains("REMOVEFROM (0 2)")), "{news:?}");
+    ann.logout();
+    let found: Vec<String> =
+        proxy.stop().iter().filter(|record| record["type"] == "message.search").filter_map(told).collect();
+    assert_eq!(found, ["search content 0 -", "search content 1 2"]);
+}
+
+#[test]
 fn a_slice_of_just_the_length_of_a_message_is_all_of_it() {
     let dovecot = Dovecot::start(&["ann"]);
     let length = mail::message("INBOX", 3).len();
