@@ -29,7 +29,10 @@ pub(super) fn ask_which(command: &Command<'_>, patch: &mut Patch<'_>, held: &mut
     let Some(returns) = returns_of(command).filter(|_| searching.content && !silent) else { return };
     let asks = |option| returns.options.contains(&option);
     let partial = returns.options.iter().any(|option| matches!(option, SearchReturn::Partial(_)));
-    if !asks(SearchReturn::Count) || asks(SearchReturn::All) {
+    // Relevancies tell how many there are, too; but beside MIN and MAX they leave `$` to those.
+    let ends = asks(SearchReturn::Min) || asks(SearchReturn::Max);
+    let counts = asks(SearchReturn::Relevancy) && !(asks(SearchReturn::Save) && ends);
+    if !(asks(SearchReturn::Count) || counts) || asks(SearchReturn::All) {
         return;
     }
     if partial {
