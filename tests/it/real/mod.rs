@@ -28,6 +28,7 @@ mod trace;
 mod balancers;
 mod broken;
 mod captured;
+mod clock;
 mod decisions;
 mod disk;
 mod every_type;

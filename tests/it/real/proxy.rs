@@ -35,6 +35,7 @@ pub struct Settings {
     signed: bool,
     tmpfs: Option<u32>,
     traced: bool,
+    clock: bool,
 }
 
 impl Settings {
@@ -55,6 +56,7 @@ impl Settings {
             signed: false,
             tmpfs: None,
             traced: false,
+            clock: false,
         }
     }
 
@@ -75,6 +77,7 @@ impl Settings {
             signed: false,
             tmpfs: None,
             traced: false,
+            clock: false,
         }
     }
 
@@ -164,6 +167,12 @@ impl Settings {
         self
     }
 
+    /// Its clock goes as the file `clock` of its place says: `+0`, `-2h`.
+    pub fn clock(mut self) -> Self {
+        self.clock = true;
+        self.file("clock", "+0")
+    }
+
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Proxy {
         Proxy::start(&self)
@@ -182,11 +191,20 @@ pub struct Proxy {
     /// Where a file system was mounted for it.
     mounted: Option<PathBuf>,
     traced: bool,
+    clock: bool,
 }
 
 /// The calls that write to sockets and files, and those that wait for the disk.
 const CALLS: &str =
     "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendmmsg,sendfile,splice,fsync,fdatasync";
+
+/// The library that lets a program see another clock.
+fn preload() -> String {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let library = libraries.find(|path| path.exists()).expect("faketime is not installed: ./tests/run installs it");
+    format!("LD_PRELOAD={}", library.display())
+}
 
 /// The first key of the log, as `audit init` printed it.
 const KEY: &str = "first-key.txt";
@@ -206,6 +224,7 @@ impl Proxy {
             killed: false,
             mounted: None,
             traced: settings.traced,
+            clock: settings.clock,
         };
         if let Some(mebibytes) = settings.tmpfs {
             proxy.mount(mebibytes);
@@ -295,6 +314,12 @@ impl Proxy {
             let trace = trace.to_str().expect("a path in UTF-8");
             arguments.splice(..0, ["-D", "-f", "-yy", "-s", "1048576", "-e", CALLS, "-o", trace, "--", PROGRAM]);
             program = "strace";
+        }
+        let clock = format!("FAKETIME_TIMESTAMP_FILE={}", self.place.path("clock").display());
+        let preload = if self.clock { preload() } else { String::new() };
+        if self.clock {
+            arguments.splice(..0, [&preload, &clock, "FAKETIME_NO_CACHE=1", "DONT_FAKE_MONOTONIC=1", PROGRAM]);
+            program = "env";
         }
         let mut process = Process::start("imapwarden", Path::new(program), &arguments, &log);
         let admin = self.admin;
