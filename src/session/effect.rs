@@ -203,7 +203,7 @@ pub(super) struct Judged {
 
 impl Judged {
     /// What the record of the end has of it: nothing where rules had nothing to say.
-    pub fn to_be_recorded(self) -> Option<Box<Self>> {
+    pub fn into_recorded(self) -> Option<Box<Self>> {
         let said = !self.by.is_empty() || !self.shadow.is_empty() || self.verdict == Some(VerdictKind::Narrowed);
         said.then(|| Box::new(self))
     }

@@ -311,7 +311,7 @@ impl Session {
             sent: now,
             effect: held.effect,
             mailbox: held.mailbox,
-            judged: held.judged.to_be_recorded(),
+            judged: held.judged.into_recorded(),
             audit: held.audit,
             overhead: now.saturating_duration_since(held.ready),
             parts: held.parts,

@@ -218,7 +218,7 @@ impl Session {
             sent: now,
             effect: std::mem::replace(&mut held.effect, Effect::Plain),
             mailbox: held.mailbox.take(),
-            judged: std::mem::take(&mut held.judged).to_be_recorded(),
+            judged: std::mem::take(&mut held.judged).into_recorded(),
             audit: held.audit,
             overhead: Duration::ZERO,
             parts: super::messages::Parts::default(),
