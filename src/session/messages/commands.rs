@@ -110,7 +110,7 @@ impl Session {
         now: Instant,
     ) -> Translated {
         let meant = self.meant(command, set, now)?;
-        self.note_narrowed(&set.set, command.verb.is_uid_form(), &mut held);
+        self.note_narrowed(&set.set, command.verb.is_uid_form(), &meant, &mut held);
         match &mut held.effect {
             Effect::Fetching(reads) => {
                 reads.asked = Some(meant.clone());
@@ -128,8 +128,8 @@ impl Session {
     }
 
     /// A command that names hidden messages does less than it says.
-    pub(super) fn note_narrowed(&self, set: &SeqSet, by_uid: bool, held: &mut Held) {
-        if let Some(view) = self.view.as_ref().filter(|view| view.names_hidden(set, by_uid)) {
+    pub(super) fn note_narrowed(&self, set: &SeqSet, by_uid: bool, visible: &UidSet, held: &mut Held) {
+        if let Some(view) = self.view.as_ref().filter(|view| view.names_hidden(set, by_uid, visible)) {
             view.narrows(held.audit, &mut held.judged);
         }
     }

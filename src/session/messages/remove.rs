@@ -38,7 +38,7 @@ impl Session {
         }
         if let Args::UidExpunge(set) = &command.args {
             let meant = self.meant(command, set, now)?;
-            self.note_narrowed(&set.set, true, &mut held);
+            self.note_narrowed(&set.set, true, &meant, &mut held);
             let how = super::super::event::ExpungeHow::UidExpunge;
             held.effect = Effect::Expunging { how, uids: Some(meant), ask: None };
         }

@@ -41,15 +41,15 @@ impl View {
         Ok(self.messages.uids_of(&set.resolve(count).unwrap_or_default()))
     }
 
-    /// Are hidden messages in a set? Numbers are of what the client knows.
-    pub fn names_hidden(&self, set: &SeqSet, by_uid: bool) -> bool {
+    /// Are hidden messages in a set, of which these are visible? Numbers are of what the client knows.
+    pub fn names_hidden(&self, set: &SeqSet, by_uid: bool, visible: &UidSet) -> bool {
         let last = self.messages.last_told().map_or(0, Uid::get);
         let said = match set {
             SeqSet::Saved => self.saved.clone(),
             SeqSet::Ranges(_) if by_uid => set.resolve(last).unwrap_or_default(),
             SeqSet::Ranges(_) => return false,
         };
-        self.hides_some_of(&said)
+        said.len() > visible.len() && self.hides_some_of(&said)
     }
 
     /// Are some of these hidden?
