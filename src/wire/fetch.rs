@@ -360,7 +360,7 @@ fn list_end(text: &[u8], from: usize, depth: u32) -> ListEnd {
 
 /// Where the quoted string that began before `from` ends, its quote included. A quote counts as closing only before a
 /// blank, a parenthesis, a bracket or the line end: servers leave quotes inside unescaped (quirk E03).
-fn quoted_end(text: &[u8], from: usize) -> Option<usize> {
+pub(super) fn quoted_end(text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
         at = memchr2(b'"', b'\\', text.get(at..)?)?.saturating_add(at);

@@ -15,4 +15,5 @@ pub mod patch;
 pub mod response;
 pub mod sasl;
 pub mod search;
+pub mod structure;
 pub mod url;
