@@ -57,6 +57,7 @@ impl Session {
         let code = response::code(text);
         let ok = status == Some(Status::Ok);
         let mut entry = entry;
+        self.coverage.settle();
         let parts = std::mem::take(&mut entry.parts);
         self.finish_search(&mut entry, status);
         let cancelled = matches!(&entry.effect, Effect::Appending { cancelled: Some(_), .. });
@@ -272,7 +273,7 @@ impl Session {
             Own::Status(statuses) => self.status_answered(*statuses, status, now),
             Own::Uses if !failed => self.uses_answered(),
             Own::Again => return self.told_again(now),
-            Own::Found | Own::Lengths => return self.known_afterwards(!failed, now),
+            Own::Found | Own::Lengths | Own::Structures => return self.known_afterwards(!failed, now),
             // What could not be learnt is not told.
             Own::Headers => {
                 if let Some(held) = self.held.take() {

@@ -4,26 +4,36 @@
 //!   BODY[]<0.1000>  BODY[]<1000.1000>                  the sum reaches the size, where that is known
 //!   BODY[]<2000.1000>, of which there were 17          or the end, which a slice shows that is shorter than was asked for
 //!   BODY[HEADER]  BODY[TEXT]                           or header and text, each whole
+//!   BODY[1]  BODY[2]                                   or all numbered parts ([`super::parts`])
 //! ```
 //!
 //! What was relayed of a mailbox is put on a *shelf* when another one is opened, for whoever comes back to read the rest. Where
 //! there is too much to be remembered, it is remembered of which messages: who reads on in one of them is taken to have all of it.
 //!
-//! A message that may be whole, and whose size nobody has told, is in *doubt*: it is asked for ([`super::afterwards`]).
+//! A message that may be whole, and whose size nobody has told, is in *doubt*: it is asked for ([`super::afterwards`]). So it is where
+//! nobody has told which parts it has; such a message *waits*, and is not forgotten until the command is over that read it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::imap::message::{Uid, UidSet};
+use crate::wire::structure::{PartNumber, Structure};
 
 use super::event::MailboxRef;
 use super::headers::Headers;
+use super::parts::{PartOf, Parts};
 
 /// Most messages of which it is remembered in one mailbox, and in all on the shelf.
 const MOST: usize = 512;
 
 /// Most mailboxes on the shelf.
 const MOST_MAILBOXES: usize = 64;
+
+/// Most messages that wait for the word which parts they have. Of more, all is told to be read.
+const MOST_WAITING: usize = 4096;
+
+/// Most numbered parts of all messages of one mailbox, and in all on the shelf.
+const MOST_PARTS: usize = 8192;
 
 /// Most runs of UIDs whose messages are forgotten.
 const MOST_FORGOTTEN: usize = 4096;
@@ -44,6 +54,8 @@ pub(super) enum Section {
     Text,
     /// `BINARY[]`: the whole message, but other octets.
     Decoded,
+    /// `BODY[1]`, `BODY[1.TEXT]`, `BINARY[1]`
+    Part(PartNumber, PartOf),
 }
 
 /// Octets that were relayed.
@@ -65,6 +77,8 @@ pub(super) enum Reach {
     Part,
     /// All of it, or not: its size was never told.
     Doubt,
+    /// All of it, or not: which parts it has was never told.
+    Unknown,
     /// All of it.
     Full,
 }
@@ -73,6 +87,10 @@ pub(super) enum Reach {
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     messages: HashMap<Uid, Covered>,
+    /// How many of them wait.
+    waiting: usize,
+    /// How many numbered parts they have, or fewer.
+    most_parts: usize,
     /// Messages of which something was relayed, and nobody knows what any more.
     forgotten: UidSet,
     /// Their headers, at level `headers`.
@@ -87,6 +105,7 @@ impl Shelf {
     /// A mailbox is left. Without its UIDVALIDITY nobody could tell whether it is the same that is opened again.
     pub fn put(&mut self, mailbox: Option<Arc<MailboxRef>>, coverage: &mut Coverage) {
         let mut left = std::mem::take(coverage);
+        left.settle();
         let Some(mailbox) = mailbox.filter(|mailbox| mailbox.uidv.is_some()) else { return };
         left.headers.clear();
         left.messages.retain(|_, covered| covered.has_content());
@@ -98,11 +117,13 @@ impl Shelf {
         }
         self.0.push((mailbox, left));
         let mut messages: usize = self.0.iter().map(|(_, coverage)| coverage.messages.len()).sum();
+        let mut parts: usize = self.0.iter().map(|(_, coverage)| coverage.parts()).sum();
         for (_, coverage) in &mut self.0 {
-            if messages <= MOST {
+            if messages <= MOST && parts <= MOST_PARTS {
                 break;
             }
             messages = messages.saturating_sub(coverage.messages.len());
+            parts = parts.saturating_sub(coverage.parts());
             coverage.forget();
         }
     }
@@ -118,9 +139,12 @@ impl Shelf {
 impl Coverage {
     /// It is too much to be remembered: but of which messages.
     fn forget(&mut self) {
-        let read = self.messages.drain().filter(|(_, covered)| covered.has_content());
-        read.for_each(|(uid, _)| {
-            self.forgotten.insert(uid);
+        let forgotten = &mut self.forgotten;
+        self.messages.retain(|uid, covered| {
+            if !covered.waits && covered.has_content() {
+                forgotten.insert(*uid);
+            }
+            covered.waits
         });
         if self.forgotten.runs().count() > MOST_FORGOTTEN
             && let (Some(first), Some(last)) = (self.forgotten.first(), self.forgotten.last())
@@ -137,12 +161,7 @@ impl Coverage {
     /// Slices of a message were relayed; `size`: where that was told beside them. Whoever has all of it may begin anew: what
     /// comes then is told by itself. And its size, if it is known.
     pub fn add(&mut self, uid: Uid, slices: &[Slice], size: Option<u64>) -> (Reach, Option<u64>) {
-        if self.messages.len() >= MOST && !self.messages.contains_key(&uid) {
-            self.messages.retain(|_, covered| covered.has_content());
-            if self.messages.len() >= MOST {
-                self.forget();
-            }
-        }
+        self.make_room(uid, slices);
         let forgotten = &self.forgotten;
         let covered = self.messages.entry(uid).or_insert_with(|| Covered {
             forgotten: !forgotten.is_empty() && forgotten.contains(uid),
@@ -156,15 +175,87 @@ impl Coverage {
         (self.reached(uid), size)
     }
 
-    fn reached(&mut self, uid: Uid) -> Reach {
-        let reach = self.messages.get(&uid).map_or(Reach::Part, Covered::reach);
-        if reach == Reach::Full {
-            self.messages.remove(&uid);
-            if self.forgotten.contains(uid) {
-                self.forgotten = self.forgotten.without(&UidSet::run(uid, uid));
+    /// What is remembered may be one message more, and its parts.
+    fn make_room(&mut self, uid: Uid, slices: &[Slice]) {
+        let is_known = self.messages.contains_key(&uid);
+        let is_full = |this: &Self| this.messages.len().saturating_sub(this.waiting) >= MOST;
+        if !is_known && is_full(self) {
+            self.messages.retain(|_, covered| covered.waits || covered.has_content());
+            if is_full(self) {
+                self.forget();
             }
         }
+        let new = slices.iter().filter(|slice| matches!(slice.section, Section::Part(..))).count();
+        self.most_parts = self.most_parts.saturating_add(new);
+        if new > 0 && self.most_parts > MOST_PARTS {
+            if self.parts().saturating_add(new) > MOST_PARTS {
+                self.settle();
+                self.forget();
+            }
+            self.most_parts = self.parts().saturating_add(new);
+        }
+    }
+
+    fn parts(&self) -> usize {
+        self.messages.values().map(|covered| covered.parts.len()).sum()
+    }
+
+    fn reached(&mut self, uid: Uid) -> Reach {
+        let Some(covered) = self.messages.get_mut(&uid) else { return Reach::Part };
+        let reach = match covered.reach() {
+            Reach::Unknown if !covered.waits && self.waiting >= MOST_WAITING => Reach::Full,
+            reach => reach,
+        };
+        let waits = reach == Reach::Unknown;
+        match (std::mem::replace(&mut covered.waits, waits), waits) {
+            (false, true) => self.waiting = self.waiting.saturating_add(1),
+            (true, false) => self.waiting = self.waiting.saturating_sub(1),
+            (true, true) | (false, false) => {}
+        }
+        if reach == Reach::Full {
+            self.begin_anew(uid);
+        }
         reach
+    }
+
+    /// All of a message was told to be read: what comes of it then is told by itself.
+    fn begin_anew(&mut self, uid: Uid) {
+        let waited = self.messages.remove(&uid).is_some_and(|covered| covered.waits);
+        self.waiting = self.waiting.saturating_sub(usize::from(waited));
+        if self.forgotten.contains(uid) {
+            self.forgotten.remove(uid);
+        }
+    }
+
+    /// Nothing is asked any more of what waits.
+    pub fn settle(&mut self) {
+        if self.waiting > 0 {
+            self.messages.values_mut().for_each(|covered| covered.waits = false);
+            self.waiting = 0;
+        }
+    }
+
+    /// Which parts a message has was told, and perhaps its size. How much of it has the client?
+    pub fn learn_structure(&mut self, uid: Uid, structure: Structure, size: Option<u64>) -> Reach {
+        let Some(covered) = self.messages.get_mut(&uid) else {
+            // Forgotten meanwhile: it may have been all.
+            return if self.forgotten.contains(uid) { self.give_up(uid) } else { Reach::Part };
+        };
+        covered.size = size.or(covered.size);
+        covered.parts.learn(structure);
+        self.reached(uid)
+    }
+
+    /// Which parts a message has cannot be learnt, and it may be that the client has all of it.
+    pub fn give_up(&mut self, uid: Uid) -> Reach {
+        self.begin_anew(uid);
+        Reach::Full
+    }
+
+    /// Is it known of all of them which parts they have?
+    pub fn knows_structures(&self, uids: &UidSet) -> bool {
+        let is_known = |uid| self.messages.get(&uid).is_some_and(|covered| covered.parts.are_known());
+        uids.len() <= MOST as u64 && uids.iter().all(is_known)
     }
 
     /// The size of a message, where it is known.
@@ -185,6 +276,13 @@ impl Coverage {
     }
 }
 
+/// How much of a message are these, if it is not known which one it is?
+pub(super) fn reach_of(slices: &[Slice], size: Option<u64>) -> Reach {
+    let mut covered = Covered { size, ..Covered::default() };
+    slices.iter().for_each(|slice| covered.add(*slice));
+    covered.reach()
+}
+
 #[derive(Debug, Default)]
 struct Covered {
     whole: Runs,
@@ -192,6 +290,9 @@ struct Covered {
     fields: Runs,
     text: Runs,
     decoded: Runs,
+    parts: Parts,
+    /// It is asked for which parts it has.
+    waits: bool,
     size: Option<u64>,
     /// There was more of it.
     forgotten: bool,
@@ -209,6 +310,10 @@ impl Covered {
                 self.whole.add(slice.from, slice.to, false);
                 &mut self.header
             }
+            Section::Part(number, of) => {
+                self.forgotten |= !self.parts.add(number, of, slice);
+                return;
+            }
         };
         runs.add(slice.from, slice.to, slice.last);
     }
@@ -216,19 +321,23 @@ impl Covered {
     /// Is there more than a header?
     fn has_content(&self) -> bool {
         let runs = [&self.text.runs, &self.decoded.runs];
-        runs.into_iter().any(|runs| !runs.is_empty()) || self.whole.runs != self.header.runs
+        !self.parts.is_empty() || runs.into_iter().any(|runs| !runs.is_empty()) || self.whole.runs != self.header.runs
     }
 
     fn reach(&self) -> Reach {
         let together = self.together();
         let in_parts = self.fields.is_whole() && self.text.is_whole();
         let is_read_on = self.forgotten && self.has_content();
-        if is_read_on || together.is_whole() || self.decoded.is_whole() || in_parts {
+        // Whole text has all numbered parts in it.
+        let in_numbered = self.text.is_whole() && !self.parts.is_empty();
+        if is_read_on || together.is_whole() || self.decoded.is_whole() || in_parts || in_numbered {
             return Reach::Full;
         }
-        match (together.reach(), self.size) {
-            (Some(reach), Some(size)) if reach >= size => Reach::Full,
-            (Some(_), None) => Reach::Doubt,
+        match (together.reach(), self.size, self.parts.reach()) {
+            (_, _, Reach::Full) => Reach::Full,
+            (Some(reach), Some(size), _) if reach >= size => Reach::Full,
+            (_, _, Reach::Unknown) => Reach::Unknown,
+            (Some(_), None, _) => Reach::Doubt,
             _ => Reach::Part,
         }
     }
@@ -249,13 +358,13 @@ impl Covered {
 
 /// What is there of a string, in order.
 #[derive(Debug, Default, Clone)]
-struct Runs {
+pub(super) struct Runs {
     runs: Vec<(u64, u64)>,
     end: Option<u64>,
 }
 
 impl Runs {
-    fn add(&mut self, from: u64, to: u64, last: bool) {
+    pub fn add(&mut self, from: u64, to: u64, last: bool) {
         if last {
             // One that is empty, behind the end, tells no more than that there is one.
             self.end = Some(self.end.map_or(to, |end| end.min(to)));
@@ -291,11 +400,11 @@ impl Runs {
     }
 
     /// Up to where it is there without a hole.
-    fn reach(&self) -> Option<u64> {
+    pub fn reach(&self) -> Option<u64> {
         self.runs.first().filter(|run| run.0 == 0).map(|run| run.1)
     }
 
-    fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         matches!((self.reach(), self.end), (Some(reach), Some(end)) if reach >= end)
     }
 }

@@ -115,6 +115,8 @@ pub(super) enum Own {
     Again,
     /// `UID FETCH set (UID RFC822.SIZE)` behind slices of messages: are they all of them?
     Lengths,
+    /// `UID FETCH set (UID RFC822.SIZE BODYSTRUCTURE)` behind numbered parts of messages: are they all of them?
+    Structures,
     /// `UID FETCH set (UID BODY.PEEK[HEADER.FIELDS (…)])`: what the record says of messages.
     Headers,
     /// `UID STORE set +FLAGS (\\Seen)`: what the client read of a FETCH that limits may cut short.

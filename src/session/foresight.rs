@@ -8,6 +8,7 @@ use crate::policy::AuditLevel;
 use crate::wire::command::{Args, Command, FetchKind, MailboxArg};
 use crate::wire::list::ReturnKind;
 use crate::wire::search::{SearchReturn, SortBy};
+use crate::wire::structure::PartNumber;
 
 use super::Session;
 use super::contexts::goes_on;
@@ -15,6 +16,7 @@ use super::coverage::Section;
 use super::effect::{Effect, Held, Opening, Searching};
 use super::event::{AclOp, CopyOp, ExpungeHow, FlagOp, ListOp, MailboxChange, MailboxRef, ReadClass};
 use super::names::Resolved;
+use super::parts::PartOf;
 use super::reads::Reads;
 use super::told_status::word_of;
 
@@ -178,11 +180,16 @@ impl Session {
         let (asked, _) = self.asked(&fetch.set.set, uid_form);
         let unknown = asked.is_none();
         let slices: Vec<_> = fetch.items.iter().filter_map(|item| slice_of(&item.kind)).collect();
+        let is_part = |slice: &(Section, u64, u64)| matches!(slice.0, Section::Part(..));
         let sized = asked.as_ref().is_some_and(|asked| self.coverage.knows_sizes(asked));
+        // Who has the first part may have all of them.
+        let asks_first = fetch.items.iter().filter_map(|item| part_of(&item.kind)).any(|part| part.is_first());
+        let parted = || asked.as_ref().is_some_and(|asked| self.coverage.knows_structures(asked));
         Reads {
             wants: fetch.class(),
             wants_flags: wants_flags(fetch),
-            may_doubt: !slices.is_empty() && !sized,
+            asks_parts: fetch.items.iter().any(|item| part_of(&item.kind).is_some()),
+            may_doubt: slices.iter().any(|slice| !is_part(slice)) && !sized || asks_first && !parted(),
             slices,
             found: fetch.set.set == SeqSet::Saved && self.saved_by_content(),
             brings_header: fetch.items.iter().any(|item| brings_header(&item.kind)),
@@ -213,6 +220,18 @@ fn wants_flags(fetch: &crate::wire::command::Fetch<'_>) -> bool {
         || kinds.all(|kind| matches!(kind, FetchKind::Uid | FetchKind::ModSeq))
 }
 
+/// The numbered part that is asked for, or of which the text is.
+fn part_of(kind: &FetchKind<'_>) -> Option<PartNumber> {
+    use crate::wire::command::fetch::SectionText;
+    match kind {
+        FetchKind::Section { section, .. } if !section.part.is_empty() => {
+            matches!(section.text, SectionText::Whole | SectionText::Text).then(|| PartNumber::of(&section.part))
+        }
+        FetchKind::Binary { part, .. } if !part.is_empty() => Some(PartNumber::of(part)),
+        _ => None,
+    }
+}
+
 /// A slice that is asked for, of what adds up.
 fn slice_of(kind: &FetchKind<'_>) -> Option<(Section, u64, u64)> {
     use crate::wire::command::fetch::SectionText;
@@ -224,7 +243,16 @@ fn slice_of(kind: &FetchKind<'_>) -> Option<(Section, u64, u64)> {
             SectionText::HeaderFieldsNot(_) => (Section::Fields, (*partial)?),
             SectionText::HeaderFields(_) | SectionText::Mime => return None,
         },
+        FetchKind::Section { section, partial } => match section.text {
+            SectionText::Whole => (Section::Part(part_of(kind)?, PartOf::All), (*partial)?),
+            SectionText::Text => (Section::Part(part_of(kind)?, PartOf::Text), (*partial)?),
+            SectionText::Header
+            | SectionText::HeaderFields(_)
+            | SectionText::HeaderFieldsNot(_)
+            | SectionText::Mime => return None,
+        },
         FetchKind::Binary { part, partial } if part.is_empty() => (Section::Decoded, (*partial)?),
+        FetchKind::Binary { partial, .. } => (Section::Part(part_of(kind)?, PartOf::Decoded), (*partial)?),
         _ => return None,
     };
     Some((section, from, octets))

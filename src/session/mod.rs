@@ -41,6 +41,7 @@ pub mod locks;
 mod messages;
 mod names;
 mod outbox;
+mod parts;
 mod reads;
 mod recording;
 mod refusal;

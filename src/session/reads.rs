@@ -14,12 +14,14 @@ use crate::wire::envelope::envelope_as_header;
 use crate::wire::fetch::{FetchEvent, FetchScan, Item, ItemKind};
 use crate::wire::fetch_line::FetchLine;
 use crate::wire::frame::{ResponseEnd, response_end};
+use crate::wire::structure::{PartNumber, Structure};
 
 use super::by_the_thousand::uid_of;
-use super::coverage::{Coverage, Reach, Section, Slice};
+use super::coverage::{Coverage, Reach, Section, Slice, reach_of};
 use super::event::{ReadClass, ReadMessage, ReadSet};
 use super::headers::HeaderText;
 use super::limiting::{FetchBudget, SizeCap};
+use super::parts::PartOf;
 use super::seq_uids::SeqUids;
 
 /// Most messages in one record; a FETCH that read more is recorded in several.
@@ -46,10 +48,16 @@ pub(super) struct Reads {
     pub slices: Vec<(Section, u64, u64)>,
     /// All that are asked for, where other commands are under way.
     pub others: Vec<(Section, u64, u64)>,
-    /// It may leave open whether its slices are all of a message.
+    /// Does it ask for numbered parts?
+    pub asks_parts: bool,
+    /// It may leave open whether its slices, or its parts, are all of a message.
     pub may_doubt: bool,
-    /// Messages of which that is open.
+    /// Messages of which that is open, since nobody told their size.
     pub doubtful: UidSet,
+    /// Messages of which that is open, since nobody told their parts: they stay until that is known.
+    pub unknown: UidSet,
+    /// Reads of those.
+    pub(super) waiting: usize,
     /// UIDs behind sequence numbers, where the proxy asked for them.
     pub uids: SeqUids,
     /// What limits leave of it.
@@ -116,6 +124,7 @@ pub(super) struct Current {
     in_header: bool,
     emailid: Option<Box<str>>,
     slices: Vec<Slice>,
+    structure: Option<Structure>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -194,7 +203,7 @@ impl Reads {
 
     /// A fragment of the response.
     pub fn fragment(&mut self, text: &[u8], literal: Option<u64>) {
-        let (collects, level) = (self.collects_headers(), self.level);
+        let (collects, level, asks_parts) = (self.collects_headers(), self.level, self.asks_parts);
         let asked = Asked { slices: &self.slices, others: &self.others };
         let (now, renames, edits) = (&mut self.now, &self.renames, &mut self.edits);
         let mut scan = std::mem::take(&mut now.scan);
@@ -204,6 +213,9 @@ impl Reads {
             }
             if collects {
                 now.collect(text, &event, level);
+            }
+            if asks_parts {
+                now.take_structure(text, &event);
             }
             now.on(event, asked);
         });
@@ -250,9 +262,29 @@ impl Reads {
     /// The size of a message was told that is in doubt.
     pub fn learn_size(&mut self, uid: Uid, size: u64, coverage: &mut Coverage) {
         let reach = coverage.learn_size(uid, size);
-        let read = self.messages.iter_mut().filter(|message| message.uid == Some(uid));
-        for message in read {
-            message.size = Some(size);
+        self.settle(uid, reach, Some(size));
+    }
+
+    /// Which parts a message has was told, of which that was open.
+    pub fn learn_structure(&mut self, uid: Uid, structure: Structure, size: Option<u64>, coverage: &mut Coverage) {
+        if self.unknown.remove(uid) {
+            let reach = coverage.learn_structure(uid, structure, size);
+            self.settle(uid, reach, size);
+        }
+    }
+
+    /// What is open still of the parts of messages will never be known: it may be that the client has all of them.
+    pub fn give_up(&mut self, coverage: &mut Coverage) {
+        for uid in std::mem::take(&mut self.unknown).iter() {
+            let reach = coverage.give_up(uid);
+            self.settle(uid, reach, None);
+        }
+        self.waiting = 0;
+    }
+
+    fn settle(&mut self, uid: Uid, reach: Reach, size: Option<u64>) {
+        for message in self.messages.iter_mut().filter(|message| message.uid == Some(uid)) {
+            message.size = size.or(message.size);
             if reach == Reach::Full && message.class == ReadClass::Part {
                 message.class = ReadClass::Full;
             }
@@ -313,25 +345,34 @@ impl Reads {
             return false;
         }
         let uid = now.uid.or_else(|| u32::try_from(now.seq).ok().and_then(|seq| self.uids.get(seq)));
-        let mut size = now.size;
-        if let Some(uid) = uid.filter(|_| !now.slices.is_empty()) {
-            let reach;
-            (reach, size) = coverage.add(uid, &now.slices, now.size);
-            match reach {
-                // Be it that this was the header, behind the text.
-                Reach::Full => class = ReadClass::Full,
-                Reach::Doubt if class == ReadClass::Part && self.doubtful.len() < MAX_DOUBTFUL => {
-                    self.doubtful.insert(uid);
+        let (mut size, mut reach) = (now.size, Reach::Part);
+        match uid.filter(|_| !now.slices.is_empty()) {
+            Some(uid) => {
+                (reach, size) = coverage.add(uid, &now.slices, now.size);
+                if let (Reach::Unknown, Some(structure)) = (reach, now.structure) {
+                    reach = coverage.learn_structure(uid, structure, now.size);
                 }
-                Reach::Doubt | Reach::Part => {}
             }
-        } else if now
-            .slices
-            .iter()
-            .any(|slice| matches!(slice.section, Section::Header | Section::Fields) && slice.last)
-            && now.slices.iter().any(|slice| slice.section == Section::Text && slice.last && slice.from == 0)
-        {
-            class = ReadClass::Full; // of a message whose UID nobody told
+            None if !now.slices.is_empty() => {
+                // Of a message whose UID nobody told, and of which nobody can be asked.
+                reach = match reach_of(&now.slices, now.size) {
+                    Reach::Unknown => Reach::Full,
+                    reach => reach,
+                };
+            }
+            None => {}
+        }
+        match (reach, uid) {
+            // Be it that this was the header, behind the text.
+            (Reach::Full, _) => class = ReadClass::Full,
+            (Reach::Doubt, Some(uid)) if class == ReadClass::Part && self.doubtful.len() < MAX_DOUBTFUL => {
+                self.doubtful.insert(uid);
+            }
+            (Reach::Unknown, Some(uid)) if class == ReadClass::Part => {
+                self.unknown.insert(uid);
+                self.waiting = self.waiting.saturating_add(1);
+            }
+            (Reach::Unknown | Reach::Doubt | Reach::Part, _) => {}
         }
         if let Some(uid) = uid.filter(|_| self.marks && !now.only_flags) {
             self.marked.insert(uid);
@@ -382,9 +423,16 @@ impl Reads {
         if self.found { ReadClass::Searched } else { ReadClass::Listed }
     }
 
-    /// The messages of one record, as soon as there are enough for one: memory does not grow with what is read.
+    /// The messages of one record, as soon as there are enough for one: memory does not grow with what is read, but for some of
+    /// which it is open how much that was.
     pub fn take_full_record(&mut self) -> Option<Vec<ReadMessage>> {
-        (self.messages.len() >= MAX_MESSAGES).then(|| std::mem::take(&mut self.messages))
+        if self.messages.len().saturating_sub(self.waiting) < MAX_MESSAGES {
+            return None;
+        }
+        let waits = |message: &ReadMessage| message.uid.is_some_and(|uid| self.unknown.contains(uid));
+        let (waiting, known) = std::mem::take(&mut self.messages).into_iter().partition(waits);
+        self.messages = waiting;
+        Some(known)
     }
 
     /// What the records hold: sets of the lower classes (in the first), at most [`MAX_MESSAGES`] messages each.
@@ -450,13 +498,21 @@ fn section_of(item: Item, section: &[u8]) -> Option<Section> {
                 begins(b"HEADER.FIELDS.NOT").then_some(Section::Fields)
             }
         }
+        ItemKind::Part => {
+            let (number, tail) = PartNumber::read(section)?;
+            let of = match (item.decoded, tail.is_empty()) {
+                (true, _) => PartOf::Decoded,
+                (false, true) => PartOf::All,
+                (false, false) => PartOf::Text,
+            };
+            Some(Section::Part(number, of))
+        }
         ItemKind::Uid
         | ItemKind::Flags
         | ItemKind::Size
         | ItemKind::Listed
         | ItemKind::Structure
         | ItemKind::Preview
-        | ItemKind::Part
         | ItemKind::Unknown => None,
     }
 }
@@ -543,6 +599,15 @@ impl Current {
             let section = if section.is_empty() { &b"TEXT"[..] } else { section }; // RFC822.TEXT
             let section = String::from_utf8_lossy(section.get(..section.len().min(64)).unwrap_or_default());
             self.parts.push(section.into());
+        }
+    }
+
+    /// Which parts the message has is told beside them.
+    fn take_structure(&mut self, text: &[u8], event: &FetchEvent<'_>) {
+        if let FetchEvent::Inline { item, at, .. } = *event
+            && item.kind == ItemKind::Structure
+        {
+            self.structure = self.structure.take().or_else(|| Structure::read_item(text.get(at..)?));
         }
     }
 

@@ -297,6 +297,11 @@ impl Session {
         if self.reading.flow == Flow::Collect
             && (self.reading.collected.len() as u64).saturating_add(size) > COLLECT as u64
         {
+            if self.asks_structures() {
+                self.reading.collected.clear();
+                self.reading.flow = Flow::Drop; // it stays unknown
+                return;
+            }
             if self.looking().is_none() {
                 return self.filter_failed(now);
             }
@@ -526,6 +531,9 @@ impl Session {
                 if self.answers_headers(text) {
                     return Flow::Collect;
                 }
+                if let Some(flow) = self.route_structure(text) {
+                    return flow;
+                }
                 self.reading.fetch = self.begin_fetch_response(number, what == Numbered::UidFetch, text, literal);
                 if let Some(reads) = self.reading.fetch.and_then(|serial| self.reads_of(serial)) {
                     let offset = line_len.saturating_sub(text.len());
@@ -686,6 +694,7 @@ impl Session {
                 let of = self.learn_beside_header(number, &collected, rest);
                 self.coverage.learn_header(u64::from(number), collected.get(rest..).unwrap_or_default(), of);
             }
+            Head::Number { .. } if self.asks_structures() => self.learn_structure(&collected),
             Head::Number { .. } => self.learn_facts(&collected),
             Head::Data { keyword, rest } => self.on_collected_data(keyword, rest, &collected, now),
             Head::Continuation | Head::Status { .. } | Head::Tagged { .. } => {}

@@ -67,6 +67,12 @@ impl First {
     }
 }
 
+/// What stands in the `FLAGS (…)` of a FETCH response, from behind the word FETCH to its first literal.
+pub(in crate::session) fn flags_told(text: &[u8]) -> Option<&[u8]> {
+    let line = text.get(..memchr::memchr(b'\n', text).map_or(text.len(), |end| end.saturating_add(1)))?;
+    text.get(First::read(line, None).flags?)
+}
+
 /// What stands in `FLAGS (…)`; MODSEQ is none.
 fn list_of_flags(text: &[u8], at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
@@ -104,6 +110,9 @@ impl Session {
         {
             self.answers_own_fetch(u64::from(number), text);
             return (literal, Flow::Drop);
+        }
+        if let Some(flow) = self.route_structure(text) {
+            return (literal, flow);
         }
         let first = First::read(text, literal);
         let Some(view) = &mut self.view else { return (literal, Flow::Drop) };

@@ -45,11 +45,13 @@ use crate::imap::message::{Flag, Uid, UidSet};
 use crate::policy::{Hits, MessageFilter};
 use crate::view::messages::Messages;
 
+pub(super) use fetch::flags_told;
 pub(super) use look::{Look, Work};
 pub(super) use offer::{is_withheld, switches_on};
 pub(super) use open::Guarded;
 pub(super) use responses::UidCheck;
 pub(super) use search::Results;
+pub(super) use sets::set_in_pieces;
 
 use super::Session;
 use super::verdicts::Place;

@@ -68,6 +68,11 @@ impl View {
     }
 }
 
+/// A set of UIDs, in pieces for lines that servers take, of which so many octets are taken.
+pub(in crate::session) fn set_in_pieces(set: &UidSet, taken: usize) -> Vec<String> {
+    pieces(&set.runs().collect::<Vec<_>>(), LINE.saturating_sub(taken).max(LINE / 4))
+}
+
 fn spell(stretches: &[(Uid, Uid)]) -> String {
     pieces(stretches, usize::MAX).pop().unwrap_or_default()
 }
