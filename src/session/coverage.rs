@@ -329,7 +329,7 @@ impl Covered {
         let in_parts = self.fields.is_whole() && self.text.is_whole();
         let is_read_on = self.forgotten && self.has_content();
         // Whole text has all numbered parts in it.
-        let in_numbered = self.text.is_whole() && !self.parts.is_empty();
+        let in_numbered = self.text.is_whole() && self.parts.has_octets();
         if is_read_on || together.is_whole() || self.decoded.is_whole() || in_parts || in_numbered {
             return Reach::Full;
         }
@@ -402,6 +402,10 @@ impl Runs {
     /// Up to where it is there without a hole.
     pub fn reach(&self) -> Option<u64> {
         self.runs.first().filter(|run| run.0 == 0).map(|run| run.1)
+    }
+
+    pub fn has_octets(&self) -> bool {
+        self.runs.iter().any(|(from, to)| from < to)
     }
 
     pub fn is_whole(&self) -> bool {

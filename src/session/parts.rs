@@ -46,6 +46,11 @@ impl Parts {
         self.relayed.is_empty()
     }
 
+    /// Is there an octet of any?
+    pub fn has_octets(&self) -> bool {
+        self.relayed.iter().any(|part| part.runs.has_octets())
+    }
+
     /// How many are there, in whole or in part?
     pub fn len(&self) -> usize {
         self.relayed.len()
@@ -192,6 +197,7 @@ mod tests {
             ("the text of the message, and a part", TWO, &["TEXT", "1"], Full),
             ("some of the text, and a part", TWO, &["TEXT 0-20", "1"], Part),
             ("the text of the message", TWO, &["TEXT"], Part),
+            ("the text of the message, and nothing of a part", TWO, &["TEXT", "7 0-0."], Part),
         ];
         let uid = Uid::MAX;
         for (name, structure, slices, want) in rows {

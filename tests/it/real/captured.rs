@@ -34,9 +34,16 @@ const ITEMS: &[&str] = &[
     "BODY.PEEK[HEADER]<50.5000>",
     "BODY.PEEK[HEADER.FIELDS (SUBJECT)]",
     "BODY.PEEK[1]",
+    "BODY.PEEK[1]<0.20>",
+    "BODY.PEEK[1]<20.200000>",
+    "BODY.PEEK[1]<0.30>",
+    "BODY.PEEK[1.1]",
+    "BODY.PEEK[1.2]",
     "BODY.PEEK[1.MIME]",
     "BODY.PEEK[2]",
+    "BODY.PEEK[2]<0.78>",
     "BINARY.PEEK[1]",
+    "BINARY.PEEK[2]",
     "BODY.PEEK[TEXT]",
     "BODY.PEEK[TEXT]<0.10>",
     "BODY.PEEK[TEXT]<10.200000>",
@@ -128,6 +135,10 @@ fn items(text: &[u8], items: &mut Vec<Item>) -> usize {
 /// A value that begins here, as far as it has come: octets of a string, is it NIL, and octets that it takes.
 fn value(text: &[u8]) -> (Option<usize>, bool, usize) {
     match text.first() {
+        Some(b'~') => {
+            let (octets, nil, used) = value(&text[1..]);
+            (octets, nil, used + 1)
+        }
         Some(b'{') => match find(text, b"}\r\n") {
             Some(end) => {
                 let size: usize = super::client::text(&text[1..end]).parse().expect("a size");
@@ -196,16 +207,44 @@ fn class_of(item: &Item) -> Class {
     }
 }
 
-/// What a client has of each message since it had all of it last.
+/// What a client has of each message since it had all of it last: octets of the message, and of each of its numbered parts.
 #[derive(Default)]
-struct Holds(BTreeMap<u64, Vec<bool>>);
+struct Holds {
+    messages: BTreeMap<u64, (Vec<bool>, Parts)>,
+    /// How often it had all of one by its numbered parts.
+    by_parts: usize,
+}
+
+/// Octets of numbered parts, and of the text that these are in, by their names.
+type Parts = BTreeMap<&'static str, Vec<bool>>;
+
+/// The numbered parts of a message, as they stand in it, and its text; and which of them are all of it, in one way or the other.
+fn parts_of(mail: &str, text: usize) -> (Parts, &'static [&'static [&'static str]]) {
+    let between = |begin: &str, end: &str| {
+        let from = mail.find(begin).expect("it begins") + begin.len();
+        mail[from..].find(end).expect("it ends")
+    };
+    let of = |length| vec![false; length];
+    let text = ("TEXT", of(mail.len() - text));
+    if mail.contains("multipart") {
+        let parts = [
+            ("1", of(between("boundary=inner\r\n\r\n", "\r\n--=_edge"))),
+            ("1.1", of(between("text/plain\r\n\r\n", "\r\n--inner"))),
+            ("1.2", of(between("text/html\r\n\r\n", "\r\n--inner--"))),
+            ("2", of(between("filename=\"bill {4}.pdf\"\r\n\r\n", "\r\n--=_edge--"))),
+        ];
+        return (parts.into_iter().chain([text]).collect(), &[&["1", "2"], &["1.1", "1.2", "2"]]);
+    }
+    ([("1", text.1.clone()), text].into(), &[&["1"]])
+}
 
 impl Holds {
     /// Class and octets of content, as a record should have them.
     fn take(&mut self, uid: u64, response: &Response) -> (Class, u64) {
         let mail = mail::message("INBOX", usize::try_from(uid).expect("small") - 1);
         let header = mail.find("\r\n\r\n").expect("a header ends") + 4;
-        let held = self.0.entry(uid).or_insert_with(|| vec![false; mail.len()]);
+        let (new, ways) = parts_of(&mail, header);
+        let (held, parts) = self.messages.entry(uid).or_insert_with(|| (vec![false; mail.len()], new));
         let mut class = Class::Listed;
         let mut bytes = 0;
         for item in &response.items {
@@ -213,6 +252,14 @@ impl Holds {
             let octets = item.octets.unwrap_or(0);
             if class_of(item) >= Class::Preview {
                 bytes += octets as u64;
+            }
+            let name =
+                item.name.trim_start_matches("RFC822.").trim_start_matches("BODY[").trim_start_matches("BINARY[");
+            if let Some(part) = parts.get_mut(name.trim_end_matches(']')) {
+                let from = item.origin.unwrap_or(0).min(part.len());
+                let decoded = item.name.starts_with("BINARY") && !item.cut && item.octets.is_some();
+                let to = if decoded { part.len() } else { (from + octets).min(part.len()) };
+                part[from..to].fill(true);
             }
             let base = match item.name.as_str() {
                 "BODY[]" | "RFC822" | "BODY[HEADER]" | "RFC822.HEADER" => 0,
@@ -227,9 +274,15 @@ impl Holds {
             .items
             .iter()
             .any(|item| item.octets.is_some_and(|octets| octets > 0) && class_of(item) >= Class::Envelope);
-        if touched && held.iter().all(|octet| *octet) {
+        let all = |octets: &Vec<bool>| octets.iter().all(|octet| *octet);
+        let numbered = parts.iter().any(|(name, octets)| *name != "TEXT" && octets.contains(&true));
+        let in_parts =
+            ways.iter().any(|way| way.iter().all(|part| all(&parts[part]))) || numbered && all(&parts["TEXT"]);
+        if touched && (all(held) || in_parts) {
+            self.by_parts += usize::from(class < Class::Full && !all(held));
             class = Class::Full;
             held.fill(false);
+            parts.values_mut().for_each(|part| part.fill(false));
         }
         (class, bytes)
     }
@@ -298,7 +351,7 @@ fn the_record_has_what_arrived_at_the_client() {
         .filter_map(|record| record["sid"].as_str())
         .collect();
     assert_eq!(sids.len(), SESSIONS);
-    let mut compared = 0;
+    let (mut compared, mut by_parts) = (0, 0);
     for (sid, (commands, cut, heard)) in sids.into_iter().zip(&sessions) {
         let done: Vec<&Value> = records
             .iter()
@@ -317,6 +370,7 @@ fn the_record_has_what_arrived_at_the_client() {
         }
         got.values_mut().for_each(|times| times.sort());
         let told = told(&done);
+        by_parts += holds.by_parts;
         compared += got.values().map(Vec::len).sum::<usize>();
         if cut.is_none() {
             assert_eq!(told, got, "{what}");
@@ -334,6 +388,6 @@ fn the_record_has_what_arrived_at_the_client() {
             assert!(full(told) >= full(times), "{what}: UID {uid}: {told:?} {times:?}");
         }
     }
-    assert!(compared > 500, "{compared} messages were compared");
+    assert!(compared > 500 && by_parts > 50, "{compared} messages were compared, {by_parts} were read by their parts");
     assert!(proxy.verify().status.success(), "no intent is open");
 }

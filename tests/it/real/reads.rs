@@ -38,6 +38,40 @@ const ROWS: &[(&str, &[&str], &[&str])] = &[
     ("a part", &["FETCH 2 (BODY.PEEK[1.1])"], &["part 3: 19 parts 1.1"]),
     ("a part that is marked read", &["FETCH 2 (BODY[1.2])"], &["part 3: 26 parts 1.2"]),
     ("a part, decoded", &["FETCH 2 (BINARY.PEEK[2])"], &["part 3: 57 parts 2"]),
+    ("a part that is all of it", &["FETCH 1 (BODY.PEEK[1])"], &["full 1: 30 parts 1"]),
+    ("all of it, decoded", &["FETCH 1 (BINARY[1])"], &["full 1: 30 parts 1"]),
+    (
+        "parts that are all of it, one decoded",
+        &["FETCH 2 (BODY.PEEK[1.1])", "UID FETCH 3 (BODY.PEEK[1.2])", "FETCH 2 (BINARY.PEEK[2])"],
+        &["part 3: 19 parts 1.1", "part 3: 26 parts 1.2", "full 3: 57 parts 2"],
+    ),
+    (
+        "a part, and those beside what it is in",
+        &["FETCH 2 (BODYSTRUCTURE BODY.PEEK[2])", "FETCH 2 (BODY.PEEK[1.MIME] BODY.PEEK[1])"],
+        &["part 3: 76 parts 2", "full 3: 133 parts 1"],
+    ),
+    (
+        "parts, and another mailbox between them",
+        &["FETCH 2 (BODY.PEEK[1])", "SELECT Archive", "SELECT INBOX", "FETCH 2 (BODY.PEEK[2])"],
+        &["part 3: 133 parts 1", "full 3: 76 parts 2"],
+    ),
+    (
+        "a part in slices",
+        &["FETCH 3 (BODY.PEEK[1]<0.60000>)", "UID FETCH 4 (BODY.PEEK[1]<60000.100000>)"],
+        &["part 4: 60000 parts 1", "full 4: 64000 parts 1"],
+    ),
+    ("a slice just as long as the part", &["FETCH 3 (BODY.PEEK[1]<0.124000>)"], &["full 4: 124000 parts 1"]),
+    (
+        "a slice, and nothing behind the end",
+        &["FETCH 3 (BODY.PEEK[1]<0.60000>)", "FETCH 3 (BODY.PEEK[1]<200000.10>)"],
+        &["part 4: 60000 parts 1", "part 4: 0 parts 1"],
+    ),
+    ("a part that is not there", &["FETCH 1 (BODY.PEEK[2])"], &["part 1: 0 parts 2"]),
+    (
+        "text, and a part of it",
+        &["FETCH 1 (BODY[TEXT])", "FETCH 1 (BODY[1]<0.5>)"],
+        &["part 1: 30 parts TEXT", "full 1: 5 parts 1"],
+    ),
     ("how large a part is", &["FETCH 2 (BINARY.SIZE[2])"], &["listed 3 of 1"]),
     (
         "slices that add up",
@@ -274,6 +308,91 @@ fn a_slice_of_just_the_length_of_a_message_is_all_of_it() {
             (Some("part"), Some(1000), Some(all), Some(0.01)),
         ];
         assert_eq!(told, expected, "{rules}");
+    }
+}
+
+/// A text, and a message of two parts, of which one has a name that is no plain string.
+const FORWARDED: &str = "Subject: fwd\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n\
+    --a\r\n\r\nsee below\r\n\
+    --a\r\nContent-Type: message/rfc822\r\n\r\n\
+    Subject: plans\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+    --b\r\n\r\nhello\r\n\
+    --b\r\nContent-Type: text/x; name=\"G\u{f6}r\u{fc}nt \\\"(\"\r\n\r\nworld!\r\n--b--\r\n\
+    --a--\r\n";
+
+#[test]
+fn parts_of_a_message_in_a_message_are_all_of_it() {
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        ("itself", &["1", "2"], &["part", "full"]),
+        ("its text", &["1", "2.TEXT"], &["part", "full"]),
+        ("its parts", &["2.2", "2.1", "1"], &["part", "part", "full"]),
+        ("not all of its parts", &["1", "2.2", "2.HEADER", "2.1.MIME"], &["part", "part"]),
+    ];
+    let dovecot = Dovecot::start(&["ann"]);
+    for rules in ["", "[[rule]]\nid = \"some\"\nmailbox = \"Archive\"\nhide_messages = ['FLAGGED']\n"] {
+        let mut proxy = Settings::before(&dovecot).rules(rules).start();
+        for (_, parts, _) in rows {
+            let mut ann = proxy.login("ann");
+            ann.run_parts(&[format!("APPEND Archive {{{}+}}", FORWARDED.len()).as_bytes(), FORWARDED.as_bytes()]).ok();
+            ann.run("SELECT Archive").ok();
+            for part in *parts {
+                let got = ann.run(&format!("UID FETCH 999:* (BODY.PEEK[{part}])")).ok();
+                assert_eq!(got.starting("* ").len(), 1, "what the proxy asks for itself is not the client's");
+            }
+            ann.logout();
+        }
+        let records = proxy.stop();
+        let mut sessions =
+            records.iter().filter(|record| record["type"] == "auth.success").map(|record| &record["sid"]);
+        for (name, _, expected) in rows {
+            let sid = sessions.next().expect("a session each");
+            let reads = records.iter().filter(|record| record["sid"] == *sid && record["code"] == "MS101I");
+            let told: Vec<&str> = reads.filter_map(|record| record["data"]["msgs"][0]["cls"].as_str()).collect();
+            assert_eq!(told, *expected, "{name}: {rules}");
+        }
+    }
+}
+
+#[test]
+fn of_a_thousand_messages_it_is_known_which_were_read_by_their_first_part() {
+    const ONE: &[u8] = b"Subject: one\r\n\r\nalone\r\n";
+    const TWO: &[u8] =
+        b"Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\nfirst\r\n--a\r\n\r\nsecond\r\n--a--\r\n";
+    let dovecot = Dovecot::start(&["ann"]);
+    let mut straight = dovecot.login("ann");
+    let messages: Vec<&[u8]> = (0..1_200).map(|at| if at % 3 == 0 { ONE } else { TWO }).collect();
+    let mut parts: Vec<Vec<u8>> = vec![b"APPEND Trash".to_vec()];
+    for message in &messages {
+        let announced = format!(" {{{}+}}", message.len());
+        parts.last_mut().expect("one").extend_from_slice(announced.as_bytes());
+        parts.push(message.to_vec());
+    }
+    straight.run_parts(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>()).ok();
+    straight.logout();
+    for rules in ["", "[[rule]]\nid = \"some\"\nmailbox = \"Trash\"\nhide_messages = ['FLAGGED']\n"] {
+        let mut proxy = Settings::before(&dovecot).rules(rules).start();
+        let mut ann = proxy.login("ann");
+        ann.run("SELECT Trash").ok();
+        ann.run("FETCH 1:* (BODY.PEEK[1])").ok();
+        ann.run("UID FETCH 1100:1200 (BODY.PEEK[2])").ok();
+        ann.logout();
+        let records = proxy.stop();
+        let classes = |cmd: u64| -> Vec<(u64, String)> {
+            let done = records.iter().filter(|record| record["code"] == "MS101I" && record["cmd"] == cmd);
+            let messages = done.flat_map(|record| record["data"]["msgs"].as_array().cloned().unwrap_or_default());
+            let mut told: Vec<_> = messages
+                .map(|read| (read["uid"].as_u64().unwrap_or(0), read["cls"].as_str().unwrap_or_default().to_owned()))
+                .collect();
+            told.sort();
+            told
+        };
+        let expected: Vec<_> =
+            (1..=1_200).map(|uid: u64| (uid, if uid % 3 == 1 { "full" } else { "part" }.to_owned())).collect();
+        assert_eq!(classes(3), expected, "{rules}");
+        // Of those that are read already nothing is the second part.
+        let expected: Vec<_> =
+            (1_100..=1_200).map(|uid: u64| (uid, if uid % 3 == 1 { "part" } else { "full" }.to_owned())).collect();
+        assert_eq!(classes(4), expected, "{rules}");
     }
 }
 
