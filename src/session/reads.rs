@@ -349,7 +349,7 @@ impl Reads {
         match uid.filter(|_| !now.slices.is_empty()) {
             Some(uid) => {
                 (reach, size) = coverage.add(uid, &now.slices, now.size);
-                if let (Reach::Unknown, Some(structure)) = (reach, now.structure) {
+                if let Some(structure) = now.structure.filter(|_| reach != Reach::Full) {
                     reach = coverage.learn_structure(uid, structure, now.size);
                 }
             }
@@ -647,7 +647,8 @@ impl Current {
 
     /// `octets` of an item's value were relayed; `whole`: all that the upstream announced.
     fn deliver(&mut self, item: Item, section: Option<Section>, octets: u64, whole: bool, asked: Asked<'_>) {
-        if let Some(section) = section {
+        // A part that was cut is not all of it, whatever else there is: nobody need ask.
+        if let Some(section) = section.filter(|section| whole || !matches!(section, Section::Part(..))) {
             let from = item.origin.unwrap_or(0);
             let last = whole && (item.origin.is_none() || asked.is_shorter(section, from, octets));
             self.slices.push(Slice { section, from, to: from.saturating_add(octets), last });
@@ -739,6 +740,53 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_all_of_a_message_waits_until_that_is_known() {
+        let (mut reads, mut coverage) = (Reads::default(), Coverage::default());
+        let last = 2 * MAX_MESSAGES as u32 + 1;
+        for number in 1..=last {
+            // Of every other one it is known that there is more.
+            let part = 1 + number % 2;
+            one(&mut reads, &mut coverage, &format!(" (UID {number} BODY[{part}] {{3}}\r\n"), &[3], ")\r\n");
+            let full = reads.take_full_record();
+            assert_eq!(full.is_some(), number == last - 2, "{number}");
+            assert!(full.is_none_or(|messages| messages.iter().all(|read| read.class == ReadClass::Part)));
+        }
+        assert_eq!(reads.unknown.len(), MAX_MESSAGES as u64);
+        let structure = |parts: usize| {
+            let parts = r#"("text" "plain" NIL NIL NIL "7bit" 3 1)"#.repeat(parts);
+            Structure::read(format!("({parts} \"mixed\")").as_bytes()).unwrap()
+        };
+        reads.learn_structure(uid(2), structure(1), Some(90), &mut coverage);
+        reads.learn_structure(uid(4), structure(2), Some(90), &mut coverage);
+        reads.learn_structure(uid(5), structure(1), Some(90), &mut coverage);
+        reads.give_up(&mut coverage);
+        let messages: Vec<_> = reads.into_records().into_iter().flat_map(|(_, messages)| messages).collect();
+        let told =
+            |number| messages.iter().find(|read| read.uid == Some(uid(number))).map(|read| (read.class, read.size));
+        let rows = [
+            ("all of it", 2, Some((ReadClass::Full, Some(90)))),
+            ("not all of it", 4, Some((ReadClass::Part, Some(90)))),
+            ("nobody asked", 5, None),
+            ("nobody knows", 6, Some((ReadClass::Full, None))),
+        ];
+        for (name, number, want) in rows {
+            assert_eq!(told(number), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_message_whose_uid_nobody_told() {
+        for (item, want) in
+            [("BODY[1]", ReadClass::Full), ("BODY[2]", ReadClass::Part), ("BODY[1]<7>", ReadClass::Part)]
+        {
+            let mut reads = Reads::default();
+            one(&mut reads, &mut Coverage::default(), &format!(" ({item} {{3}}\r\n"), &[3], ")\r\n");
+            let (_, messages) = reads.into_records().remove(0);
+            assert_eq!(messages.first().map(|read| read.class), Some(want), "{item}");
+        }
+    }
+
+    #[test]
     fn news_of_flags_is_no_read() {
         let mut reads = Reads::default();
         one(&mut reads, &mut Coverage::default(), " (FLAGS (\\Seen))\r\n", &[], "");
@@ -747,12 +795,15 @@ mod tests {
 
     #[test]
     fn a_literal_that_was_cut_is_a_part() {
-        let mut reads = Reads::default();
-        reads.begin(1, false, b" (UID 7 BODY[] {9}\r\n", Some(9));
-        reads.literal(4);
-        reads.end(&mut Coverage::default());
-        let (_, messages) = reads.into_records().remove(0);
-        let read = messages.first().map(|read| (read.bytes, read.class));
-        assert_eq!(read, Some((4, ReadClass::Part)));
+        for item in ["BODY[]", "BODY[1]", "BODY[1]<0>", "BINARY[1.1]", "BODY[TEXT]"] {
+            let (mut reads, mut coverage) = (Reads::default(), Coverage::default());
+            reads.begin(1, false, format!(" (UID 7 {item} {{9}}\r\n").as_bytes(), Some(9));
+            reads.literal(4);
+            reads.end(&mut coverage);
+            reads.give_up(&mut coverage);
+            let (_, messages) = reads.into_records().remove(0);
+            let read = messages.first().map(|read| (read.bytes, read.class));
+            assert_eq!(read, Some((4, ReadClass::Part)), "{item}");
+        }
     }
 }

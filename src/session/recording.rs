@@ -377,7 +377,9 @@ impl Session {
     }
 
     pub(super) fn record_reads(&mut self, mut reads: Reads, silent: bool, finish: impl Fn(&mut Event, &Self)) {
-        reads.give_up(&mut self.coverage);
+        if !silent {
+            reads.give_up(&mut self.coverage);
+        }
         if reads.is_empty() && reads.wants < ReadClass::Preview {
             return; // a FETCH that hit nothing leaves no record
         }

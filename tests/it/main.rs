@@ -33,6 +33,8 @@ mod messages;
 mod mistakes;
 /// Accounts that differ only in what rules hide, and random sessions that must not tell them apart.
 mod pair;
+/// Parts of messages by the thousand.
+mod parts;
 /// `test` and `explain`: consoles that show every word.
 mod policy_tools;
 /// Real clients, a real Dovecot, and the proxy between them.
