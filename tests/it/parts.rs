@@ -61,7 +61,7 @@ fn a_thousand_messages_are_one_question() {
                 let is_asked = set == format!("{step}:1000") || set.split(',').any(|one| one == uid.to_string());
                 if is_asked {
                     // Every fourth one has nothing else.
-                    let more = if uid % 4 == 0 { "" } else { LEAF };
+                    let more = if number % 4 == 0 { "" } else { LEAF };
                     write!(
                         answer,
                         "* {number} FETCH (UID {uid} RFC822.SIZE 9 BODYSTRUCTURE ({LEAF}{more} \"mixed\"))\r\n"
