@@ -8,6 +8,8 @@
 //!   a3 UID FETCH 7:9 BODY[1]           ◀─ three parts, t3 OK     all of them?    ─▶ UID FETCH 7:9 (UID RFC822.SIZE BODYSTRUCTURE)
 //! ```
 //!
+//! Who asked by number is asked about by number.
+//!
 //! Such a command is a barrier: nothing goes up behind it before that is known.
 
 use std::time::Instant;
@@ -29,6 +31,9 @@ use super::response_path::Flow;
 /// What is asked for of messages that may have no other parts than those that were relayed. BODYSTRUCTURE, and not BODY: it is what
 /// mail programs ask for, so servers have it at hand. The size comes with it, for what turns out to be less than all.
 const PARTS: &[u8] = b" (UID RFC822.SIZE BODYSTRUCTURE)";
+
+/// What is asked for of messages of which slices were relayed.
+const SIZES: &[u8] = b" (UID RFC822.SIZE)";
 
 /// Longest answer about the parts of one message that is looked at.
 const LONGEST: usize = 256 * 1024;
@@ -71,13 +76,16 @@ impl Session {
             self.send_with_literals(serial, &line);
             return None;
         }
-        let asks = match &entry.effect {
+        let by_number = !entry.verb.is_uid_form();
+        let asks = match &mut entry.effect {
             Effect::Searching(searching) if searching.asks_for_uids() && !searching.many => {
                 searching.numbers.set().map(|set| (vec![format!("FETCH {set} (UID)").into_bytes()], Own::Found))
             }
-            Effect::Fetching(reads) if !reads.unknown.is_empty() => Some((self.questions_of(reads), Own::Structures)),
+            Effect::Fetching(reads) if !reads.unknown.is_empty() => {
+                Some((self.questions(reads, by_number, PARTS), Own::Structures))
+            }
             Effect::Fetching(reads) if !reads.doubtful.is_empty() => {
-                Some((vec![format!("UID FETCH {} (UID RFC822.SIZE)", reads.doubtful).into_bytes()], Own::Lengths))
+                Some((self.questions(reads, by_number, SIZES), Own::Lengths))
             }
             _ => None,
         };
@@ -89,16 +97,19 @@ impl Session {
         None
     }
 
-    /// The question which parts messages have, and how large those are that are in doubt: one, unless the line would grow too long.
-    fn questions_of(&self, reads: &Reads) -> Vec<Vec<u8>> {
+    /// The question for `items` of messages about which something is open: one, unless the line would grow too long. A client
+    /// that asked by number must not hear of messages that go, while it waits for the answer (RFC 9051 §7.5.1): so it is by number.
+    fn questions(&self, reads: &mut Reads, by_number: bool, items: &[u8]) -> Vec<Vec<u8>> {
         let mut all = reads.unknown.clone();
         reads.doubtful.runs().for_each(|(first, last)| all.insert_run(first, last));
-        let taken = PARTS.len().saturating_add(16);
-        let sets = match &self.view {
-            Some(view) => view.spell_in_pieces(&all, taken),
-            None => set_in_pieces(&all, taken),
+        let taken = items.len().saturating_add(32);
+        let numbers = if by_number && self.view.is_none() { reads.uids.numbers_of(&all) } else { None };
+        let (begin, sets) = match (&self.view, numbers) {
+            (Some(view), _) => ("UID FETCH ", view.spell_in_pieces(&all, taken)),
+            (None, Some(numbers)) => ("FETCH ", set_in_pieces(&numbers, taken)),
+            (None, None) => ("UID FETCH ", set_in_pieces(&all, taken)),
         };
-        sets.into_iter().rev().map(|set| [b"UID FETCH ", set.as_bytes(), PARTS].concat()).collect()
+        sets.into_iter().rev().map(|set| [begin.as_bytes(), set.as_bytes(), items].concat()).collect()
     }
 
     /// Is a question under way which parts messages have?

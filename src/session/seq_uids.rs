@@ -1,7 +1,7 @@
 //! Which UID stands behind which sequence number, as one FETCH of ours told it: as runs, so that it costs as much as the
 //! mailbox has gaps.
 
-use crate::imap::message::Uid;
+use crate::imap::message::{Uid, UidSet};
 
 /// Sequence numbers and their UIDs.
 #[derive(Debug, Default)]
@@ -28,11 +28,28 @@ impl SeqUids {
         }
     }
 
-    /// The UID behind this number.
-    pub fn get(&mut self, seq: u32) -> Option<Uid> {
+    /// The numbers in front of these UIDs, if each has one. Both ascend together (RFC 9051 §2.3.1.2).
+    pub fn numbers_of(&mut self, uids: &UidSet) -> Option<UidSet> {
+        self.sort();
+        let mut numbers = UidSet::new();
+        for uid in uids.iter() {
+            let at = self.runs.partition_point(|run| run.1 <= uid.get()).checked_sub(1)?;
+            let (first, first_uid, len) = *self.runs.get(at)?;
+            let offset = uid.get().checked_sub(first_uid).filter(|offset| *offset < len)?;
+            numbers.insert(Uid::new(first.checked_add(offset)?)?);
+        }
+        Some(numbers)
+    }
+
+    fn sort(&mut self) {
         if std::mem::take(&mut self.unsorted) {
             self.runs.sort_unstable_by_key(|run| run.0);
         }
+    }
+
+    /// The UID behind this number.
+    pub fn get(&mut self, seq: u32) -> Option<Uid> {
+        self.sort();
         let at = self.runs.partition_point(|run| run.0 <= seq).checked_sub(1)?;
         let (first, first_uid, len) = *self.runs.get(at)?;
         let offset = seq.checked_sub(first).filter(|offset| *offset < len)?;
@@ -55,5 +72,12 @@ mod tests {
             assert_eq!(map.get(seq).map(Uid::get), uid, "{seq}");
         }
         assert_eq!(map.runs.len(), 4);
+        let sets: [(&[u32], Option<&str>); 4] =
+            [(&[12, 15, 41], Some("2:3,10")), (&[], Some("")), (&[12, 13], None), (&[10], None)];
+        for (uids, want) in sets {
+            let mut set = UidSet::new();
+            uids.iter().for_each(|uid| drop(set.insert(Uid::new(*uid).unwrap())));
+            assert_eq!(map.numbers_of(&set).map(|set| set.to_string()).as_deref(), want, "{uids:?}");
+        }
     }
 }
