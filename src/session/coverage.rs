@@ -345,9 +345,9 @@ impl Covered {
     /// With the text behind the header, where it is known how long that is.
     fn together(&self) -> Runs {
         let mut whole = self.whole.clone();
-        // Known by its own end, or as what whole text leaves of the size.
-        let left = || self.size?.checked_sub(self.text.end.filter(|_| self.text.is_whole())?);
-        if let Some(header) = self.header.end.or_else(left) {
+        // Known by its own end, or as what text leaves of the size that was read to its end.
+        let left = || self.size?.checked_sub(self.text.length()?);
+        if let Some(header) = self.header.length().or_else(left) {
             let behind = |at: u64| at.saturating_add(header);
             self.text.runs.iter().for_each(|(from, to)| whole.add(behind(*from), behind(*to), false));
             whole.end = whole.end.into_iter().chain(self.text.end.map(behind)).min();
@@ -402,6 +402,11 @@ impl Runs {
     /// Up to where it is there without a hole.
     pub fn reach(&self) -> Option<u64> {
         self.runs.first().filter(|run| run.0 == 0).map(|run| run.1)
+    }
+
+    /// How long it is, where that is known: an end behind which nothing was is no more than a bound.
+    fn length(&self) -> Option<u64> {
+        self.end.filter(|end| *end == 0 || self.runs.iter().any(|(from, to)| from < to && to == end))
     }
 
     pub fn has_octets(&self) -> bool {
@@ -475,6 +480,24 @@ mod tests {
                 &[slice(Section::Fields, 0, 30, true), slice(Section::Whole, 20, 100, true)],
                 None,
                 Reach::Part,
+            ),
+            (
+                "the begin, and text from within it on",
+                &[whole(0, 40), slice(Section::Text, 10, 70, true)],
+                Some(100),
+                Reach::Full,
+            ),
+            (
+                "the begin, and text behind it",
+                &[whole(0, 40), slice(Section::Text, 11, 70, true)],
+                Some(100),
+                Reach::Part,
+            ),
+            (
+                "nothing behind the end of the header, and all of it otherwise",
+                &[slice(Section::Header, 99, 99, true), whole(0, 40), text],
+                Some(100),
+                Reach::Full,
             ),
             ("text", &[text], Some(100), Reach::Part),
             ("header and text", &[header, text], None, Reach::Full),

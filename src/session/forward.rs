@@ -15,6 +15,7 @@ use crate::wire::patch::Patch;
 use super::effect::{Effect, Held, Judged, Own};
 use super::event::VerdictKind;
 use super::in_flight::Entry;
+use super::recording::is_silent;
 use super::refusal::Answer;
 use super::{ClientMode, Output, Session};
 
@@ -300,7 +301,13 @@ impl Session {
     }
 
     /// What is followed of a command until its answer.
-    pub(super) fn entry_of(held: Held, serial: u32, now: Instant) -> Box<Entry> {
+    pub(super) fn entry_of(mut held: Held, serial: u32, now: Instant) -> Box<Entry> {
+        let judged = held.judged.into_recorded();
+        if let Effect::Fetching(reads) = &mut held.effect
+            && is_silent(held.audit, judged.as_deref())
+        {
+            reads.may_doubt = false; // nothing will be asked
+        }
         Box::new(Entry {
             serial,
             tag: held.tag,
@@ -311,7 +318,7 @@ impl Session {
             sent: now,
             effect: held.effect,
             mailbox: held.mailbox,
-            judged: held.judged.into_recorded(),
+            judged,
             audit: held.audit,
             overhead: now.saturating_duration_since(held.ready),
             parts: held.parts,
