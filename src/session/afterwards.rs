@@ -22,7 +22,7 @@ use crate::wire::structure::structure_told;
 use super::Session;
 use super::by_the_thousand::uid_of;
 use super::effect::{Effect, Own};
-use super::in_flight::Entry;
+use super::in_flight::{Answered, Entry};
 use super::messages::{flags_told, set_in_pieces};
 use super::reads::Reads;
 use super::recording::is_silent;
@@ -62,8 +62,17 @@ impl Session {
         rest: &[u8],
         now: Instant,
     ) -> Option<Box<Entry>> {
-        if !self.in_flight.is_empty() || self.held.is_some() || is_silent(entry.audit, entry.judged.as_deref()) {
+        if self.held.is_some() || is_silent(entry.audit, entry.judged.as_deref()) {
             return Some(entry);
+        }
+        if !self.in_flight.is_empty() {
+            if !matches!(&entry.effect, Effect::Fetching(reads) if reads.may_doubt && reads.leaves_open()) {
+                return Some(entry);
+            }
+            // Dovecot may tell that it is over before others are that it began with earlier.
+            entry.answered = Some(Box::new(Answered { status, rest: rest.to_vec() }));
+            self.in_flight.push(entry);
+            return None;
         }
         if let Effect::Searching(searching) = &mut entry.effect
             && let Some(line) = searching.take_again()

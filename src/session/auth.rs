@@ -419,6 +419,7 @@ impl Session {
             audit: crate::policy::AuditLevel::default(),
             overhead: std::time::Duration::ZERO,
             parts: super::messages::Parts::default(),
+            answered: None,
         };
         let serial = entry.serial;
         self.in_flight.push(entry);

@@ -79,7 +79,7 @@ impl Session {
 
     /// What the first such command is there for, unless one of our own is before it.
     fn first_effect(&mut self, wanted: impl Fn(&Effect) -> bool) -> Option<&mut Effect> {
-        let effects = self.in_flight.iter_mut().map(|entry| &mut entry.effect);
+        let effects = self.in_flight.iter_mut().filter(|entry| entry.is_open()).map(|entry| &mut entry.effect);
         effects.into_iter().find(|effect| wanted(effect) || matches!(effect, Effect::Own(_)))
     }
 }

@@ -11,7 +11,7 @@ use crate::wire::response::Code;
 use super::effect::{Effect, Own};
 use super::event::{CloseReason, KilledBy, MailboxRef, Note};
 use super::follow::{copy_uid, note_append_uid};
-use super::in_flight::Entry;
+use super::in_flight::{Answered, Entry};
 use super::recording::result_status;
 use super::refusal::{Answer, Bye};
 use super::state::Selected;
@@ -179,6 +179,12 @@ impl Session {
             if let Effect::Local(line) = entry.effect {
                 self.out.client().extend_from_slice(&line);
             }
+        }
+        if let Some((entry, Answered { status, rest })) = self.in_flight.pop_answered() {
+            if let Some(entry) = self.ask_afterwards(entry, status, &rest, now) {
+                self.conclude(entry, status, &rest, now);
+            }
+            return;
         }
         if self.in_flight.is_empty() {
             if let Some(line) = self.logout.take() {

@@ -176,12 +176,10 @@ impl Session {
         text: &[u8],
         literal: Option<u64>,
     ) -> Option<u32> {
-        let is_read = |entry: &&Entry| matches!(entry.effect, Effect::Fetching(_));
+        let is_read = |entry: &&Entry| matches!(entry.effect, Effect::Fetching(_)) && entry.is_open();
         let several = self.in_flight.iter().filter(is_read).nth(1).is_some();
         let answered = if several { self.answered_fetch(seq, uid_is_number, text, literal) } else { None };
-        let wanted = |entry: &Entry| {
-            matches!(entry.effect, Effect::Fetching(_)) && answered.is_none_or(|serial| entry.serial == serial)
-        };
+        let wanted = |entry: &Entry| is_read(&entry) && answered.is_none_or(|serial| entry.serial == serial);
         let others = if several { self.slices_asked() } else { Vec::new() };
         if let Some(entry) = self.in_flight.find(wanted)
             && let Effect::Fetching(reads) = &mut entry.effect
@@ -204,7 +202,7 @@ impl Session {
         scratch.begin(seq, uid_is_number, text, literal);
         let (class, told) = (scratch.now_reaches(), scratch.now_uid());
         let mut fits = None;
-        for entry in self.in_flight.iter_mut() {
+        for entry in self.in_flight.iter_mut().filter(|entry| entry.is_open()) {
             let Effect::Fetching(reads) = &mut entry.effect else { continue };
             let uid = told.or_else(|| u32::try_from(seq).ok().and_then(|seq| reads.uids.get(seq)));
             // Without its UID it answers one that asked by number: of that it is known.

@@ -322,6 +322,7 @@ impl Session {
             audit: held.audit,
             overhead: now.saturating_duration_since(held.ready),
             parts: held.parts,
+            answered: None,
         })
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use crate::imap::status::Status;
 use crate::imap::verb::{CommandKind, Verb};
 use crate::policy::AuditLevel;
 
@@ -51,6 +52,16 @@ pub(super) struct Entry {
     pub overhead: Duration,
     /// What is left of it to be sent, in a mailbox where messages may be hidden.
     pub parts: super::messages::Parts,
+    /// The upstream has answered it, before others that went up earlier: what is to be asked behind it waits for those.
+    pub answered: Option<Box<Answered>>,
+}
+
+/// How a command was answered.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub status: Option<Status>,
+    /// The line behind the tag.
+    pub rest: Vec<u8>,
 }
 
 impl Entry {
@@ -89,7 +100,13 @@ impl Entry {
             audit: AuditLevel::default(),
             overhead: Duration::ZERO,
             parts: super::messages::Parts::default(),
+            answered: None,
         }
+    }
+
+    /// May the upstream still tell something in answer to it?
+    pub fn is_open(&self) -> bool {
+        self.answered.is_none()
     }
 }
 
@@ -159,6 +176,16 @@ impl InFlight {
             Effect::Local(_) => self.entries.pop_front(),
             _ => None,
         }
+    }
+
+    /// Takes the only entry, if it has been answered.
+    pub fn pop_answered(&mut self) -> Option<(Box<Entry>, Answered)> {
+        if self.entries.len() != 1 {
+            return None;
+        }
+        let entry = self.entries.front_mut()?;
+        let (answered, serial) = (*entry.answered.take()?, entry.serial);
+        Some((self.take(serial)?, answered))
     }
 
     /// The command that has waited longest for the upstream, IDLE excepted.

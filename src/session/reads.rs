@@ -265,6 +265,11 @@ impl Reads {
         self.settle(uid, reach, Some(size));
     }
 
+    /// Is it open of any message whether all of it was read?
+    pub fn leaves_open(&self) -> bool {
+        !(self.unknown.is_empty() && self.doubtful.is_empty())
+    }
+
     /// Which parts a message has was told, of which that was open.
     pub fn learn_structure(&mut self, uid: Uid, structure: Structure, size: Option<u64>, coverage: &mut Coverage) {
         if self.unknown.remove(uid) {

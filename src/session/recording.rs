@@ -222,6 +222,7 @@ impl Session {
             audit: held.audit,
             overhead: Duration::ZERO,
             parts: super::messages::Parts::default(),
+            answered: None,
         };
         self.record_done(Box::new(entry), ResultStatus::Ok, None, now);
         self.count_command(held.verb, held.kind, NoteStatus::Ok, Some(now.saturating_duration_since(held.since)));
