@@ -201,19 +201,22 @@ impl Session {
         let mut scratch = Reads { wants_flags: true, ..Reads::default() };
         scratch.begin(seq, uid_is_number, text, literal);
         let (class, told) = (scratch.now_reaches(), scratch.now_uid());
-        let mut fits = None;
+        let (mut fits, mut has_told) = (None, None);
         for entry in self.in_flight.iter_mut().filter(|entry| entry.is_open()) {
             let Effect::Fetching(reads) = &mut entry.effect else { continue };
             let uid = told.or_else(|| u32::try_from(seq).ok().and_then(|seq| reads.uids.get(seq)));
             // Without its UID it answers one that asked by number: of that it is known.
             let asked = |uid| reads.asked.as_ref().is_none_or(|asked| asked.contains(uid));
             let Some(uid) = uid.filter(|uid| asked(*uid) && reads.wants >= class) else { continue };
-            if reads.wants == class && !reads.has_told(uid) {
+            if reads.has_told(uid) {
+                has_told = has_told.or(Some(entry.serial));
+            } else if reads.wants == class {
                 return Some(entry.serial);
+            } else {
+                fits = fits.or(Some(entry.serial)); // what it wants may stand behind a literal
             }
-            fits = fits.or(Some(entry.serial));
         }
-        fits
+        fits.or(has_told)
     }
 
     /// All slices that are asked for: what is shorter than one of them may be longer than another.
