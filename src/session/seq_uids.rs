@@ -76,7 +76,9 @@ mod tests {
             [(&[12, 15, 41], Some("2:3,10")), (&[], Some("")), (&[12, 13], None), (&[10], None)];
         for (uids, want) in sets {
             let mut set = UidSet::new();
-            uids.iter().for_each(|uid| drop(set.insert(Uid::new(*uid).unwrap())));
+            for uid in uids {
+                set.insert(Uid::new(*uid).unwrap());
+            }
             assert_eq!(map.numbers_of(&set).map(|set| set.to_string()).as_deref(), want, "{uids:?}");
         }
     }
