@@ -55,7 +55,8 @@ pub(super) fn way(shared: &Shared) -> Way {
 }
 
 /// Waits until the other sessions that are ready have handed over their lines, too, and writes all, unless one of them has
-/// done so; `None`: whoever writes is not done yet.
+/// done so; `None`: whoever writes is not done yet. All that wait here are ready again, and to be run by any worker, before the
+/// first of them writes: a disk that holds it up holds up nobody else.
 pub(super) async fn write_together(
     shared: &Shared,
     writer: &Mutex<Writer>,
@@ -157,8 +158,10 @@ fn may(shared: &Shared) -> bool {
     shared.settings.durability == Durability::Batched
         && !shared.failing()
         && !shared.may_wait_for_disk()
-        && Handle::try_current().is_ok_and(|runtime| {
-            runtime.runtime_flavor() == RuntimeFlavor::MultiThread && runtime.metrics().num_workers() > 1
+        && *shared.has_workers.get_or_init(|| {
+            Handle::try_current().is_ok_and(|runtime| {
+                runtime.runtime_flavor() == RuntimeFlavor::MultiThread && runtime.metrics().num_workers() > 1
+            })
         })
 }
 

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -205,6 +205,8 @@ pub(super) struct Shared {
     /// The newest sync took long.
     pub is_slow: AtomicBool,
     pub pace: Pace,
+    /// May a session write itself, on the runtime that it runs on?
+    pub has_workers: OnceLock<bool>,
 }
 
 /// A thread that panics leaves no half of anything behind a lock here: what it held is as good as before.
@@ -266,6 +268,7 @@ impl Shared {
             syncing: Busy::default(),
             is_slow: AtomicBool::new(false),
             pace: Pace::default(),
+            has_workers: OnceLock::new(),
         }
     }
 
@@ -301,6 +304,10 @@ impl Shared {
     /// Waits until so many records may be queued; `false`: there will be no queue.
     pub async fn has_room_for(&self, records: usize) -> bool {
         let permits = u32::try_from(permits(records)).unwrap_or(u32::MAX);
+        if let Ok(permits) = self.room.try_acquire_many(permits) {
+            permits.forget();
+            return true;
+        }
         match self.room.acquire_many(permits).await {
             Ok(permits) => {
                 permits.forget();

@@ -409,11 +409,14 @@ impl Reads {
     }
 
     /// Messages and octets of each class, for the counters.
-    pub fn totals(&self) -> impl Iterator<Item = (ReadClass, u64, u64)> {
-        let mut totals = [(self.lowest(), self.listed.n, 0u64), (ReadClass::Envelope, self.envelope.n, 0)]
-            .into_iter()
-            .chain([ReadClass::Preview, ReadClass::Part, ReadClass::Full].map(|class| (class, 0, 0)))
-            .collect::<Vec<_>>();
+    pub fn totals(&self) -> impl Iterator<Item = (ReadClass, u64, u64)> + use<> {
+        let mut totals = [
+            (self.lowest(), self.listed.n, 0u64),
+            (ReadClass::Envelope, self.envelope.n, 0),
+            (ReadClass::Preview, 0, 0),
+            (ReadClass::Part, 0, 0),
+            (ReadClass::Full, 0, 0),
+        ];
         for message in &self.messages {
             if let Some(total) = totals.iter_mut().find(|total| total.0 == message.class) {
                 total.1 = total.1.saturating_add(1);

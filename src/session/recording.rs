@@ -384,8 +384,7 @@ impl Session {
         if reads.is_empty() && reads.wants < ReadClass::Preview {
             return; // a FETCH that hit nothing leaves no record
         }
-        let totals: Vec<_> = reads.totals().collect();
-        for (class, messages, bytes) in totals {
+        for (class, messages, bytes) in reads.totals() {
             self.read_counts.add(class, messages);
             self.note(Note::Read { class, messages, bytes });
         }
