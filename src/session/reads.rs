@@ -6,22 +6,22 @@
 //!   UID FETCH 11 BODY[]<1000.…>   ─▶ full     11, the intervals now cover it
 //! ```
 
+mod current;
+
 use std::ops::Range;
 
 use crate::imap::message::{Uid, UidSet};
 use crate::policy::AuditLevel;
-use crate::wire::envelope::envelope_as_header;
-use crate::wire::fetch::{FetchEvent, FetchScan, Item, ItemKind};
+use crate::wire::fetch::FetchEvent;
 use crate::wire::fetch_line::FetchLine;
 use crate::wire::frame::{ResponseEnd, response_end};
-use crate::wire::structure::{PartNumber, Structure};
+use crate::wire::structure::Structure;
 
+use self::current::{Asked, Current, class_of};
 use super::by_the_thousand::uid_of;
-use super::coverage::{Coverage, Reach, Section, Slice, reach_of};
+use super::coverage::{Coverage, Reach, Section, reach_of};
 use super::event::{ReadClass, ReadMessage, ReadSet};
-use super::headers::HeaderText;
 use super::limiting::{FetchBudget, SizeCap};
-use super::parts::PartOf;
 use super::seq_uids::SeqUids;
 
 /// Most messages in one record; a FETCH that read more is recorded in several.
@@ -83,56 +83,10 @@ pub(super) struct Reads {
     pub headers_to_ask: Option<Vec<Vec<u8>>>,
 }
 
-/// The slices that were asked for.
-#[derive(Debug, Clone, Copy)]
-struct Asked<'r> {
-    slices: &'r [(Section, u64, u64)],
-    others: &'r [(Section, u64, u64)],
-}
-
-impl Asked<'_> {
-    /// Is this less than whoever asked for a slice that begins there asked for? Then it is the last one.
-    fn is_shorter(self, section: Section, from: u64, octets: u64) -> bool {
-        let mut asked = self.slices.iter().chain(self.others).filter(|(of, at, _)| (*of, *at) == (section, from));
-        let mut all = asked.by_ref().map(|(_, _, most)| *most);
-        all.next().is_some_and(|most| all.fold(most, u64::min) > octets)
-    }
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Class {
     uids: UidSet,
     n: u64,
-}
-
-/// The response under way.
-#[derive(Debug, Default)]
-pub(super) struct Current {
-    scan: FetchScan,
-    open: bool,
-    seq: u64,
-    uid: Option<Uid>,
-    class: Option<ReadClass>,
-    only_flags: bool,
-    unknown: bool,
-    bytes: u64,
-    size: Option<u64>,
-    parts: Vec<Box<str>>,
-    literal: Option<Literal>,
-    /// Its header, as far as it passes by; and is the literal under way of it?
-    header_text: Option<Box<HeaderText>>,
-    in_header: bool,
-    emailid: Option<Box<str>>,
-    slices: Vec<Slice>,
-    structure: Option<Structure>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Literal {
-    item: Item,
-    section: Option<Section>,
-    size: u64,
-    seen: u64,
 }
 
 impl Coverage {
@@ -479,71 +433,6 @@ fn rename(
     })
 }
 
-/// The class that an item's value is of.
-fn class_of(item: Item) -> ReadClass {
-    match item.kind {
-        ItemKind::Uid | ItemKind::Flags | ItemKind::Size | ItemKind::Listed => ReadClass::Listed,
-        ItemKind::Structure | ItemKind::Header => ReadClass::Envelope,
-        ItemKind::Preview => ReadClass::Preview,
-        ItemKind::Text | ItemKind::Part => ReadClass::Part,
-        ItemKind::Whole if item.origin.is_some() => ReadClass::Part,
-        ItemKind::Whole | ItemKind::Unknown => ReadClass::Full,
-    }
-}
-
-/// What of the message that item is a slice of, where slices add up.
-fn section_of(item: Item, section: &[u8]) -> Option<Section> {
-    match item.kind {
-        ItemKind::Whole if item.decoded => Some(Section::Decoded),
-        ItemKind::Whole => Some(Section::Whole),
-        ItemKind::Text => Some(Section::Text),
-        // Of single fields nobody knows what is missing; all but some are taken for all.
-        ItemKind::Header => {
-            let begins = |name: &[u8]| section.get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name));
-            if section.is_empty() || section.eq_ignore_ascii_case(b"HEADER") {
-                Some(Section::Header)
-            } else {
-                begins(b"HEADER.FIELDS.NOT").then_some(Section::Fields)
-            }
-        }
-        ItemKind::Part => {
-            let (number, tail) = PartNumber::read(section)?;
-            let of = match (item.decoded, tail.is_empty()) {
-                (true, _) => PartOf::Decoded,
-                (false, true) => PartOf::All,
-                (false, false) => PartOf::Text,
-            };
-            Some(Section::Part(number, of))
-        }
-        ItemKind::Uid
-        | ItemKind::Flags
-        | ItemKind::Size
-        | ItemKind::Listed
-        | ItemKind::Structure
-        | ItemKind::Preview
-        | ItemKind::Unknown => None,
-    }
-}
-
-/// Does the value of that item begin with fields of the message's own header?
-fn holds_header(item: Item, section: &[u8]) -> bool {
-    match item.kind {
-        ItemKind::Whole => item.origin.is_none_or(|origin| origin == 0),
-        ItemKind::Header => {
-            item.origin.is_none_or(|origin| origin == 0) && !section.first().is_some_and(u8::is_ascii_digit)
-        }
-        ItemKind::Uid
-        | ItemKind::Flags
-        | ItemKind::Size
-        | ItemKind::Listed
-        | ItemKind::Structure
-        | ItemKind::Preview
-        | ItemKind::Text
-        | ItemKind::Part
-        | ItemKind::Unknown => false,
-    }
-}
-
 impl Class {
     fn add(&mut self, uid: Option<Uid>) {
         match uid {
@@ -565,253 +454,5 @@ impl Class {
     }
 }
 
-impl Current {
-    fn on(&mut self, event: FetchEvent<'_>, asked: Asked<'_>) {
-        match event {
-            FetchEvent::Uid { uid, .. } => {
-                self.uid = u32::try_from(uid).ok().and_then(Uid::new);
-                self.reach(ReadClass::Listed);
-            }
-            FetchEvent::Size(size) => {
-                self.size = Some(size);
-                self.only_flags = false;
-                self.reach(ReadClass::Listed);
-            }
-            FetchEvent::Inline { item, section, octets, nil, .. } => {
-                self.only_flags &= item.kind == ItemKind::Flags;
-                if nil && !matches!(item.kind, ItemKind::Structure | ItemKind::Unknown) {
-                    return self.reach(ReadClass::Listed);
-                }
-                self.name_part(item, section);
-                self.deliver(item, section_of(item, section), octets, true, asked);
-            }
-            FetchEvent::Literal { item, section, size, .. } => {
-                self.only_flags = false;
-                self.name_part(item, section);
-                self.literal = Some(Literal { item, section: section_of(item, section), size, seen: 0 });
-            }
-            FetchEvent::Opaque => {
-                self.only_flags = false;
-                self.unknown = true;
-                self.reach(ReadClass::Full);
-            }
-        }
-    }
-
-    fn reach(&mut self, class: ReadClass) {
-        self.class = Some(self.class.map_or(class, |reached| reached.max(class)));
-    }
-
-    fn name_part(&mut self, item: Item, section: &[u8]) {
-        if matches!(item.kind, ItemKind::Part | ItemKind::Text) && self.parts.len() < 32 {
-            let section = if section.is_empty() { &b"TEXT"[..] } else { section }; // RFC822.TEXT
-            let section = String::from_utf8_lossy(section.get(..section.len().min(64)).unwrap_or_default());
-            self.parts.push(section.into());
-        }
-    }
-
-    /// Which parts the message has is told beside them.
-    fn take_structure(&mut self, text: &[u8], event: &FetchEvent<'_>) {
-        if let FetchEvent::Inline { item, at, .. } = *event
-            && item.kind == ItemKind::Structure
-        {
-            self.structure = self.structure.take().or_else(|| Structure::read_item(text.get(at..)?));
-        }
-    }
-
-    /// What an item tells of the header, or begins to.
-    fn collect(&mut self, text: &[u8], event: &FetchEvent<'_>, level: AuditLevel) {
-        match *event {
-            FetchEvent::Literal { item, section, .. } if holds_header(item, section) => {
-                self.header_text.get_or_insert_default().begin();
-                self.in_header = true;
-            }
-            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Structure => {
-                if let Some(header) = text.get(at..).and_then(envelope_as_header) {
-                    let all = self.header_text.get_or_insert_default();
-                    all.begin();
-                    all.push(&header, level);
-                }
-            }
-            FetchEvent::Inline { item, at, .. } if item.kind == ItemKind::Listed => {
-                let value = text.get(at..).and_then(|item| item.strip_prefix(b"EMAILID ("));
-                let id = value.and_then(|value| value.get(..memchr::memchr(b')', value)?.min(255)));
-                self.emailid = id.map(|id| String::from_utf8_lossy(id).into()).or(self.emailid.take());
-            }
-            FetchEvent::Literal { .. }
-            | FetchEvent::Inline { .. }
-            | FetchEvent::Uid { .. }
-            | FetchEvent::Size(_)
-            | FetchEvent::Opaque => {}
-        }
-    }
-
-    fn finish_literal(&mut self, asked: Asked<'_>) {
-        self.in_header = false;
-        if let Some(literal) = self.literal.take() {
-            self.deliver(literal.item, literal.section, literal.seen, literal.seen == literal.size, asked);
-        }
-    }
-
-    /// `octets` of an item's value were relayed; `whole`: all that the upstream announced.
-    fn deliver(&mut self, item: Item, section: Option<Section>, octets: u64, whole: bool, asked: Asked<'_>) {
-        // A part that was cut is not all of it, whatever else there is: nobody need ask.
-        if let Some(section) = section.filter(|section| whole || !matches!(section, Section::Part(..))) {
-            let from = item.origin.unwrap_or(0);
-            let last = whole && (item.origin.is_none() || asked.is_shorter(section, from, octets));
-            self.slices.push(Slice { section, from, to: from.saturating_add(octets), last });
-        }
-        let content = |this: &mut Self| this.bytes = this.bytes.saturating_add(octets);
-        match item.kind {
-            ItemKind::Uid | ItemKind::Flags | ItemKind::Size | ItemKind::Listed => self.reach(ReadClass::Listed),
-            ItemKind::Structure => self.reach(ReadClass::Envelope),
-            ItemKind::Header => self.reach(ReadClass::Envelope),
-            ItemKind::Preview => {
-                content(self);
-                self.reach(ReadClass::Preview);
-            }
-            ItemKind::Text | ItemKind::Part => {
-                content(self);
-                self.reach(ReadClass::Part);
-            }
-            ItemKind::Whole => {
-                content(self);
-                self.reach(if item.origin.is_none() && whole { ReadClass::Full } else { ReadClass::Part });
-            }
-            ItemKind::Unknown => {
-                content(self);
-                self.unknown = true;
-                self.reach(ReadClass::Full);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn uid(number: u32) -> Uid {
-        Uid::new(number).unwrap()
-    }
-
-    fn one(reads: &mut Reads, coverage: &mut Coverage, text: &str, literals: &[u64], rest: &str) {
-        reads.begin(1, false, text.as_bytes(), literals.first().copied());
-        for &size in literals {
-            reads.literal(size);
-            reads.literal_end();
-        }
-        if !literals.is_empty() {
-            reads.fragment(rest.as_bytes(), None);
-        }
-        reads.end(coverage);
-    }
-
-    #[test]
-    fn classes() {
-        let rows: &[(&str, &str, &[u64], &str, &str)] = &[
-            ("flags", " (UID 7 FLAGS ())\r\n", &[], "", "listed 1"),
-            ("envelope", " (UID 7 ENVELOPE (NIL) FLAGS ())\r\n", &[], "", "envelope 1"),
-            ("header", " (UID 7 BODY[HEADER] {9}\r\n", &[9], ")\r\n", "envelope 1"),
-            ("part", " (UID 7 BODY[1] {9}\r\n", &[9], ")\r\n", "part 7 9"),
-            ("full", " (UID 7 BODY[] {9}\r\n", &[9], ")\r\n", "full 7 9"),
-            ("quoted", " (UID 7 BODY[] \"abc\")\r\n", &[], "", "full 7 3"),
-            ("nil", " (UID 7 BODY[1] NIL)\r\n", &[], "", "listed 1"),
-            ("unknown", " (UID 7 XBODY \"abc\")\r\n", &[], "", "full 7 3"),
-            ("by number", " (BODY[TEXT] \"abc\")\r\n", &[], "", "part 5 3"),
-        ];
-        for (name, text, literals, rest, want) in rows {
-            let mut reads = Reads { wants_flags: true, ..Reads::default() };
-            reads.uids.insert(1, uid(5));
-            one(&mut reads, &mut Coverage::default(), text, literals, rest);
-            let (sets, messages) = reads.into_records().remove(0);
-            let mut got: Vec<String> = sets.iter().map(|set| format!("{} {}", set.class, set.n)).collect();
-            got.extend(
-                messages.iter().map(|read| format!("{} {} {}", read.class, read.uid.map_or(0, Uid::get), read.bytes)),
-            );
-            assert_eq!(got.join(", "), *want, "{name}");
-        }
-    }
-
-    #[test]
-    fn slices_add_up() {
-        let mut coverage = Coverage::default();
-        let mut class = |origin: u64, octets: u64| {
-            let slices = vec![(Section::Whole, origin, 10)];
-            let mut reads = Reads { slices, ..Reads::default() };
-            one(&mut reads, &mut coverage, &format!(" (UID 7 BODY[]<{origin}> {{{octets}}}\r\n"), &[octets], ")\r\n");
-            reads.into_records().remove(0).1.remove(0).class
-        };
-        assert_eq!(class(10, 10), ReadClass::Part);
-        assert_eq!(class(20, 3), ReadClass::Part);
-        assert_eq!(class(0, 10), ReadClass::Full);
-    }
-
-    #[test]
-    fn what_may_be_all_of_a_message_waits_until_that_is_known() {
-        let (mut reads, mut coverage) = (Reads::default(), Coverage::default());
-        let last = 2 * MAX_MESSAGES as u32 + 1;
-        for number in 1..=last {
-            // Of every other one it is known that there is more.
-            let part = 1 + number % 2;
-            one(&mut reads, &mut coverage, &format!(" (UID {number} BODY[{part}] {{3}}\r\n"), &[3], ")\r\n");
-            let full = reads.take_full_record();
-            assert_eq!(full.is_some(), number == last - 2, "{number}");
-            assert!(full.is_none_or(|messages| messages.iter().all(|read| read.class == ReadClass::Part)));
-        }
-        assert_eq!(reads.unknown.len(), MAX_MESSAGES as u64);
-        let structure = |parts: usize| {
-            let parts = r#"("text" "plain" NIL NIL NIL "7bit" 3 1)"#.repeat(parts);
-            Structure::read(format!("({parts} \"mixed\")").as_bytes()).unwrap()
-        };
-        reads.learn_structure(uid(2), structure(1), Some(90), &mut coverage);
-        reads.learn_structure(uid(4), structure(2), Some(90), &mut coverage);
-        reads.learn_structure(uid(5), structure(1), Some(90), &mut coverage);
-        reads.give_up(&mut coverage);
-        let messages: Vec<_> = reads.into_records().into_iter().flat_map(|(_, messages)| messages).collect();
-        let told =
-            |number| messages.iter().find(|read| read.uid == Some(uid(number))).map(|read| (read.class, read.size));
-        let rows = [
-            ("all of it", 2, Some((ReadClass::Full, Some(90)))),
-            ("not all of it", 4, Some((ReadClass::Part, Some(90)))),
-            ("nobody asked", 5, None),
-            ("nobody knows", 6, Some((ReadClass::Full, None))),
-        ];
-        for (name, number, want) in rows {
-            assert_eq!(told(number), want, "{name}");
-        }
-    }
-
-    #[test]
-    fn parts_of_a_message_whose_uid_nobody_told() {
-        for (item, want) in
-            [("BODY[1]", ReadClass::Full), ("BODY[2]", ReadClass::Part), ("BODY[1]<7>", ReadClass::Part)]
-        {
-            let mut reads = Reads::default();
-            one(&mut reads, &mut Coverage::default(), &format!(" ({item} {{3}}\r\n"), &[3], ")\r\n");
-            let (_, messages) = reads.into_records().remove(0);
-            assert_eq!(messages.first().map(|read| read.class), Some(want), "{item}");
-        }
-    }
-
-    #[test]
-    fn news_of_flags_is_no_read() {
-        let mut reads = Reads::default();
-        one(&mut reads, &mut Coverage::default(), " (FLAGS (\\Seen))\r\n", &[], "");
-        assert!(reads.is_empty());
-    }
-
-    #[test]
-    fn a_literal_that_was_cut_is_a_part() {
-        for item in ["BODY[]", "BODY[1]", "BODY[1]<0>", "BINARY[1.1]", "BODY[TEXT]"] {
-            let (mut reads, mut coverage) = (Reads::default(), Coverage::default());
-            reads.begin(1, false, format!(" (UID 7 {item} {{9}}\r\n").as_bytes(), Some(9));
-            reads.literal(4);
-            reads.end(&mut coverage);
-            reads.give_up(&mut coverage);
-            let (_, messages) = reads.into_records().remove(0);
-            let read = messages.first().map(|read| (read.bytes, read.class));
-            assert_eq!(read, Some((4, ReadClass::Part)), "{item}");
-        }
-    }
-}
+mod tests;
