@@ -38,6 +38,9 @@ enum Asked {
 impl Session {
     /// A STATUS response that the client is about to get.
     pub(super) fn record_told_status(&mut self, response: &[u8], rest: usize) {
+        if self.answers_status(response.get(rest..).unwrap_or_default()) {
+            return;
+        }
         let Some((octets, items)) = read_status(response, rest) else { return };
         let target = self.resolve_listed(&octets).unwrap_or_else(|| Resolved {
             name: decode_lenient(&octets, self.utf8_mode(), self.delimiter()).name,
@@ -90,6 +93,23 @@ impl Session {
         event.mailbox = Some(Arc::new(MailboxRef::named(Arc::from(target.name.as_str()))));
         event.policy = policy;
         self.out.record(event);
+    }
+
+    /// Nearly always the first under way that can have asked is a STATUS of that very name, in letters that are spelled as they are.
+    fn answers_status(&self, text: &[u8]) -> bool {
+        let asks = |effect: &&Effect| {
+            matches!(
+                effect,
+                Effect::Status { .. } | Effect::Listing { statuses: true, .. } | Effect::Own(Own::Status(_))
+            )
+        };
+        let first = self.in_flight.iter().map(|entry| &entry.effect).find(asks);
+        let Some(Effect::Status { mailbox, .. }) = first else { return false };
+        let name = mailbox.name.as_bytes();
+        let is_plain = |octet: &u8| matches!(octet, b' '..=b'~') && !matches!(octet, b'&' | b'"' | b'\\');
+        let text = text.trim_ascii_start();
+        let (text, end): (_, &[u8]) = text.strip_prefix(b"\"").map_or((text, b" ("), |text| (text, b"\" ("));
+        name.iter().all(is_plain) && text.strip_prefix(name).is_some_and(|items| items.starts_with(end))
     }
 
     /// Servers answer one command after the other: the first under way that can have asked is the one that did.
