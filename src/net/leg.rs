@@ -44,7 +44,7 @@ const KEEPALIVE: Duration = Duration::from_secs(120);
 
 /// Buffers for what goes out that a thread keeps when no session has any, and how large they are. Sessions that wait for others
 /// before their records are written each have one meanwhile.
-const SPARE: usize = 64;
+const SPARE: usize = 32;
 const SPARE_OCTETS: usize = 72 * 1024;
 
 thread_local! {
