@@ -102,7 +102,7 @@ const CASES: &[(u16, &str, &[Held])] = &[
     (119, "one budget, many forms and connections", &[DOWNLOAD, LARGE]),
     (121, "a large message behind small ones", &[In("limit/append-several.txt"), LARGE]),
     (123, "COMPRESS, and a stream that inflates", &[In("hide/compress.txt")]),
-    (125, "a read that was cut", &[By("../../src/session/reads.rs", "a_literal_that_was_cut_is_a_part")]),
+    (125, "a read that was cut", &[By("../../src/session/reads/tests.rs", "a_literal_that_was_cut_is_a_part")]),
     (147, "bytes behind COMPRESS", &[In("hide/compress.txt")]),
     (149, "a literal in a string that does not end", &[Own]),
     (151, "a line feed alone", &[Own, In("plain/bare-line-feed.txt")]),
