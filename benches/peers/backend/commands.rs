@@ -142,7 +142,13 @@ fn list(arguments: &[u8], canned: &'static Canned, out: &mut Out) -> &'static st
         }
         return "OK List completed (0.001 + 0.000 secs).";
     }
-    let pattern = arguments.rsplit(|byte| *byte == b' ').find(|word| !word.is_empty()).unwrap_or_default();
+    let arguments = arguments.trim_ascii_end();
+    let before = match arguments.strip_suffix(b"\"") {
+        // Names may have blanks in them.
+        Some(quoted) => memchr::memrchr(b'"', quoted).unwrap_or(0),
+        None => memchr::memrchr(b' ', arguments).map_or(0, |at| at + 1),
+    };
+    let pattern = &arguments[before..];
     match pattern {
         b"\"\"" => out.text(b"* LIST (\\Noselect) \"/\" \"\"\r\n"),
         b"*" | b"\"*\"" => out.canned(&canned.list),
