@@ -18,7 +18,9 @@ use super::place::until;
 use super::proxy::{Proxy, Settings};
 use super::trace::{Call, calls};
 
-const CLIENTS: usize = 3;
+/// Each client has an account of its own: of several in one, Dovecot may find the folder that one of them is creating before that is
+/// done, and say that it exists.
+const CLIENTS: [&str; 3] = ["ann", "bob", "cid"];
 const ROUNDS: usize = 12;
 
 /// What somebody did: `read 4`, `create Box-0-1`. Tags of clients are its words.
@@ -67,13 +69,13 @@ struct Told {
 }
 
 fn traced(durability: &str) -> Told {
-    let dovecot = Dovecot::start(&["ann"]);
+    let dovecot = Dovecot::start(&CLIENTS);
     let settings = Settings::before_clear(dovecot.imap()).in_audit(&format!("durability = \"{durability}\""));
     let mut proxy = settings.traced().start();
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| {
+    let clients: Vec<_> = (CLIENTS.iter().enumerate())
+        .map(|(number, user)| {
             let mut client = Client::clear(proxy.clear());
-            client.run(&format!("LOGIN ann {}", password("ann"))).ok();
+            client.run(&format!("LOGIN {user} {}", password(user))).ok();
             client.run("SELECT INBOX").ok();
             std::thread::spawn(move || deeds(client, number))
         })
