@@ -35,7 +35,7 @@ use crate::session::event::{
     CloseSegment, Durability, Event, EventKind, GapReason, LogObserver, OnFailure, OpenReason, OtherLog, StopReason,
 };
 
-/// Records written at once: no more are told at once that they stand, and none waits for the spelling of more.
+/// Records written at once: no more are told at once that they stand, and none waits for the hashes of more.
 const ROUND: usize = 256;
 
 /// Buffers larger than this are given back.

@@ -93,13 +93,10 @@ impl Parts {
     fn has(&self, piece: Piece) -> bool {
         self.relayed.iter().any(|part| match piece {
             // Octets are told of what stands in the message, not of what that is decoded.
-            Piece::Part(number, octets) => {
+            Piece::Part(number, octets) | Piece::Text(number, octets) => {
                 let reaches = || part.runs.reach().is_some_and(|reach| reach >= octets);
-                part.number == number && part.of != PartOf::Text && (part.runs.is_whole() || reaches())
-            }
-            Piece::Text(number, octets) => {
-                let reaches = || part.runs.reach().is_some_and(|reach| reach >= octets);
-                part.number == number && part.of == PartOf::Text && (part.runs.is_whole() || reaches())
+                let is_it = part.number == number && (part.of == PartOf::Text) == matches!(piece, Piece::Text(..));
+                is_it && (part.runs.is_whole() || reaches())
             }
             Piece::Below(number) => {
                 part.number.number_below(&number).is_some() && part.runs.reach().is_some_and(|reach| reach > 0)
